@@ -1,0 +1,19 @@
+// The addon: one Environment for each JavaScript thread that loads it, and the export list.
+#include <napi.h>
+
+#include "binding/environment.h"
+
+namespace {
+
+Napi::Object start(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new ismio::binding::Environment(env));
+  ismio::binding::exportInfo(env, exports);
+  ismio::binding::exportMemory(env, exports);
+  ismio::binding::exportRegions(env, exports);
+  ismio::binding::exportQueues(env, exports);
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(ismio, start)

@@ -1,0 +1,64 @@
+// What every backend does: single accesses, each one a transaction that the device sees as such.
+//
+// Callers (native/exec) have checked the range; a backend checks what its device would check. Every access answers at
+// once with a Status; what the device said goes into a Failure, which is only written when the access failed.
+#pragma once
+
+#include <cstdint>
+
+#include "plan/rules.h"
+
+namespace ismio {
+
+// Shared with src/wire.ts by value.
+enum class Status : uint8_t {
+  ok = 0,
+  outOfRange = 1,     // not inside the region
+  misaligned = 2,     // a load or store that is not at a multiple of its width
+  ruleBroken = 3,     // a store block that the rules refuse
+  readOnly = 4,       // the region was opened without write access
+  closed = 5,         // the region was closed
+  aborted = 6,        // stopped on request, between two accesses
+  deviceError = 7,    // condition code 1
+  busy = 8,           // condition code 2, still after every retry
+  invalidHandle = 9,  // condition code 3
+  regionLost = 10,    // the memory behind the region has gone
+  systemError = 11,   // the kernel refused: errno
+  badEntry = 12,      // a ring entry that no caller of this package writes
+  noMemory = 13,      // the emulated region could not get memory for its bytes
+};
+
+struct Failure {
+  Status status = Status::ok;
+  uint8_t conditionCode = 0;
+  uint8_t deviceStatus = 0;  // bits 24..31 of the request register, with condition code 1
+  Rule rule = Rule::none;
+  int32_t errorNumber = 0;
+  uint32_t tries = 0;   // how often the access was tried
+  uint64_t offset = 0;  // of the access that failed
+  uint64_t length = 0;
+  uint64_t done = 0;  // bytes of the operation that went through before it
+};
+
+enum class Kind : uint8_t { device, memory };
+
+class Backend {
+ public:
+  Backend() = default;
+  Backend(const Backend&) = delete;
+  Backend& operator=(const Backend&) = delete;
+  virtual ~Backend() = default;
+
+  // One load of 1, 2, 4 or 8 bytes, naturally aligned, bytes in the order of their addresses.
+  virtual Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) = 0;
+  // A run of 8-byte loads in ascending order; `done` counts those that went through.
+  virtual Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) = 0;
+  // One store of 1, 2, 4 or 8 bytes, naturally aligned.
+  virtual Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) = 0;
+  // One store block.
+  virtual Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) = 0;
+  // Everything stored before is visible to the device before anything stored after.
+  virtual void fence() = 0;
+};
+
+}  // namespace ismio

@@ -1,0 +1,118 @@
+#include "backend/mapped/mapped.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+#include <utility>
+
+#include "insn/plain.h"
+
+namespace ismio {
+namespace {
+
+// Closes the file when the mapping is made or has failed; a mapping needs no open file.
+struct File {
+  const int descriptor;
+  ~File() {
+    if (descriptor >= 0) close(descriptor);
+  }
+};
+
+size_t pageSizeOf(int descriptor) {
+  struct statfs system;
+  if (fstatfs(descriptor, &system) == 0 && static_cast<unsigned long>(system.f_type) == HUGETLBFS_MAGIC) {
+    return static_cast<size_t>(system.f_bsize);
+  }
+  return static_cast<size_t>(sysconf(_SC_PAGESIZE));
+}
+
+Status copyWords(const uint8_t* address, uint8_t* target, uint64_t words, uint64_t& done, Failure&) {
+  std::memcpy(target, address, words * 8);
+  done = words;
+  return Status::ok;
+}
+
+Status copyBlock(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
+  std::memcpy(address, source, length);
+  return Status::ok;
+}
+
+void fenceMemory() { std::atomic_thread_fence(std::memory_order_seq_cst); }
+
+}  // namespace
+
+const Mmio& memoryMmio() {
+  static constexpr Mmio memory = {"memory copy", plain::load, copyWords, plain::store, copyBlock, fenceMemory};
+  return memory;
+}
+
+std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem) {
+  const auto refuse = [&](Refusal refusal, const char* call, int errorNumber) {
+    problem.refusal = refusal;
+    problem.call = call;
+    problem.errorNumber = errorNumber;
+    return nullptr;
+  };
+  const int access = (request.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+  const File file{::open(request.path.c_str(), access)};
+  if (file.descriptor < 0) return refuse(Refusal::systemError, "open", errno);
+  struct stat status;
+  if (fstat(file.descriptor, &status) != 0) return refuse(Refusal::systemError, "fstat", errno);
+  if (!S_ISREG(status.st_mode)) return refuse(Refusal::notMappable, "fstat", 0);
+  problem.fileSize = static_cast<uint64_t>(status.st_size);
+  if (problem.fileSize == 0) return refuse(Refusal::empty, "fstat", 0);
+  if (request.offset >= problem.fileSize) return refuse(Refusal::tooShort, "fstat", 0);
+  const uint64_t available = problem.fileSize - request.offset;
+  if (request.length > available) return refuse(Refusal::tooShort, "fstat", 0);
+
+  const size_t length = request.length == 0 ? available : request.length;
+  const int protection = PROT_READ | (request.writable ? PROT_WRITE : 0);
+  void* base =
+      mmap(nullptr, length, protection, MAP_SHARED, file.descriptor, static_cast<off_t>(request.offset));
+  if (base == MAP_FAILED) return refuse(Refusal::systemError, "mmap", errno);
+  std::unique_ptr<Mapping> mapping(
+      new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(file.descriptor)));
+  if (!mapping->guard_.watching()) return refuse(Refusal::tooMany, "mmap", 0);
+  return mapping;
+}
+
+Mapping::Mapping(uint8_t* base, size_t length, size_t pageSize)
+    : base_(base), length_(length), guard_(base, length, pageSize) {}
+
+Mapping::~Mapping() {
+  guard_.release();
+  munmap(base_, length_);
+}
+
+Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
+    : mapping_(std::move(mapping)), rules_(rules), mmio_(*mmio) {}
+
+Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
+  return after(mmio_.load(mapping_->base() + offset, target, width, failure));
+}
+
+Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
+  return after(mmio_.loadWords(mapping_->base() + offset, target, words, done, failure));
+}
+
+Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
+  return after(mmio_.store(mapping_->base() + offset, source, width, failure));
+}
+
+// Memory takes any block; the rules are kept here too, so that what runs on a mapping also runs on the device it
+// stands for.
+Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
+  failure.rule = broken(rules_, offset, length);
+  if (failure.rule != Rule::none) return Status::ruleBroken;
+  return after(mmio_.storeBlock(mapping_->base() + offset, source, length, failure));
+}
+
+void Mapped::fence() { mmio_.fence(); }
+
+}  // namespace ismio

@@ -1,0 +1,143 @@
+// What one JavaScript thread holds: its regions and queues, by small numbers, and the array in which answers come back.
+//
+// Nothing in here is seen by another thread, so nothing is locked. A number is used by src/ only; it carries a
+// generation, so that a stale one finds nothing.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+#include "exec/executor.h"
+#include "exec/issuer.h"
+#include "region/region.h"
+#include "wire/wire.h"
+
+namespace ismio::binding {
+
+template <class Thing>
+class Slots {
+ public:
+  uint32_t add(std::unique_ptr<Thing> thing) {
+    if (free_.empty()) {
+      slots_.push_back({});
+      free_.push_back(static_cast<uint32_t>(slots_.size() - 1));
+    }
+    const uint32_t index = free_.back();
+    free_.pop_back();
+    slots_[index].thing = std::move(thing);
+    return slots_[index].generation << kIndexBits | index;
+  }
+
+  Thing* find(uint32_t number) const {
+    const uint32_t index = number & kIndexMask;
+    if (index >= slots_.size() || slots_[index].generation != number >> kIndexBits) return nullptr;
+    return slots_[index].thing.get();
+  }
+
+  std::unique_ptr<Thing> remove(uint32_t number) {
+    if (find(number) == nullptr) return nullptr;
+    Slot& slot = slots_[number & kIndexMask];
+    slot.generation = (slot.generation + 1) & (UINT32_MAX >> kIndexBits);
+    free_.push_back(number & kIndexMask);
+    return std::move(slot.thing);
+  }
+
+ private:
+  static constexpr uint32_t kIndexBits = 20;
+  static constexpr uint32_t kIndexMask = (1u << kIndexBits) - 1;
+  struct Slot {
+    std::unique_ptr<Thing> thing;
+    uint32_t generation = 0;
+  };
+  std::vector<Slot> slots_;
+  std::vector<uint32_t> free_;
+};
+
+struct HeldRegion {
+  explicit HeldRegion(std::shared_ptr<Region> region) : attachment(std::move(region)), issuer(attachment) {}
+  const Attachment attachment;
+  Issuer issuer;
+};
+
+class HeldQueue;
+
+class Environment {
+ public:
+  explicit Environment(Napi::Env env);
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
+
+  Slots<HeldRegion> regions;
+  Slots<HeldQueue> queues;
+
+  Napi::Value answers() const { return answers_.Value(); }
+  // Writes what happened into the answers and returns its status, which is what the call answers.
+  Status answer(Status status, const Failure& failure);
+  Status answer(const Report& report);
+
+ private:
+  double* shared_;  // the words of answers_
+  Napi::Reference<Napi::ArrayBuffer> answers_;
+};
+
+// The regions', queues', memory's and info's share of the export list.
+void exportRegions(Napi::Env env, Napi::Object exports);
+void exportQueues(Napi::Env env, Napi::Object exports);
+void exportMemory(Napi::Env env, Napi::Object exports);
+void exportInfo(Napi::Env env, Napi::Object exports);
+
+// An ArrayBuffer over this memory, which lives at least as long.
+Napi::ArrayBuffer viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory);
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void exportFunction(Napi::Env env, Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<function>(env, name));
+}
+
+// Arguments. src/ has checked them; these take what is there, and anything else becomes a value that fits nowhere.
+inline double numberAt(const Napi::CallbackInfo& info, size_t index) {
+  double number = -1;
+  return napi_get_value_double(info.Env(), info[index], &number) == napi_ok ? number : -1;
+}
+inline uint32_t wordAt(const Napi::CallbackInfo& info, size_t index) {
+  uint32_t word = UINT32_MAX;
+  return napi_get_value_uint32(info.Env(), info[index], &word) == napi_ok ? word : UINT32_MAX;
+}
+inline bool flagAt(const Napi::CallbackInfo& info, size_t index) {
+  bool flag = false;
+  return napi_get_value_bool(info.Env(), info[index], &flag) == napi_ok && flag;
+}
+// False for anything but a whole number in [0, 2^53).
+inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& offset) {
+  const double number = numberAt(info, index);
+  if (!(number >= 0 && number < 0x1p53)) return false;
+  offset = static_cast<uint64_t>(number);
+  return static_cast<double>(offset) == number;
+}
+inline std::string textAt(const Napi::CallbackInfo& info, size_t index) { return info[index].ToString().Utf8Value(); }
+
+struct Bytes {
+  uint8_t* data = nullptr;
+  size_t length = 0;
+};
+// The bytes of a Uint8Array; none for anything else, and for a detached one.
+inline Bytes bytesAt(const Napi::CallbackInfo& info, size_t index) {
+  napi_typedarray_type type;
+  Bytes bytes;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(info.Env(), info[index], &type, &bytes.length, &data, nullptr, nullptr) != napi_ok ||
+      type != napi_uint8_array) {
+    return {};
+  }
+  bytes.data = static_cast<uint8_t*>(data);
+  return bytes;
+}
+
+}  // namespace ismio::binding

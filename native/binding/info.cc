@@ -1,0 +1,67 @@
+// What this addon is: the shared layout, to be compared with src/wire.ts, and the access kernels of this CPU.
+#include "binding/environment.h"
+#include "insn/mmio.h"
+
+namespace ismio::binding {
+namespace {
+
+template <class Number>
+void tell(Napi::Object table, const char* name, Number number) {
+  table.Set(name, static_cast<double>(number));
+}
+
+Napi::Object layout(Napi::Env env) {
+  using wire::Entry;
+  Napi::Object table = Napi::Object::New(env);
+  tell(table, "version", wire::kVersion);
+  tell(table, "headerBytes", sizeof(wire::Header));
+  tell(table, "entryBytes", sizeof(Entry));
+  tell(table, "entryOffset", offsetof(Entry, offset));
+  tell(table, "entryValue", offsetof(Entry, value));
+  tell(table, "entryPosition", offsetof(Entry, position));
+  tell(table, "entryDone", offsetof(Entry, done));
+  tell(table, "entryOpcode", offsetof(Entry, opcode));
+  tell(table, "entrySource", offsetof(Entry, source));
+  tell(table, "entryState", offsetof(Entry, state));
+  tell(table, "entryLength", offsetof(Entry, length));
+  tell(table, "opStore", wire::Opcode::store);
+  tell(table, "opWrite", wire::Opcode::write);
+  tell(table, "opLoad", wire::Opcode::load);
+  tell(table, "opFence", wire::Opcode::fence);
+  tell(table, "stateDone", wire::State::done);
+  tell(table, "statePartial", wire::State::partial);
+  tell(table, "stateFailed", wire::State::failed);
+  tell(table, "stateSkipped", wire::State::skipped);
+  tell(table, "fields", wire::kFields);
+  tell(table, "fieldIndex", wire::kIndex);
+  tell(table, "fieldOperations", wire::kOperations);
+  tell(table, "statuses", static_cast<uint32_t>(Status::noMemory) + 1);
+  tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
+  tell(table, "sourceSlots", wire::kSourceSlots);
+  tell(table, "largestDepth", wire::kLargestDepth);
+  tell(table, "largestBoundary", kLargestBoundary);
+  tell(table, "largestStoreBlock", kLargestStoreBlock);
+  tell(table, "busyTries", kBusyTries);
+  return table;
+}
+
+// kernels() -> names; burst is null where the CPU has none
+Napi::Value names(const Napi::CallbackInfo& info) {
+  const Kernels& chosen = kernels();
+  Napi::Object told = Napi::Object::New(info.Env());
+  told.Set("cpu", chosen.cpu);
+  told.Set("mapped", chosen.mapped->name);
+  told.Set("resource", chosen.resource->name);
+  told.Set("burst", chosen.burst == nullptr ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));
+  return told;
+}
+
+}  // namespace
+
+void exportInfo(Napi::Env env, Napi::Object exports) {
+  exports.Set("layout", layout(env));
+  exports.Set("answers", Environment::of(env).answers());
+  exportFunction<names>(env, exports, "kernels");
+}
+
+}  // namespace ismio::binding

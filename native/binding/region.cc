@@ -1,0 +1,334 @@
+// Regions, as src/region sees them: flat functions on a number.
+#include <utility>
+
+#include "backend/emulated/emulated.h"
+#include "backend/mapped/mapped.h"
+#include "binding/environment.h"
+
+namespace ismio::binding {
+namespace {
+
+Napi::Value status(const Napi::CallbackInfo& info, Status status) {
+  return Napi::Number::New(info.Env(), static_cast<double>(status));
+}
+
+// The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
+Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
+  return {wordAt(info, first), wordAt(info, first + 1), flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed,
+          flagAt(info, first + 3)};
+}
+
+Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region) {
+  auto held = std::make_unique<HeldRegion>(std::move(region));
+  return Napi::Number::New(info.Env(), Environment::of(info.Env()).regions.add(std::move(held)));
+}
+
+// A fault line is eight numbers; see src/region/faults.ts, which writes them.
+std::vector<Fault> faultsIn(const double* rows, size_t length) {
+  constexpr size_t kColumns = 8;
+  std::vector<Fault> script;
+  for (const double* row = rows; row + kColumns <= rows + length; row += kColumns) {
+    Fault fault;
+    fault.accesses = static_cast<uint8_t>(row[0]);
+    fault.nth = static_cast<uint64_t>(row[1]);
+    fault.from = static_cast<uint64_t>(row[2]);
+    fault.to = static_cast<uint64_t>(row[3]);
+    fault.chance = row[4];
+    fault.conditionCode = static_cast<uint8_t>(row[5]);
+    fault.deviceStatus = static_cast<uint8_t>(row[6]);
+    if (row[7] >= 0) fault.times = static_cast<uint64_t>(row[7]);
+    script.push_back(fault);
+  }
+  return script;
+}
+
+// emulate(size, ...rules, memory, name, cost: Float64Array(4), faults: Float64Array, seed) -> number | undefined
+Napi::Value emulate(const Napi::CallbackInfo& info) {
+  uint64_t size = 0;
+  const Rules rules = rulesAt(info, 1);
+  if (!offsetAt(info, 0, size) || !wellFormed(rules)) return info.Env().Undefined();
+  const auto cost = info[7].As<Napi::Float64Array>();
+  const auto faults = info[8].As<Napi::Float64Array>();
+  auto backend = std::make_unique<Emulated>(size, rules, Cost{cost[0], cost[1], cost[2], cost[3]},
+                                            faultsIn(faults.Data(), faults.ElementLength()),
+                                            static_cast<uint64_t>(numberAt(info, 9)));
+  if (!backend->ready()) return info.Env().Undefined();
+  const Kind kind = flagAt(info, 5) ? Kind::memory : Kind::device;
+  return hold(info, Region::create({size, rules, kind, true, textAt(info, 6), "emulated"}, std::move(backend)));
+}
+
+Napi::Object describe(Napi::Env env, const Mapping::Problem& problem) {
+  Napi::Object said = Napi::Object::New(env);
+  said.Set("refusal", static_cast<uint32_t>(problem.refusal));
+  said.Set("call", problem.call);
+  said.Set("errno", problem.errorNumber);
+  said.Set("fileSize", static_cast<double>(problem.fileSize));
+  return said;
+}
+
+// map(path, offset, length, writable, access, ...rules, name) -> number | problem
+// access: 0 memory, 1 device, 2 device with bursts, 3 PCI resource, 4 PCI resource with bursts
+Napi::Value map(const Napi::CallbackInfo& info) {
+  Mapping::Request request{textAt(info, 0), 0, 0, flagAt(info, 3)};
+  const Rules rules = rulesAt(info, 5);
+  Mapping::Problem problem;
+  if (!offsetAt(info, 1, request.offset) || !offsetAt(info, 2, request.length) || !wellFormed(rules)) {
+    return describe(info.Env(), problem);
+  }
+  const uint32_t access = wordAt(info, 4);
+  const Mmio* mmio = access == 0   ? &memoryMmio()
+                     : access == 1 ? kernels().mapped
+                     : access == 3 ? kernels().resource
+                                   : kernels().burst;
+  if (mmio == nullptr) return describe(info.Env(), problem);
+  std::unique_ptr<Mapping> mapping = Mapping::open(request, problem);
+  if (mapping == nullptr) return describe(info.Env(), problem);
+  RegionTraits traits{mapping->length(), rules,         access == 0 ? Kind::memory : Kind::device, request.writable,
+                      textAt(info, 9), mmio->name};
+  return hold(info, Region::create(std::move(traits), std::make_unique<Mapped>(std::move(mapping), rules, mmio)));
+}
+
+// attach(id) -> number | undefined
+Napi::Value attach(const Napi::CallbackInfo& info) {
+  std::shared_ptr<Region> region = Region::find(static_cast<uint64_t>(numberAt(info, 0)));
+  return region == nullptr || region->closed() ? info.Env().Undefined() : hold(info, std::move(region));
+}
+
+// close(region, everywhere): lets go of it; with `everywhere`, every other holder's accesses end too
+Napi::Value close(const Napi::CallbackInfo& info) {
+  const std::unique_ptr<HeldRegion> held = Environment::of(info.Env()).regions.remove(wordAt(info, 0));
+  if (held != nullptr && flagAt(info, 1)) held->attachment.region().close();
+  return info.Env().Undefined();
+}
+
+HeldRegion* regionAt(const Napi::CallbackInfo& info) { return Environment::of(info.Env()).regions.find(wordAt(info, 0)); }
+
+// traits(region) -> {id, size, ...} | undefined
+Napi::Value traits(const Napi::CallbackInfo& info) {
+  const HeldRegion* held = regionAt(info);
+  if (held == nullptr) return info.Env().Undefined();
+  const RegionTraits& traits = held->attachment.region().traits();
+  Napi::Object told = Napi::Object::New(info.Env());
+  told.Set("id", static_cast<double>(held->attachment.region().id()));
+  told.Set("size", static_cast<double>(traits.size));
+  told.Set("maxStoreBlock", traits.rules.maxStoreBlock);
+  told.Set("boundary", traits.rules.boundary);
+  told.Set("strict", traits.rules.alignment == Alignment::strict);
+  told.Set("mergeable", traits.rules.mergeable);
+  told.Set("memory", traits.kind == Kind::memory);
+  told.Set("writable", traits.writable);
+  told.Set("name", traits.name);
+  told.Set("access", traits.access);
+  return told;
+}
+
+// stats(region, Float64Array(7)) -> boolean
+Napi::Value stats(const Napi::CallbackInfo& info) {
+  HeldRegion* held = regionAt(info);
+  if (held == nullptr) return Napi::Boolean::New(info.Env(), false);
+  const Totals sum = held->attachment.region().counters().sum();
+  double* words = info[1].As<Napi::Float64Array>().Data();
+  const uint64_t values[] = {sum.loads, sum.stores, sum.storeBlocks, sum.bytes, sum.merged, sum.retries, sum.errors};
+  for (const uint64_t value : values) *words++ = static_cast<double>(value);
+  return Napi::Boolean::New(info.Env(), true);
+}
+
+// Every access below answers a status and leaves the details of a failure in the environment's answers.
+template <class Access>
+Status access(const Napi::CallbackInfo& info, uint64_t length, Access&& issue) {
+  Environment& environment = Environment::of(info.Env());
+  HeldRegion* held = environment.regions.find(wordAt(info, 0));
+  Failure failure;
+  uint64_t offset = 0;
+  if (held == nullptr) return environment.answer(Status::closed, failure);
+  if (!offsetAt(info, 1, offset) || !held->attachment.region().contains(offset, length)) {
+    return environment.answer(Status::outOfRange, failure);
+  }
+  const Status status = issue(held->issuer, offset, failure);
+  return status == Status::ok ? status : environment.answer(status, failure);
+}
+
+template <class Access>
+Status narrowAccess(const Napi::CallbackInfo& info, uint64_t width, Access&& issue) {
+  return access(info, width, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+    return offset % width != 0 ? Status::misaligned : issue(issuer, offset, failure);
+  });
+}
+
+template <class Word>
+Word fromBytes(const uint8_t* bytes, bool bigEndian) {
+  Word value = 0;
+  for (size_t i = 0; i < sizeof(Word); i++) {
+    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
+    value = static_cast<Word>(value | static_cast<Word>(bytes[i]) << (8 * place));
+  }
+  return value;
+}
+
+template <class Word>
+void toBytes(Word value, uint8_t* bytes, bool bigEndian) {
+  for (size_t i = 0; i < sizeof(Word); i++) {
+    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
+    bytes[i] = static_cast<uint8_t>(value >> (8 * place));
+  }
+}
+
+// load<Word>(region, offset, bigEndian) -> number | bigint | undefined
+template <class Word>
+Napi::Value load(const Napi::CallbackInfo& info) {
+  uint8_t bytes[sizeof(Word)];
+  const Status status =
+      narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+        return issuer.load(offset, bytes, sizeof(Word), failure);
+      });
+  if (status != Status::ok) return info.Env().Undefined();
+  const Word value = fromBytes<Word>(bytes, flagAt(info, 2));
+  if constexpr (sizeof(Word) == 8) {
+    return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(value));
+  } else {
+    return Napi::Number::New(info.Env(), value);
+  }
+}
+
+// store<Word>(region, offset, value, bigEndian) -> status
+template <class Word>
+Napi::Value store(const Napi::CallbackInfo& info) {
+  Word value;
+  if constexpr (sizeof(Word) == 8) {
+    bool lossless = false;
+    if (napi_get_value_bigint_uint64(info.Env(), info[2], &value, &lossless) != napi_ok) value = 0;
+  } else {
+    value = static_cast<Word>(wordAt(info, 2));
+  }
+  uint8_t bytes[sizeof(Word)];
+  toBytes(value, bytes, flagAt(info, 3));
+  return status(info, narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                  return issuer.store(offset, bytes, sizeof(Word), failure);
+                }));
+}
+
+// storeBlock(region, offset, source) -> status
+Napi::Value storeBlock(const Napi::CallbackInfo& info) {
+  const Bytes source = bytesAt(info, 2);
+  return status(info, access(info, source.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                  // A length past 32 bits breaks every rule of length just as the longest one does.
+                  const auto length = static_cast<uint32_t>(least(source.length, UINT32_MAX));
+                  return issuer.storeBlock(offset, source.data, length, failure);
+                }));
+}
+
+// write(region, offset, source) -> status
+Napi::Value write(const Napi::CallbackInfo& info) {
+  const Bytes source = bytesAt(info, 2);
+  return status(info, access(info, source.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                  return issuer.write(offset, source.data, source.length, failure);
+                }));
+}
+
+// read(region, offset, target) -> status
+Napi::Value read(const Napi::CallbackInfo& info) {
+  const Bytes target = bytesAt(info, 2);
+  return status(info, access(info, target.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                  return issuer.read(offset, target.data, target.length, failure);
+                }));
+}
+
+// A shard of a pool's transfer: its bytes are the view of a shared buffer, or memory by id; `control` is a shared
+// Int32Array whose word 0 stops it; `progress` a shared BigUint64Array in which word `slot` says how far it is.
+struct Shard {
+  std::shared_ptr<Memory> memory;
+  Bytes bytes;
+  std::atomic<uint32_t>* stop = nullptr;
+  std::atomic<uint64_t>* progress = nullptr;
+};
+
+// The arguments from 2 on: bytes | memory id, position, length, control, progress, slot.
+bool shardAt(const Napi::CallbackInfo& info, Shard& shard) {
+  uint64_t position = 0;
+  uint64_t length = 0;
+  if (!offsetAt(info, 3, position) || !offsetAt(info, 4, length)) return false;
+  if (info[2].IsNumber()) {
+    shard.memory = Memory::find(static_cast<uint64_t>(numberAt(info, 2)));
+    if (shard.memory == nullptr) return false;
+    shard.bytes = {shard.memory->base(), shard.memory->size()};
+  } else {
+    shard.bytes = bytesAt(info, 2);
+  }
+  if (position > shard.bytes.length || length > shard.bytes.length - position) return false;
+  shard.bytes = {shard.bytes.data + position, length};
+  auto control = info[5].As<Napi::Int32Array>();
+  auto progress = info[6].As<Napi::BigUint64Array>();
+  const uint32_t slot = wordAt(info, 7);
+  if (control.ElementLength() == 0 || slot >= progress.ElementLength()) return false;
+  shard.stop = reinterpret_cast<std::atomic<uint32_t>*>(control.Data());
+  shard.progress = reinterpret_cast<std::atomic<uint64_t>*>(progress.Data() + slot);
+  return true;
+}
+
+template <auto transfer>
+Napi::Value shard(const Napi::CallbackInfo& info) {
+  Shard shard;
+  if (!shardAt(info, shard)) return status(info, Environment::of(info.Env()).answer(Status::badEntry, Failure{}));
+  return status(info, access(info, shard.bytes.length, [&](Issuer&, uint64_t offset, Failure& failure) {
+                  Issuer issuer(regionAt(info)->attachment);
+                  issuer.watch(shard.stop, shard.progress);
+                  return (issuer.*transfer)(offset, shard.bytes.data, shard.bytes.length, failure);
+                }));
+}
+
+// fence(region) -> status
+Napi::Value fence(const Napi::CallbackInfo& info) {
+  HeldRegion* held = regionAt(info);
+  if (held == nullptr || held->attachment.region().closed()) return status(info, Status::closed);
+  held->issuer.fence();
+  return status(info, Status::ok);
+}
+
+// plan(...rules, offset, length, Float64Array) -> pieces written, three numbers each: offset, length, 1 for a block
+Napi::Value plan(const Napi::CallbackInfo& info) {
+  const Rules rules = rulesAt(info, 0);
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  if (!wellFormed(rules) || !offsetAt(info, 4, offset) || !offsetAt(info, 5, length)) return info.Env().Undefined();
+  auto out = info[6].As<Napi::Float64Array>();
+  double* words = out.Data();
+  const size_t room = out.ElementLength() / 3;
+  size_t pieces = 0;
+  for (; length > 0 && pieces < room; pieces++) {
+    const Piece piece = next(rules, offset, length);
+    *words++ = static_cast<double>(piece.offset);
+    *words++ = piece.length;
+    *words++ = piece.block ? 1 : 0;
+    offset += piece.length;
+    length -= piece.length;
+  }
+  return Napi::Number::New(info.Env(), static_cast<double>(pieces));
+}
+
+}  // namespace
+
+void exportRegions(Napi::Env env, Napi::Object exports) {
+  exportFunction<emulate>(env, exports, "emulate");
+  exportFunction<map>(env, exports, "map");
+  exportFunction<attach>(env, exports, "attach");
+  exportFunction<close>(env, exports, "close");
+  exportFunction<traits>(env, exports, "traits");
+  exportFunction<stats>(env, exports, "stats");
+  exportFunction<load<uint8_t>>(env, exports, "load8");
+  exportFunction<load<uint16_t>>(env, exports, "load16");
+  exportFunction<load<uint32_t>>(env, exports, "load32");
+  exportFunction<load<uint64_t>>(env, exports, "load64");
+  exportFunction<store<uint8_t>>(env, exports, "store8");
+  exportFunction<store<uint16_t>>(env, exports, "store16");
+  exportFunction<store<uint32_t>>(env, exports, "store32");
+  exportFunction<store<uint64_t>>(env, exports, "store64");
+  exportFunction<storeBlock>(env, exports, "storeBlock");
+  exportFunction<write>(env, exports, "write");
+  exportFunction<read>(env, exports, "read");
+  exportFunction<shard<&Issuer::write>>(env, exports, "writeShard");
+  exportFunction<shard<&Issuer::read>>(env, exports, "readShard");
+  exportFunction<fence>(env, exports, "fence");
+  exportFunction<plan>(env, exports, "plan");
+}
+
+}  // namespace ismio::binding

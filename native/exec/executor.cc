@@ -1,0 +1,221 @@
+#include "exec/executor.h"
+
+#include <bit>
+
+namespace ismio {
+namespace {
+
+// How often a long batch says how far it is.
+constexpr uint32_t kPublishEvery = 64;
+
+// Offsets and lengths cross as float64. Anything but a whole number below 2^53 was not written by this package.
+bool whole(double number, uint64_t& value) {
+  if (!(number >= 0 && number < 0x1p53)) return false;
+  value = static_cast<uint64_t>(number);
+  return static_cast<double>(value) == number;
+}
+
+// A store's value becomes bytes in the order of their addresses, least significant first.
+uint8_t* valueBytes(wire::Entry& entry) {
+  if constexpr (std::endian::native == std::endian::big) entry.value = __builtin_bswap64(entry.value);
+  return reinterpret_cast<uint8_t*>(&entry.value);
+}
+
+uint64_t lengthOf(const wire::Entry& entry) {
+  switch (entry.kind()) {
+    case wire::Opcode::store: return entry.width();
+    case wire::Opcode::write:
+    case wire::Opcode::load: return static_cast<uint64_t>(entry.length);
+    default: return 0;
+  }
+}
+
+bool isWrite(const wire::Entry& entry) {
+  return entry.kind() == wire::Opcode::store || entry.kind() == wire::Opcode::write;
+}
+
+Totals operator-(Totals a, const Totals& b) {
+  a.loads -= b.loads;
+  a.stores -= b.stores;
+  a.storeBlocks -= b.storeBlocks;
+  a.bytes -= b.bytes;
+  a.merged -= b.merged;
+  a.retries -= b.retries;
+  a.errors -= b.errors;
+  return a;
+}
+
+}  // namespace
+
+Executor::Executor(const std::shared_ptr<Region>& region, const Ring& ring, const Sources& sources, Merge merge,
+                   bool relaxed)
+    : attachment_(region),
+      ring_(ring),
+      sources_(sources),
+      merge_(merge),
+      reorders_(merge == Merge::any && relaxed),
+      issuer_(attachment_),
+      merger_(region->traits().rules, merge) {}
+
+Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop) {
+  Totals before;
+  attachment_.counters().addTo(before);
+  failure_ = Failure{};
+  issuer_.watch(&stop);
+  gathering_ = from;
+  taken_ = from;
+
+  bool ok = true;
+  while (ok && taken_ != to) {
+    ok = take(taken_);
+    if (!ok) break;
+    taken_++;
+    if (taken_ % kPublishEvery == 0 && !reorders_) publish(merger_.empty() ? taken_ : merger_.firstPending());
+  }
+  ok = ok && settle();
+
+  Report report;
+  report.operations = to - from;
+  report.unfinished = to - from;
+  if (!ok) {
+    tell(to);
+    report.failure = failure_;
+    report.index = failedFirst_ - from;
+    report.unfinished = (reorders_ ? gathering_ : failedFirst_) - from;
+    merger_.discard();
+  }
+  attachment_.counters().merged.add(merger_.takeMerged());
+  Totals after;
+  attachment_.counters().addTo(after);
+  report.moved = after - before;
+  return report;
+}
+
+bool Executor::take(uint32_t index) {
+  wire::Entry& entry = ring_.at(index);
+  if (entry.kind() == wire::Opcode::fence) {
+    if (!settle()) return false;
+    issuer_.fence();
+    return true;
+  }
+  const Region& region = attachment_.region();
+  const uint64_t length = lengthOf(entry);
+  uint64_t offset = 0;
+  if (!whole(entry.offset, offset) || !region.contains(offset, length)) {
+    return refuse(Status::outOfRange, index);
+  }
+  if (entry.kind() == wire::Opcode::store) {
+    if (!std::has_single_bit(length) || length > 8 || offset % length != 0) return refuse(Status::badEntry, index);
+    return takeWrite(index, offset, valueBytes(entry), length, true);
+  }
+  uint8_t* bytes = bytesOf(entry, length);
+  if (bytes == nullptr) return refuse(Status::badEntry, index);
+  return entry.kind() == wire::Opcode::write ? takeWrite(index, offset, bytes, length, false)
+                                             : takeLoad(index, offset, bytes, length);
+}
+
+bool Executor::takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar) {
+  if (length == 0) return true;
+  if (merge_ == Merge::none) {
+    const Status status = scalar ? issuer_.store(offset, bytes, static_cast<uint32_t>(length), failure_)
+                                 : issuer_.write(offset, bytes, length, failure_);
+    return status == Status::ok || check(status, index, index);
+  }
+  if (reorders_) {
+    overlay_.add(offset, length, bytes);
+    return true;
+  }
+  return merger_.add(offset, bytes, length, scalar, index, [this](const Issue& what) { return issue(what); });
+}
+
+// A load waits for the writes before it: for all of them where order is strict, else for those it would see.
+bool Executor::takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length) {
+  if ((!reorders_ || overlay_.overlaps(offset, length)) && !settle()) return false;
+  const Status status = issuer_.read(offset, target, length, failure_);
+  return status == Status::ok || check(status, index, index);
+}
+
+// Issues every write that was taken and is still held back.
+bool Executor::settle() {
+  const auto sink = [this](const Issue& what) { return issue(what); };
+  if (!overlay_.empty()) {
+    const uint32_t last = taken_ - 1;
+    for (const Fragment& fragment : overlay_.resolve()) {
+      if (!merger_.add(fragment.offset, fragment.bytes, fragment.length, fragment.length == 8, last, sink)) return false;
+    }
+  }
+  if (!merger_.flush(sink)) return false;
+  gathering_ = taken_;
+  return true;
+}
+
+bool Executor::issue(const Issue& what) {
+  const Status status = issuer_.issue(what.piece, what.bytes, failure_);
+  return status == Status::ok || check(status, reorders_ ? gathering_ : what.firstOperation, what.lastOperation);
+}
+
+// An entry that cannot be executed at all. What it says is not to be trusted, so nothing of it is reported.
+bool Executor::refuse(Status status, uint32_t index) {
+  failure_ = Failure{};
+  ring_.at(index) = wire::Entry{};
+  return check(status, index, index);
+}
+
+bool Executor::check(Status status, uint32_t first, uint32_t last) {
+  failure_.status = status;
+  failedFirst_ = first;
+  failedLast_ = last;
+  return false;
+}
+
+uint8_t* Executor::bytesOf(const wire::Entry& entry, uint64_t length) const {
+  uint64_t position = 0;
+  if (entry.source >= sources_.size() || sources_[entry.source] == nullptr) return nullptr;
+  const Memory& memory = *sources_[entry.source];
+  if (!whole(entry.position, position) || position > memory.size() || length > memory.size() - position) return nullptr;
+  return memory.base() + position;
+}
+
+// Writes into every entry that is not done for certain what became of it.
+void Executor::tell(uint32_t to) {
+  bool found = false;
+  uint32_t culprit = failedFirst_;
+  for (uint32_t index = reorders_ ? gathering_ : failedFirst_; index != to; index++) {
+    wire::Entry& entry = ring_.at(index);
+    uint64_t done = 0;
+    const wire::State state = stateOf(index, entry, done);
+    entry.state = static_cast<uint32_t>(state);
+    entry.done = static_cast<double>(done);
+    if (!found && (state == wire::State::failed || state == wire::State::partial)) {
+      found = true;
+      culprit = index;
+      failure_.done = done;
+    }
+  }
+  failedFirst_ = culprit;
+}
+
+// An access covers the bytes of the operations [failedFirst_, failedLast_]. They were issued from the lowest offset up,
+// so what lies below the access that failed is done, and what lies above it was not begun. Only where writes are
+// gathered can there be operations before these that are not done: writes that wait for the end of their gathering.
+wire::State Executor::stateOf(uint32_t index, const wire::Entry& entry, uint64_t& done) const {
+  const uint32_t behind = index - failedFirst_;
+  const bool waiting = behind > UINT32_MAX / 2;
+  const bool shares = behind <= failedLast_ - failedFirst_;
+  const bool alone = shares && failedFirst_ == failedLast_;
+  const uint64_t length = lengthOf(entry);
+  if ((waiting || shares) && !alone && !isWrite(entry)) {
+    done = length;
+    return wire::State::done;
+  }
+  if (!shares) return wire::State::skipped;
+
+  const auto offset = static_cast<uint64_t>(entry.offset);
+  if (failure_.offset > offset) done = least(failure_.offset - offset, length);
+  if (done > 0) return done == length ? wire::State::done : wire::State::partial;
+  const bool above = !alone && offset >= failure_.offset + failure_.length;
+  const bool stopped = failure_.status == Status::aborted || failure_.status == Status::closed;
+  return above || stopped ? wire::State::skipped : wire::State::failed;
+}
+
+}  // namespace ismio

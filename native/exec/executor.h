@@ -1,0 +1,77 @@
+// The whole flow of a batch: reap the ring, merge, plan, call the backend, count, complete.
+//
+// One thread at a time runs an executor: the one that calls submit, or the queue's drain thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "exec/issuer.h"
+#include "exec/overlay.h"
+#include "memory/memory.h"
+#include "plan/merger.h"
+#include "wire/wire.h"
+
+namespace ismio {
+
+struct Ring {
+  wire::Header* header;
+  wire::Entry* entries;
+  uint32_t depth;
+
+  // Indices count for ever; depth is a power of two.
+  wire::Entry& at(uint32_t index) const { return entries[index & (depth - 1)]; }
+};
+
+// Where the bytes of writes come from and those of loads go to, by slot.
+using Sources = std::array<std::shared_ptr<Memory>, wire::kSourceSlots>;
+
+// What became of a batch.
+struct Report {
+  Failure failure;          // status ok: every operation is done
+  uint32_t operations = 0;  // in the batch
+  uint32_t index = 0;       // of the operation that failed, counted from the start of the batch
+  uint32_t unfinished = 0;  // every operation before this one is done; from here on the entries' states tell
+  Totals moved;             // what this batch alone did
+};
+
+class Executor {
+ public:
+  Executor(const std::shared_ptr<Region>& region, const Ring& ring, const Sources& sources, Merge merge, bool relaxed);
+  bool ready() const { return merger_.ready(); }
+
+  // Runs the operations [from, to). `stop` ends it between two accesses.
+  Report run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop);
+
+ private:
+  bool take(uint32_t index);
+  bool takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar);
+  bool takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length);
+  bool settle();
+  bool issue(const Issue& what);
+  bool refuse(Status status, uint32_t index);
+  bool check(Status status, uint32_t first, uint32_t last);
+  uint8_t* bytesOf(const wire::Entry& entry, uint64_t length) const;
+
+  void tell(uint32_t to);
+  wire::State stateOf(uint32_t index, const wire::Entry& entry, uint64_t& done) const;
+  void publish(uint32_t index) const { ring_.header->completed.store(index, std::memory_order_release); }
+
+  const Attachment attachment_;
+  const Ring ring_;
+  const Sources& sources_;
+  const Merge merge_;
+  const bool reorders_;  // order 'relaxed' with merge 'any': writes between two fences are gathered, then sorted
+  Issuer issuer_;
+  Merger merger_;
+  Overlay overlay_;
+  uint32_t gathering_ = 0;  // the operation at which the writes in overlay_ begin
+  uint32_t taken_ = 0;      // the next operation to take
+  Failure failure_;
+  uint32_t failedFirst_ = 0;  // the operations with a share in the access that failed
+  uint32_t failedLast_ = 0;
+};
+
+}  // namespace ismio

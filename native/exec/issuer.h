@@ -1,0 +1,64 @@
+// One access at a time: checked, tried again while the device is busy, counted. Whole writes and reads are planned here.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "plan/planner.h"
+#include "region/region.h"
+
+namespace ismio {
+
+// Linux tries a busy instruction again after 1 us, for ever (arch/s390/pci/pci_insn.c). We double the wait from 1 us to
+// 128 us and give up after this many tries, some 8 ms.
+inline constexpr uint32_t kBusyTries = 64;
+
+class Issuer {
+ public:
+  explicit Issuer(const Attachment& attachment)
+      : region_(attachment.region()), backend_(region_.backend()), counters_(attachment.counters()) {}
+
+  // Between two accesses a raised flag ends the work with Status::aborted. `progress` is told how many bytes of a write
+  // or read went through, after each access.
+  void watch(const std::atomic<uint32_t>* stop, std::atomic<uint64_t>* progress = nullptr) {
+    stop_ = stop;
+    progress_ = progress;
+  }
+
+  Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure);
+  Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
+  Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
+  Status issue(const Piece& piece, const uint8_t* source, Failure& failure) {
+    return piece.block ? storeBlock(piece.offset, source, piece.length, failure)
+                       : store(piece.offset, source, piece.length, failure);
+  }
+
+  // Any length at any offset; `failure.done` says how many bytes went through before a failure.
+  Status write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
+  Status read(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
+
+  void fence() { backend_.fence(); }
+
+ private:
+  Status mayGoOn() const {
+    if (stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0) return Status::aborted;
+    return region_.closed() ? Status::closed : Status::ok;
+  }
+  Status mayStore() const { return region_.traits().writable ? mayGoOn() : Status::readOnly; }
+
+  template <class Access>
+  Status attempt(Status allowed, uint64_t offset, uint64_t length, Failure& failure, Access&& access);
+  Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
+
+  void tell(uint64_t done) const {
+    if (progress_ != nullptr) progress_->store(done, std::memory_order_release);
+  }
+
+  Region& region_;
+  Backend& backend_;
+  Counters& counters_;
+  const std::atomic<uint32_t>* stop_ = nullptr;
+  std::atomic<uint64_t>* progress_ = nullptr;
+};
+
+}  // namespace ismio

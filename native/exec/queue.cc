@@ -1,0 +1,95 @@
+#include "exec/queue.h"
+
+#include <new>
+#include <utility>
+
+namespace ismio {
+namespace {
+
+Ring ringIn(const Memory& memory, uint32_t depth) {
+  auto* header = new (memory.base()) wire::Header{};
+  auto* entries = reinterpret_cast<wire::Entry*>(memory.base() + sizeof(wire::Header));
+  return {header, entries, depth};
+}
+
+}  // namespace
+
+std::unique_ptr<Queue> Queue::create(const std::shared_ptr<Region>& region, const QueueTraits& traits) {
+  std::shared_ptr<Memory> ring = Memory::allocate(sizeof(wire::Header) + sizeof(wire::Entry) * traits.depth);
+  std::shared_ptr<Memory> staging = Memory::allocate(traits.stagingBytes);
+  if (ring == nullptr || staging == nullptr) return nullptr;
+  std::unique_ptr<Queue> queue(new Queue(region, traits, std::move(ring), std::move(staging)));
+  return queue->executor_.ready() ? std::move(queue) : nullptr;
+}
+
+Queue::Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
+             std::shared_ptr<Memory> staging)
+    : ringMemory_(std::move(ring)),
+      sources_{std::move(staging)},
+      executor_(region, ringIn(*ringMemory_, traits.depth), sources_, traits.merge, traits.relaxed) {}
+
+Queue::~Queue() {
+  stopAll();
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ending_ = true;
+  }
+  work_.notify_one();
+  if (thread_.joinable()) thread_.join();
+}
+
+uint32_t Queue::hold(const std::shared_ptr<Memory>& memory) {
+  if (held_ == sources_.size()) return 0;
+  sources_[held_] = memory;
+  return held_++;
+}
+
+void Queue::releaseSources() {
+  while (held_ > 1) sources_[--held_].reset();
+}
+
+Report Queue::submit(uint32_t from, uint32_t to) { return executor_.run(from, to, never_); }
+
+void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, const Settled& settled) {
+  auto batch = std::make_shared<Batch>();
+  batch->from = from;
+  batch->to = to;
+  batch->ticket = ticket;
+  batch->settled = settled;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    batches_.push_back(std::move(batch));
+    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
+  }
+  work_.notify_one();
+}
+
+void Queue::stop(uint32_t ticket) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& batch : batches_) {
+    if (batch->ticket == ticket) batch->stop.store(1, std::memory_order_relaxed);
+  }
+}
+
+void Queue::stopAll() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  for (const auto& batch : batches_) batch->stop.store(1, std::memory_order_relaxed);
+}
+
+void Queue::serve() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (true) {
+    work_.wait(lock, [this] { return ending_ || !batches_.empty(); });
+    if (batches_.empty()) return;
+    const std::shared_ptr<Batch> batch = batches_.front();
+    lock.unlock();
+    const Report report = executor_.run(batch->from, batch->to, batch->stop);
+    lock.lock();
+    batches_.pop_front();
+    lock.unlock();
+    batch->settled(batch->ticket, report);
+    lock.lock();
+  }
+}
+
+}  // namespace ismio

@@ -1,0 +1,75 @@
+// A submission queue: a ring, the executor that reaps it, and a thread for those who do not want to wait.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+#include "exec/executor.h"
+
+namespace ismio {
+
+struct QueueTraits {
+  uint32_t depth;         // entries, a power of two
+  uint64_t stagingBytes;  // memory for sources that have to be copied
+  Merge merge;
+  bool relaxed;
+};
+
+class Queue {
+ public:
+  // Called on the drain thread, once for each batch.
+  using Settled = std::function<void(uint32_t ticket, const Report& report)>;
+
+  // Null when there is no memory for it.
+  static std::unique_ptr<Queue> create(const std::shared_ptr<Region>& region, const QueueTraits& traits);
+  // Stops what is in flight and waits for the thread; at most one access goes on meanwhile.
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  const std::shared_ptr<Memory>& ringMemory() const { return ringMemory_; }
+  const std::shared_ptr<Memory>& staging() const { return sources_[0]; }
+
+  // A slot for this memory, held until `releaseSources`; 0 (which is the staging memory's) when all are taken.
+  uint32_t hold(const std::shared_ptr<Memory>& memory);
+  void releaseSources();
+
+  // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
+  Report submit(uint32_t from, uint32_t to);
+  // Hands [from, to) to the drain thread. Batches run in the order in which they came.
+  void drain(uint32_t from, uint32_t to, uint32_t ticket, const Settled& settled);
+  // Ends this batch between two accesses, or before its first.
+  void stop(uint32_t ticket);
+  void stopAll();
+
+ private:
+  struct Batch {
+    uint32_t from;
+    uint32_t to;
+    uint32_t ticket;
+    Settled settled;
+    std::atomic<uint32_t> stop{0};
+  };
+
+  Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
+        std::shared_ptr<Memory> staging);
+  void serve();
+
+  const std::shared_ptr<Memory> ringMemory_;
+  Sources sources_;
+  uint32_t held_ = 1;
+  Executor executor_;
+  const std::atomic<uint32_t> never_{0};
+
+  std::mutex mutex_;
+  std::condition_variable work_;
+  std::deque<std::shared_ptr<Batch>> batches_;  // the front one is being run
+  bool ending_ = false;
+  std::thread thread_;
+};
+
+}  // namespace ismio

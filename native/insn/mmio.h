@@ -1,0 +1,40 @@
+// Access to mapped device memory: the contract that every CPU's kernel keeps.
+//
+//   - An access is exactly as wide as its name says, and is made exactly once. Nothing is vectorised, combined, split,
+//     repeated or left out; no library copy routine touches the device side.
+//   - A run goes up: the lower address first. Bytes keep the order of their addresses, on every CPU.
+//   - storeBlock: naturally aligned stores of 1, 2 and 4 bytes up to the first multiple of 8, 8-byte stores, then 4, 2
+//     and 1. burst: the same, with 64-byte stores wherever a multiple of 64 begins; only for mappings where the caller
+//     opted in (write combining), because the device then sees 64 bytes at a time.
+//   - fence: every store before it is visible to the device before any access after it.
+//   - On plain mappings an access cannot fail; on IBM Z it can: it then answers with a condition code or an errno.
+//
+// Sources and targets on the memory side have any alignment.
+#pragma once
+
+#include <cstdint>
+
+#include "backend/backend.h"
+
+namespace ismio {
+
+struct Mmio {
+  const char* name;
+  Status (*load)(const uint8_t* address, uint8_t* target, uint32_t width, Failure& failure);
+  Status (*loadWords)(const uint8_t* address, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
+  Status (*store)(uint8_t* address, const uint8_t* source, uint32_t width, Failure& failure);
+  Status (*storeBlock)(uint8_t* address, const uint8_t* source, uint32_t length, Failure& failure);
+  void (*fence)();
+};
+
+// What this CPU offers, found out once.
+struct Kernels {
+  const char* cpu;         // "x86-64", "aarch64", "s390x", "portable"
+  const Mmio* mapped;      // mappings of ordinary memory and, but for s390x, of PCI BARs
+  const Mmio* burst;       // the same with 64-byte bursts; null where the CPU has none
+  const Mmio* resource;    // mappings of PCI BARs
+};
+
+const Kernels& kernels();
+
+}  // namespace ismio

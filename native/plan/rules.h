@@ -1,0 +1,59 @@
+// What one store may be. The numbers come from the device (or from its emulation); this file is the only place that
+// knows what they mean.
+//
+//   relaxed (ISM)   1..maxStoreBlock bytes, any alignment, inside one `boundary` window
+//                   [Linux drivers/vfio/pci/ism/main.c checks exactly these two]
+//   strict          offset and length multiples of 8, more than 8 bytes, at most maxStoreBlock, inside one window
+//                   [QEMU hw/s390x/s390-pci-inst.c, pcistb_service_call]
+#pragma once
+
+#include <cstdint>
+
+namespace ismio {
+
+enum class Alignment : uint8_t { relaxed, strict };
+
+// Which rule a store block breaks. Shared with src/wire.ts by value.
+enum class Rule : uint8_t {
+  none = 0,
+  length = 1,           // 0 bytes, or (strict) 8 bytes or fewer
+  maxStoreBlock = 2,    // longer than the device takes at once
+  boundary = 3,         // reaches over a boundary window
+  offsetAlignment = 4,  // strict: offset is not a multiple of 8
+  lengthAlignment = 5,  // strict: length is not a multiple of 8
+};
+
+struct Rules {
+  uint32_t maxStoreBlock = 4096;  // maxstbl of the function; 4096 on ISM, 128 on QEMU's emulated functions
+  uint32_t boundary = 4096;       // power of two; the page that PCISTB must not cross
+  Alignment alignment = Alignment::relaxed;
+  bool mergeable = true;  // false for registers: every write is a transaction of its own
+};
+
+// The limits of the rules themselves.
+inline constexpr uint32_t kSmallestStoreBlock = 8;
+inline constexpr uint32_t kLargestStoreBlock = 1u << 20;
+inline constexpr uint32_t kSmallestBoundary = 8;
+inline constexpr uint32_t kLargestBoundary = 1u << 20;
+
+constexpr bool wellFormed(const Rules& rules) {
+  const bool powerOfTwo = (rules.boundary & (rules.boundary - 1)) == 0;
+  return rules.maxStoreBlock >= kSmallestStoreBlock && rules.maxStoreBlock <= kLargestStoreBlock && powerOfTwo &&
+         rules.boundary >= kSmallestBoundary && rules.boundary <= kLargestBoundary;
+}
+
+// The first rule that a store block of `length` bytes at `offset` breaks, in the order in which ism-vfio-pci (relaxed)
+// and the instruction (strict) look.
+constexpr Rule broken(const Rules& rules, uint64_t offset, uint64_t length) {
+  if (length == 0) return Rule::length;
+  if (length > rules.maxStoreBlock) return Rule::maxStoreBlock;
+  if ((offset & (rules.boundary - 1)) + length > rules.boundary) return Rule::boundary;
+  if (rules.alignment == Alignment::strict) {
+    if (offset % 8 != 0) return Rule::offsetAlignment;
+    if (length % 8 != 0) return Rule::lengthAlignment;
+    if (length <= 8) return Rule::length;
+  }
+  return Rule::none;
+}
+
+}  // namespace ismio

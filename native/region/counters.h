@@ -1,0 +1,78 @@
+// What a region has been asked for. Each thread that uses the region has counters of its own, which only it writes; a
+// reader adds them up. So counting costs a plain add and no thread waits for another.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace ismio {
+
+class Counter {
+ public:
+  void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
+  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> value_{0};
+};
+
+struct Totals {
+  uint64_t loads = 0;        // load accesses
+  uint64_t stores = 0;       // store accesses of 1, 2, 4 or 8 bytes
+  uint64_t storeBlocks = 0;  // store blocks
+  uint64_t bytes = 0;        // moved by them, in either direction
+  uint64_t merged = 0;       // queued writes that joined the store of another
+  uint64_t retries = 0;      // accesses tried again because the device was busy
+  uint64_t errors = 0;       // accesses that failed
+};
+
+struct Counters {
+  Counter loads, stores, storeBlocks, bytes, merged, retries, errors;
+
+  void addTo(Totals& totals) const {
+    totals.loads += loads.get();
+    totals.stores += stores.get();
+    totals.storeBlocks += storeBlocks.get();
+    totals.bytes += bytes.get();
+    totals.merged += merged.get();
+    totals.retries += retries.get();
+    totals.errors += errors.get();
+  }
+};
+
+// The counters of everyone who uses one region. Those of a thread that is done go to the next that comes.
+class CounterSet {
+ public:
+  Counters* take() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (!idle_.empty()) {
+      Counters* counters = idle_.back();
+      idle_.pop_back();
+      return counters;
+    }
+    all_.push_back(std::make_unique<Counters>());
+    return all_.back().get();
+  }
+
+  void giveBack(Counters* counters) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    idle_.push_back(counters);
+  }
+
+  Totals sum() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    Totals totals;
+    for (const auto& counters : all_) counters->addTo(totals);
+    return totals;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::unique_ptr<Counters>> all_;
+  std::vector<Counters*> idle_;
+};
+
+}  // namespace ismio

@@ -1,0 +1,75 @@
+// A region: a window of bytes behind one backend. Shared by every thread of the process that uses it, found by its id,
+// alive until the last of them lets go.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "backend/backend.h"
+#include "region/counters.h"
+
+namespace ismio {
+
+struct RegionTraits {
+  uint64_t size;
+  Rules rules;
+  Kind kind;
+  bool writable;
+  std::string name;
+  std::string access;  // the access kernel, for people
+};
+
+class Region {
+ public:
+  static std::shared_ptr<Region> create(RegionTraits traits, std::unique_ptr<Backend> backend);
+  static std::shared_ptr<Region> find(uint64_t id);
+  ~Region();
+  Region(const Region&) = delete;
+  Region& operator=(const Region&) = delete;
+
+  uint64_t id() const { return id_; }
+  const RegionTraits& traits() const { return traits_; }
+  Backend& backend() const { return *backend_; }
+  CounterSet& counters() { return counters_; }
+
+  bool contains(uint64_t offset, uint64_t length) const {
+    return offset <= traits_.size && length <= traits_.size - offset;
+  }
+
+  // Closing is a flag that every thread sees at its next access; the memory goes when they have all let go.
+  void close() { closed_.store(true, std::memory_order_relaxed); }
+  bool closed() const { return closed_.load(std::memory_order_relaxed); }
+
+ private:
+  Region(RegionTraits traits, std::unique_ptr<Backend> backend)
+      : traits_(std::move(traits)), backend_(std::move(backend)) {}
+
+  const RegionTraits traits_;
+  const std::unique_ptr<Backend> backend_;
+  CounterSet counters_;
+  std::atomic<bool> closed_{false};
+  uint64_t id_ = 0;
+};
+
+// One thread's hold on a region, with its counters.
+class Attachment {
+ public:
+  explicit Attachment(std::shared_ptr<Region> region)
+      : region_(std::move(region)), counters_(region_->counters().take()) {}
+  ~Attachment() { region_->counters().giveBack(counters_); }
+  Attachment(const Attachment&) = delete;
+  Attachment& operator=(const Attachment&) = delete;
+
+  Region& region() const { return *region_; }
+  const std::shared_ptr<Region>& shared() const { return region_; }
+  Counters& counters() const { return *counters_; }
+
+ private:
+  const std::shared_ptr<Region> region_;
+  Counters* const counters_;
+};
+
+}  // namespace ismio

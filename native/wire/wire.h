@@ -1,0 +1,99 @@
+// The words that JavaScript and this addon share. src/wire.ts has the same table; the two are compared when the addon
+// is loaded, and a difference refuses to start.
+//
+// The ring, in four verbs:
+//
+//     claim     JavaScript finds a free entry: tail - head < depth (indices count up for ever, modulo 2^32)
+//     fill      it writes the entry
+//     publish   it hands [published, tail) over: by the call into native code, which orders everything before it; a
+//               batch for the drain thread goes through a mutex, which does the same
+//     reap      the thread that executes says in `completed`, with a release store, up to where operations are done for
+//               certain; JavaScript reads it with Atomics.load before it fills an entry again, so the entry's reader is
+//               through with it. The end of a batch is told by its settlement, because a failed one leaves states in
+//               its entries that JavaScript reads first
+//
+//         head      published      tail
+//          |            |            |
+//     -----#############************.......-----      # in flight   * filled   . free
+//
+// An entry is JavaScript's up to the publish, then native code's up to the reap.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace ismio::wire {
+
+inline constexpr uint32_t kVersion = 1;
+
+// The low byte of an entry's opcode word; a store has its width in bytes in the byte above.
+enum class Opcode : uint32_t { store = 1, write = 2, load = 3, fence = 4 };
+
+// What became of an operation. Only written when a batch did not go through; else all are done.
+enum class State : uint32_t { done = 0, partial = 1, failed = 2, skipped = 3 };
+
+struct Entry {
+  double offset;  // in the region; whole, below 2^53
+  union {
+    uint64_t value;   // store
+    double position;  // write, load: where the bytes are in their source
+    double done;      // after a failed batch: bytes of this operation that went through
+  };
+  uint32_t opcode;
+  union {
+    uint32_t source;  // write, load: slot of the source
+    uint32_t state;   // after a failed batch
+  };
+  double length;  // write, load: bytes
+
+  Opcode kind() const { return static_cast<Opcode>(opcode & 0xff); }
+  uint32_t width() const { return opcode >> 8; }
+};
+
+static_assert(sizeof(Entry) == 32, "two entries to a cache line");
+static_assert(offsetof(Entry, offset) == 0);
+static_assert(offsetof(Entry, value) == 8);
+static_assert(offsetof(Entry, position) == 8);
+static_assert(offsetof(Entry, opcode) == 16);
+static_assert(offsetof(Entry, source) == 20);
+static_assert(offsetof(Entry, length) == 24);
+
+// In front of the entries, on a cache line of its own.
+struct Header {
+  std::atomic<uint32_t> completed;  // index up to which the batch in flight is done
+  uint32_t unused[15];
+};
+
+static_assert(sizeof(Header) == 64);
+static_assert(std::atomic<uint32_t>::is_always_lock_free);
+
+// The answer to a call or a batch: one array of float64, because every value is exact in it.
+enum Field : uint32_t {
+  kStatus,
+  kConditionCode,
+  kDeviceStatus,
+  kRule,
+  kErrno,
+  kTries,
+  kOffset,
+  kLength,
+  kDone,
+  kIndex,
+  kUnfinished,
+  kOperations,
+  kLoads,
+  kStores,
+  kStoreBlocks,
+  kBytes,
+  kMerged,
+  kRetries,
+  kErrors,
+  kFields,
+};
+
+inline constexpr uint32_t kSmallestDepth = 1;
+inline constexpr uint32_t kLargestDepth = 1u << 20;
+inline constexpr uint32_t kSourceSlots = 64;  // slot 0 is the queue's own staging memory
+
+}  // namespace ismio::wire

@@ -1,0 +1,136 @@
+// Finds the addon, says where it looked, and compares the shared layout.
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { IsmioError } from './errors.js';
+import { packageRoot } from './package.js';
+import { differences } from './wire.js';
+
+/** The addon's functions, as native/binding exports them. Numbers stand for things; a status of 0 is success. */
+export interface Binding {
+  readonly layout: Readonly<Record<string, number>>;
+  readonly answers: ArrayBuffer;
+  kernels(): { cpu: string; mapped: string; resource: string; burst: string | null };
+
+  allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined;
+
+  emulate(
+    size: number,
+    ...rest: [...RuleArguments, memory: boolean, name: string, cost: Float64Array, faults: Float64Array, seed: number]
+  ): number | undefined;
+  map(
+    path: string,
+    offset: number,
+    length: number,
+    writable: boolean,
+    access: number,
+    ...rest: [...RuleArguments, name: string]
+  ): number | { refusal: number; call: string; errno: number; fileSize: number };
+  attach(id: number): number | undefined;
+  close(region: number, everywhere: boolean): void;
+  traits(region: number): NativeTraits | undefined;
+  stats(region: number, into: Float64Array): boolean;
+  load8(region: number, offset: number, bigEndian: boolean): number | undefined;
+  load16(region: number, offset: number, bigEndian: boolean): number | undefined;
+  load32(region: number, offset: number, bigEndian: boolean): number | undefined;
+  load64(region: number, offset: number, bigEndian: boolean): bigint | undefined;
+  store8(region: number, offset: number, value: number, bigEndian: boolean): number;
+  store16(region: number, offset: number, value: number, bigEndian: boolean): number;
+  store32(region: number, offset: number, value: number, bigEndian: boolean): number;
+  store64(region: number, offset: number, value: bigint, bigEndian: boolean): number;
+  storeBlock(region: number, offset: number, source: Uint8Array): number;
+  write(region: number, offset: number, source: Uint8Array): number;
+  read(region: number, offset: number, target: Uint8Array): number;
+  writeShard(region: number, offset: number, ...shard: ShardArguments): number;
+  readShard(region: number, offset: number, ...shard: ShardArguments): number;
+  fence(region: number): number;
+  plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
+
+  createQueue(
+    region: number,
+    depth: number,
+    stagingBytes: number,
+    merge: number,
+    relaxed: boolean,
+    settled: (ticket: number) => void,
+  ): { queue: number; ring: ArrayBuffer; staging: ArrayBuffer } | undefined;
+  holdSource(queue: number, memory: number): number;
+  releaseSources(queue: number): void;
+  submit(queue: number, from: number, to: number): number;
+  drain(queue: number, from: number, to: number, ticket: number): void;
+  stop(queue: number, ticket: number): void;
+  closeQueue(queue: number): void;
+}
+
+export type RuleArguments = [maxStoreBlock: number, boundary: number, strict: boolean, mergeable: boolean];
+export type ShardArguments = [
+  bytes: Uint8Array | number,
+  position: number,
+  length: number,
+  control: Int32Array,
+  progress: BigUint64Array,
+  slot: number,
+];
+
+export interface NativeTraits {
+  id: number;
+  size: number;
+  maxStoreBlock: number;
+  boundary: number;
+  strict: boolean;
+  mergeable: boolean;
+  memory: boolean;
+  writable: boolean;
+  name: string;
+  access: string;
+}
+
+/**
+ * Where an addon for this platform may be: one that was built here first, then those that were shipped. An addon built
+ * against one C library does not load under the other, so trying both finds the right one.
+ */
+export function binaryPaths(): string[] {
+  const shipped = join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`);
+  return [
+    join(packageRoot, 'build', 'Release', 'ismio.node'),
+    join(shipped, 'ismio.glibc.node'),
+    join(shipped, 'ismio.musl.node'),
+  ];
+}
+
+function load(): { binding: Binding; path: string } {
+  const require = createRequire(import.meta.url);
+  const looked: string[] = [];
+  for (const path of process.env['ISMIO_BINARY'] ? [process.env['ISMIO_BINARY']] : binaryPaths()) {
+    try {
+      return { binding: require(path) as Binding, path };
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      looked.push(`${path}: ${code === 'MODULE_NOT_FOUND' ? 'not there' : message.split('\n')[0]}`);
+    }
+  }
+  throw new IsmioError(
+    'ERR_ISMIO_NO_BINARY',
+    `no ismio addon for ${process.platform}-${process.arch} (Node.js ${process.version}). Run "npx ismio build" to build it ` +
+      `here; it needs a C++20 compiler, make and python3. Looked at: ${looked.join('; ')}`,
+    { platform: process.platform, arch: process.arch, looked },
+  );
+}
+
+function loadChecked(): { binding: Binding; path: string } {
+  const loaded = load();
+  const found = differences(loaded.binding.layout);
+  if (found.length > 0) {
+    throw new IsmioError(
+      'ERR_ISMIO_LAYOUT',
+      `the addon at ${loaded.path} is from another build of ismio (${found.join('; ')}). Reinstall ismio, or run ` +
+        '"npx ismio build".',
+      { path: loaded.path, differences: found },
+    );
+  }
+  return loaded;
+}
+
+export const { binding: native, path: binaryPath } = loadChecked();
+
+/** What the last failed call answered; words by wire.Field. */
+export const answers = new Float64Array(native.answers);

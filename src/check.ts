@@ -1,0 +1,131 @@
+// Checks of arguments. The good case is a handful of comparisons; what is wrong is worked out only when something is.
+import { hex, rangeError, shown, typeError } from './errors.js';
+
+/** Where bytes come from or go to. */
+export type BytesLike = ArrayBufferView | ArrayBuffer | SharedArrayBuffer;
+
+/** An offset or length: exact as a number up to 2^53 - 1. */
+export type Whole = number | bigint;
+
+/**
+ * The offset of an access of `length` bytes in a region of `size`, as a number.
+ * @throws TypeError ERR_ISMIO_ARGUMENT_TYPE, RangeError ERR_ISMIO_OFFSET, ERR_ISMIO_OUT_OF_RANGE
+ */
+export function checkOffset(offset: Whole, length: number, size: number, region: string): number {
+  if (typeof offset === 'number' && offset >= 0 && offset <= size - length && Math.floor(offset) === offset) {
+    return offset;
+  }
+  const whole = checkWhole(offset, 'offset', 'ERR_ISMIO_OFFSET');
+  if (whole > size - length) throw outOfRange(whole, length, size, region);
+  return whole;
+}
+
+/** The offset of a load or store of `width` bytes, which has to be a multiple of it. */
+export function checkAligned(offset: Whole, width: number, size: number, region: string): number {
+  const place = checkOffset(offset, width, size, region);
+  if (place % width !== 0) {
+    throw rangeError(
+      'ERR_ISMIO_MISALIGNED',
+      `offset ${hex(place)} is not a multiple of ${width}: a ${width}-byte access must not cross an ${width}-byte boundary. ` +
+        'Use read or write for any alignment.',
+      { offset: place, length: width, region },
+    );
+  }
+  return place;
+}
+
+export function outOfRange(offset: number, length: number, size: number, region: string): Error {
+  return rangeError(
+    'ERR_ISMIO_OUT_OF_RANGE',
+    `${length} bytes at offset ${hex(offset)} reach past the end of ${region}, which has ${size} (${hex(size)}) bytes`,
+    { offset, length, size, region },
+  );
+}
+
+/** A whole number from 0 to 2^53 - 1, as a number. */
+export function checkWhole(
+  value: Whole,
+  what: string,
+  code: 'ERR_ISMIO_OFFSET' | 'ERR_ISMIO_OPTION' = 'ERR_ISMIO_OPTION',
+): number {
+  if (typeof value !== 'number' && typeof value !== 'bigint') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a number or bigint, not ${shown(value)}`, {
+      [what]: value,
+    });
+  }
+  const number = Number(value);
+  if (!Number.isSafeInteger(number) || number < 0) {
+    throw rangeError(code, `${what} must be a whole number from 0 to 2^53 - 1, not ${shown(value)}`, { [what]: value });
+  }
+  return number;
+}
+
+/** The bytes behind a source or target, without a copy. */
+export function bytesOf(source: BytesLike, what: 'source' | 'target'): Uint8Array {
+  if (source instanceof Uint8Array) {
+    if (source.byteLength === 0) checkAttached(source, what);
+    return source;
+  }
+  if (ArrayBuffer.isView(source)) return bytesOfView(source, what);
+  if (source instanceof ArrayBuffer || source instanceof SharedArrayBuffer) {
+    try {
+      return new Uint8Array(source);
+    } catch {
+      throw detached(what);
+    }
+  }
+  throw typeError(
+    'ERR_ISMIO_ARGUMENT_TYPE',
+    `${what} must be an ArrayBufferView, ArrayBuffer or SharedArrayBuffer, not ${shown(source)}`,
+    { [what]: source },
+  );
+}
+
+function bytesOfView(view: ArrayBufferView, what: 'source' | 'target'): Uint8Array {
+  try {
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    if (bytes.byteLength === 0) checkAttached(view, what);
+    return bytes;
+  } catch {
+    throw detached(what);
+  }
+}
+
+/** A view of nothing is fine when it was made so, and a mistake when its buffer was taken away or shrank under it. */
+function checkAttached(view: ArrayBufferView, what: 'source' | 'target'): void {
+  try {
+    if (view instanceof DataView) view.byteLength;
+    else Uint8Array.prototype.at.call(view as Uint8Array, 0);
+  } catch {
+    throw detached(what);
+  }
+}
+
+export function detached(what: 'source' | 'target'): Error {
+  return typeError(
+    'ERR_ISMIO_DETACHED',
+    `the buffer of ${what} was detached (transferred) or resized below the view; its bytes are gone`,
+  );
+}
+
+/** One of a few words. */
+export function checkWord<Word extends string>(value: unknown, what: string, words: readonly Word[]): Word {
+  if (words.includes(value as Word)) return value as Word;
+  const allowed = words.map((word) => `'${word}'`).join(', ');
+  throw rangeError('ERR_ISMIO_OPTION', `${what} must be one of ${allowed}, not ${shown(value)}`, { [what]: value });
+}
+
+/** Options are an object, and have only the names that are known: a misspelt one would otherwise be ignored. */
+export function checkOptions(options: unknown, names: readonly string[], where: string): void {
+  if (options === null || typeof options !== 'object') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the options of ${where} must be an object, not ${shown(options)}`, {
+      options,
+    });
+  }
+  const unknown = Object.keys(options).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    throw rangeError('ERR_ISMIO_OPTION', `${where} has no option '${unknown}'; it has ${names.join(', ')}`, {
+      option: unknown,
+    });
+  }
+}

@@ -1,0 +1,110 @@
+// Errors: one stable code each, the values that mattered as properties, and what to do about it in the message.
+import { getSystemErrorName } from 'node:util';
+
+/** Every code this package throws or rejects with. Messages may change; these do not. */
+export type ErrorCode =
+  // the caller's mistakes: RangeError or TypeError
+  | 'ERR_ISMIO_ARGUMENT_TYPE' // an argument of the wrong type
+  | 'ERR_ISMIO_OPTION' // an option with a value that is not allowed
+  | 'ERR_ISMIO_OFFSET' // an offset that is no whole number from 0 to 2^53 - 1
+  | 'ERR_ISMIO_OUT_OF_RANGE' // offset + length lies past the end
+  | 'ERR_ISMIO_MISALIGNED' // a load or store that is not at a multiple of its width
+  | 'ERR_ISMIO_VALUE' // a value that does not fit the width
+  | 'ERR_ISMIO_RULE' // a store block that the region's rules refuse
+  | 'ERR_ISMIO_DETACHED' // a buffer that was detached, or resized below its view
+  | 'ERR_ISMIO_TOO_LONG' // more than can be held at once
+  | 'ERR_ISMIO_OVERLAP' // source and target overlap
+  // the region's and the device's answers: IsmioError
+  | 'ERR_ISMIO_CLOSED' // the region, queue or pool was closed
+  | 'ERR_ISMIO_READ_ONLY' // a store to a region opened without write access
+  | 'ERR_ISMIO_DEVICE' // condition code 1; deviceStatus says more
+  | 'ERR_ISMIO_BUSY' // condition code 2, after every retry
+  | 'ERR_ISMIO_INVALID_HANDLE' // condition code 3
+  | 'ERR_ISMIO_REGION_LOST' // the memory behind the region has gone
+  | 'ERR_ISMIO_SYSTEM' // the kernel refused; errno in cause
+  | 'ERR_ISMIO_NO_MEMORY'
+  | 'ERR_ISMIO_INTERNAL' // a ring entry that this package did not write
+  // opening
+  | 'ERR_ISMIO_OPEN' // a file or resource that could not be opened or mapped; errno in cause
+  | 'ERR_ISMIO_FILE_EMPTY'
+  | 'ERR_ISMIO_FILE_TOO_SHORT'
+  // queue and pool
+  | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause
+  | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight
+  | 'ERR_ISMIO_CALLBACK' // a callback threw; what it threw in cause
+  | 'ERR_ISMIO_WORKER_DIED' // a pool's worker ended in the middle of its work
+  | 'ERR_ISMIO_WORKER' // code that was run in a worker threw; what it threw in cause
+  // the addon
+  | 'ERR_ISMIO_NO_BINARY' // no addon for this platform
+  | 'ERR_ISMIO_LAYOUT' // an addon from another build
+  | 'ERR_ISMIO_BUILD' // `ismio build` could not build the addon
+  | 'ERR_ISMIO_USAGE'; // the command line
+
+/** The values an error carries, where they apply. */
+export interface ErrorValues {
+  /** Name of the region. */
+  region?: string;
+  /** Where in the region, in bytes: of the operation that failed. */
+  offset?: number | bigint;
+  /** Of the operation that failed, in bytes. */
+  length?: number | bigint;
+  /** Size of the region in bytes. */
+  size?: number;
+  /** Index of the operation in its batch, from 0. */
+  index?: number;
+  /** Which rule was broken. */
+  rule?: string;
+  /** Condition code of the instruction: 1 error, 2 busy, 3 invalid handle. */
+  conditionCode?: number;
+  /** Status byte that comes with condition code 1. */
+  deviceStatus?: number;
+  /** Name of the errno that the kernel gives, or would give, for it. */
+  errno?: string;
+  /** How often a busy access was tried. */
+  tries?: number;
+  /** Bytes of the operation that went through before it failed. */
+  bytesDone?: number;
+  [value: string]: unknown;
+}
+
+/** What every error of this package has. Mistakes of the caller are RangeError or TypeError with the same properties. */
+export class IsmioError extends Error {
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, values: ErrorValues = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = 'IsmioError';
+    this.code = code;
+    Object.assign(this, values);
+  }
+}
+export interface IsmioError extends ErrorValues {}
+
+type Mistake = (RangeError | TypeError) & ErrorValues & { readonly code: ErrorCode };
+
+export function rangeError(code: ErrorCode, message: string, values: ErrorValues = {}): Mistake {
+  return Object.assign(new RangeError(message), { code }, values);
+}
+
+export function typeError(code: ErrorCode, message: string, values: ErrorValues = {}): Mistake {
+  return Object.assign(new TypeError(message), { code }, values);
+}
+
+/** The error that the system itself would have thrown. */
+export function systemError(errno: number, call: string): Error & { errno: number; code: string; syscall: string } {
+  const code = errno > 0 ? getSystemErrorName(-errno) : 'UNKNOWN';
+  return Object.assign(new Error(`${call}: ${code}`), { errno, code, syscall: call });
+}
+
+/** A value as a message shows it: the type where the value says nothing, hex where that is how one reads it. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (value === null || typeof value !== 'object') return String(value);
+  return `an instance of ${value.constructor?.name ?? 'Object'}`;
+}
+
+export function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}

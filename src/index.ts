@@ -1,0 +1,18 @@
+// Exports only.
+export type { BytesLike, Whole } from './check.js';
+export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
+export { info, type Info } from './info.js';
+export { allocBuffer } from './memory.js';
+export type { BatchError, Completion, OperationOutcome } from './queue/completion.js';
+export type { DrainOptions, FlushPolicy, Queue, QueueOptions } from './queue/queue.js';
+export type { Cost, Fault, Faults } from './region/faults.js';
+export {
+  type EmulateOptions,
+  emulate,
+  type MapFileOptions,
+  mapFile,
+  openResource,
+  type ResourceOptions,
+} from './region/open.js';
+export type { ByteOrder, PlannedStore, Region, RegionStats } from './region/region.js';
+export type { Rules } from './region/rules.js';

@@ -1,0 +1,29 @@
+// What runs here: the addon, and the access kernels it chose for this CPU.
+import { binaryPath, native } from './binding.js';
+
+export interface Info {
+  readonly node: string;
+  readonly platform: string;
+  readonly arch: string;
+  /** The addon that was loaded. */
+  readonly binary: string;
+  readonly kernels: {
+    readonly cpu: string;
+    /** Mapped files of kind 'device'. */
+    readonly mapped: string;
+    /** PCI resources. */
+    readonly resource: string;
+    /** 64-byte bursts; null where the CPU has none. */
+    readonly burst: string | null;
+  };
+}
+
+export function info(): Info {
+  return {
+    node: process.version,
+    platform: process.platform,
+    arch: process.arch,
+    binary: binaryPath,
+    kernels: native.kernels(),
+  };
+}

@@ -1,0 +1,89 @@
+// A queue's options, checked.
+import { checkOptions, checkWhole, checkWord } from '../check.js';
+import type { IsmioError } from '../errors.js';
+import { rangeError, shown, typeError } from '../errors.js';
+import type { Rules } from '../region/rules.js';
+import { layout } from '../wire.js';
+import type { Completion } from './completion.js';
+
+export interface FlushPolicy {
+  /** Submit when so many operations are queued. */
+  ops?: number;
+  /** Submit when so many bytes are queued. */
+  bytes?: number;
+  /** Submit at the end of the event loop's turn in which the first operation was queued. */
+  turn?: boolean;
+}
+
+export interface QueueOptions {
+  /** Operations that can be queued or in flight at once, 1 to 2^20. Default 1024. */
+  depth?: number;
+  /** Memory for sources that have to be copied until they are stored, in bytes. Default 1 MiB. */
+  bytes?: number;
+  /**
+   * Which queued writes may be joined into one store block. 'adjacent': a write that begins where the one before it ends.
+   * 'any': any that touch or overlap. Default 'none'; always 'none' where the region's rules say 'registers'.
+   */
+  merge?: 'none' | 'adjacent' | 'any';
+  /**
+   * 'strict': stores are issued in the order in which they were queued. 'relaxed': with merge 'any', writes between two
+   * fences may be issued in any order; of writes to the same byte the last one wins. Default 'strict'.
+   */
+  order?: 'strict' | 'relaxed';
+  /** When the queue submits by itself. Default: never. */
+  flush?: FlushPolicy;
+  /** Told of every batch that the flush policy submitted. Without it, the error of such a batch is thrown by the next call. */
+  onFlush?: (error: IsmioError | null, completion: Completion) => void;
+}
+
+export interface QueueSettings {
+  readonly depth: number;
+  readonly bytes: number;
+  readonly merge: 'none' | 'adjacent' | 'any';
+  readonly order: 'strict' | 'relaxed';
+  readonly flush: { readonly ops: number; readonly bytes: number; readonly turn: boolean } | null;
+  readonly onFlush: QueueOptions['onFlush'] | undefined;
+}
+
+export const mergeModes = ['none', 'adjacent', 'any'] as const;
+
+const names = ['depth', 'bytes', 'merge', 'order', 'flush', 'onFlush'];
+
+export function checkQueueOptions(options: QueueOptions, region: { readonly rules: Rules }): QueueSettings {
+  checkOptions(options, names, 'queue');
+  const depth = between(options.depth ?? 1024, 'depth', 1, layout.largestDepth);
+  const bytes = between(options.bytes ?? 1 << 20, 'bytes', 8, 2 ** 32);
+  const merge = checkWord(options.merge ?? 'none', 'merge', mergeModes);
+  const order = checkWord(options.order ?? 'strict', 'order', ['strict', 'relaxed']);
+  if (options.onFlush !== undefined && typeof options.onFlush !== 'function') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `onFlush must be a function, not ${shown(options.onFlush)}`);
+  }
+  return {
+    depth,
+    bytes,
+    merge: region.rules.merge === 'registers' ? 'none' : merge,
+    order,
+    flush: checkFlush(options.flush),
+    onFlush: options.onFlush,
+  };
+}
+
+function checkFlush(flush: FlushPolicy | undefined): QueueSettings['flush'] {
+  if (flush === undefined) return null;
+  checkOptions(flush, ['ops', 'bytes', 'turn'], 'flush');
+  const { ops, bytes, turn } = flush;
+  if (ops === undefined && bytes === undefined && turn !== true) return null;
+  return {
+    ops: ops === undefined ? Number.POSITIVE_INFINITY : between(ops, 'flush.ops', 1, layout.largestDepth),
+    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : between(bytes, 'flush.bytes', 1, Number.MAX_SAFE_INTEGER),
+    turn: turn === true,
+  };
+}
+
+function between(value: number, what: string, least: number, most: number): number {
+  const whole = checkWhole(value, what);
+  if (whole < least || whole > most) {
+    throw rangeError('ERR_ISMIO_OPTION', `${what} must be from ${least} to ${most}, not ${whole}`, { [what]: whole });
+  }
+  return whole;
+}

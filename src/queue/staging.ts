@@ -1,0 +1,57 @@
+// Memory for the bytes of operations whose own buffers may change or move before they are stored.
+//
+//     |.......[copied.......|copied....]..............|
+//            head                     tail            positions count for ever, modulo the size
+//
+// A piece is never split at the wrap: what is left of the end is passed over. Batches give their pieces back in order.
+
+/** What does not fit now. A value, not an exception: the caller hands it on as a full queue. */
+export const full = -1;
+
+export class Staging {
+  readonly #bytes: Uint8Array;
+  #head = 0;
+  #tail = 0;
+
+  constructor(memory: ArrayBuffer) {
+    this.#bytes = new Uint8Array(memory);
+  }
+
+  get size(): number {
+    return this.#bytes.byteLength;
+  }
+
+  /** Where the pieces handed out so far end; `release` takes it when the batch that holds them has ended. */
+  get mark(): number {
+    return this.#tail;
+  }
+
+  /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or `full`. */
+  reserve(length: number): number {
+    const size = this.#bytes.byteLength;
+    const room = Math.ceil(length / 8) * 8;
+    const at = this.#tail % size;
+    const start = at + length <= size ? this.#tail : this.#tail + size - at;
+    if (start + room - this.#head > size) return full;
+    this.#tail = start + room;
+    return start % size;
+  }
+
+  /** Copies [start, start + length) of `source` in; its position, or `full`. */
+  copy(source: Uint8Array, start: number, length: number): number {
+    const at = this.reserve(length);
+    if (at === full) return full;
+    const whole = start === 0 && length === source.byteLength;
+    this.#bytes.set(whole ? source : source.subarray(start, start + length), at);
+    return at;
+  }
+
+  /** Copies what was loaded to `position` out into `target`. */
+  copyOut(position: number, target: Uint8Array): void {
+    target.set(this.#bytes.subarray(position, position + target.byteLength));
+  }
+
+  release(mark: number): void {
+    this.#head = mark;
+  }
+}

@@ -1,0 +1,105 @@
+// Turns what a native call answered into an error. The one place where a failure gets its words.
+import { answers } from '../binding.js';
+import { type ErrorCode, type ErrorValues, hex, IsmioError, rangeError, systemError } from '../errors.js';
+import { Field, layout, rules, type Status, statuses } from '../wire.js';
+import type { Rules } from './rules.js';
+
+/** The access that went wrong, as the caller asked for it. */
+export interface Attempt {
+  /** For people: 'store block', 'write', 'load', .. */
+  readonly what: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly region: string;
+  readonly rules: Rules;
+}
+
+/** A native failure, as the words of the answers array. Copied where it has to outlive the next call. */
+export type Answer = Float64Array | readonly number[];
+
+type Told = { code: ErrorCode; message: string; values?: ErrorValues; cause?: unknown };
+
+const ruleWords: Record<string, (attempt: Attempt) => string> = {
+  length: (a) =>
+    a.length === 0
+      ? 'it is empty'
+      : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
+  maxStoreBlock: (a) => `the device takes at most ${a.rules.maxStoreBlock} bytes at once (maxStoreBlock)`,
+  boundary: (a) => `it crosses a ${a.rules.boundary}-byte boundary at ${hex(nextBoundary(a))}`,
+  offsetAlignment: () => 'a strict region takes store blocks at multiples of 8 only',
+  lengthAlignment: () => 'a strict region takes store blocks of a multiple of 8 bytes only',
+};
+
+function nextBoundary({ offset, rules }: Attempt): number {
+  return (Math.floor(offset / rules.boundary) + 1) * rules.boundary;
+}
+
+function errnoName(answer: Answer): string | undefined {
+  const errno = answer[Field.errno] ?? 0;
+  return errno > 0 ? systemError(errno, '').code : undefined;
+}
+
+const tell: Record<Exclude<Status, 'ok' | 'ruleBroken'>, (attempt: Attempt, answer: Answer) => Told> = {
+  outOfRange: () => ({ code: 'ERR_ISMIO_OUT_OF_RANGE', message: 'it reaches past the end of the region' }),
+  misaligned: () => ({ code: 'ERR_ISMIO_MISALIGNED', message: 'it is not at a multiple of its width' }),
+  readOnly: () => ({
+    code: 'ERR_ISMIO_READ_ONLY',
+    message: 'the region was opened without write access; open it with { writable: true }',
+  }),
+  closed: () => ({ code: 'ERR_ISMIO_CLOSED', message: 'the region is closed' }),
+  aborted: () => ({ code: 'ERR_ISMIO_ABORTED', message: 'it was stopped on request' }),
+  deviceError: (_, answer) => ({
+    code: 'ERR_ISMIO_DEVICE',
+    message: `the device answered with condition code 1, status ${hex(answer[Field.deviceStatus] ?? 0)} (EIO). It may have acted on it, so it was not repeated`,
+    values: { errno: 'EIO', deviceStatus: answer[Field.deviceStatus] ?? 0 },
+  }),
+  busy: (_, answer) => ({
+    code: 'ERR_ISMIO_BUSY',
+    message: `the device was busy (condition code 2) at each of ${answer[Field.tries]} tries`,
+    values: { errno: 'EIO', tries: answer[Field.tries] ?? layout.busyTries },
+  }),
+  invalidHandle: () => ({
+    code: 'ERR_ISMIO_INVALID_HANDLE',
+    message: 'the function handle is invalid (condition code 3): the function was disabled or removed; open it again',
+    values: { errno: 'EIO' },
+  }),
+  regionLost: () => ({
+    code: 'ERR_ISMIO_REGION_LOST',
+    message:
+      'the memory behind the region has gone (file truncated, memory decode off, device removed). Close it and open it again',
+  }),
+  systemError: (attempt, answer) => ({
+    code: 'ERR_ISMIO_SYSTEM',
+    message: `the kernel refused it: ${errnoName(answer)}`,
+    values: { errno: errnoName(answer) as string },
+    cause: systemError(answer[Field.errno] ?? 0, attempt.what),
+  }),
+  badEntry: () => ({
+    code: 'ERR_ISMIO_INTERNAL',
+    message: 'it reached the addon in a form that this package does not write; please report this',
+  }),
+  noMemory: () => ({ code: 'ERR_ISMIO_NO_MEMORY', message: 'the system has no memory left for the emulated bytes' }),
+};
+
+/** The error for `answer`, whose status is not 0. `more` goes into its properties. */
+export function failure(attempt: Attempt, answer: Answer = answers, more: ErrorValues = {}): Error {
+  const { what, offset, length, region } = attempt;
+  const status = statuses[answer[Field.status] ?? 0] as Exclude<Status, 'ok'>;
+  const place = `${what} of ${length} bytes at offset ${hex(offset)} of ${region}`;
+  const base: ErrorValues = { offset, length, region, ...more };
+  if (status === 'ruleBroken') {
+    const rule = rules[answer[Field.rule] ?? 0] as string;
+    const errno = errnoName(answer) ?? (rule === 'maxStoreBlock' || rule === 'boundary' ? 'EINVAL' : 'ENXIO');
+    const values = { ...base, rule, errno };
+    return rangeError('ERR_ISMIO_RULE', `${place} breaks the rule '${rule}': ${ruleWords[rule]?.(attempt)}`, values);
+  }
+  const { code, message, values, cause } = tell[status](attempt, answer);
+  const all: ErrorValues = { ...base, ...values };
+  const conditionCode = answer[Field.conditionCode] ?? 0;
+  if (status === 'deviceError' || status === 'busy' || status === 'invalidHandle') all.conditionCode = conditionCode;
+  if (all.bytesDone === undefined) all.bytesDone = answer[Field.done] ?? 0;
+  const done = all.bytesDone > 0 ? `; ${all.bytesDone} bytes of it were done before` : '';
+  const text = `${place} failed: ${message}${done}`;
+  if (status === 'outOfRange' || status === 'misaligned') return rangeError(code, text, all);
+  return new IsmioError(code, text, all, cause);
+}

@@ -1,0 +1,185 @@
+// Opening regions: emulated, a mapped file, a PCI resource.
+import { join } from 'node:path';
+import { native } from '../binding.js';
+import { checkOptions, checkWhole, checkWord, type Whole } from '../check.js';
+import { IsmioError, rangeError, shown, systemError, typeError } from '../errors.js';
+import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
+import { adopt, type Region } from './region.js';
+import { checkRules, type Rules, ruleArguments } from './rules.js';
+
+export interface EmulateOptions {
+  /** In bytes, 1 to 2^48: the size of ISM's BAR 0 (Linux drivers/s390/net/ism.h). Takes memory only where stored to. */
+  size: Whole;
+  rules?: Partial<Rules>;
+  /** Synthetic time that each access takes. Default: none. */
+  cost?: Partial<Cost>;
+  /** Which accesses fail, and how. Default: none. */
+  faults?: Faults;
+  /** Default 'device'. */
+  kind?: 'device' | 'memory';
+  name?: string;
+}
+
+export interface MapFileOptions {
+  rules?: Partial<Rules>;
+  /** Default true. */
+  writable?: boolean;
+  /** Where the region begins in the file: a multiple of the page size. Default 0. */
+  offset?: Whole;
+  /** In bytes. Default: to the end of the file. */
+  length?: Whole;
+  /** Default 'memory'. 'device' touches the file as it would a device: 8-byte accesses, ascending. */
+  kind?: 'device' | 'memory';
+  /** With kind 'device': 64-byte bursts where the CPU has them. Default false. */
+  burst?: boolean;
+}
+
+export interface ResourceOptions {
+  rules?: Partial<Rules>;
+  /** Default true. */
+  writable?: boolean;
+  /** 64-byte bursts, for BARs that may be written combined (resourceN_wc is then mapped). Default false. */
+  burst?: boolean;
+  /** Where sysfs is mounted. Default '/sys'. */
+  sysfs?: string;
+}
+
+const largestSize = 2 ** 48;
+const pageSize = 4096;
+
+// The `access` argument of native.map.
+const access = { memory: 0, device: 1, deviceBurst: 2, resource: 3, resourceBurst: 4 } as const;
+
+/**
+ * An emulated region: sparse bytes that refuse exactly what a function with these rules refuses.
+ * @throws RangeError ERR_ISMIO_OPTION; IsmioError ERR_ISMIO_NO_MEMORY
+ */
+export function emulate(options: EmulateOptions): Region {
+  checkOptions(options, ['size', 'rules', 'cost', 'faults', 'kind', 'name'], 'emulate');
+  const size = checkWhole(options.size, 'size');
+  if (size < 1 || size > largestSize) {
+    throw rangeError('ERR_ISMIO_OPTION', `size must be from 1 to 2^48 bytes, not ${size}`, { size });
+  }
+  const rules = checkRules(options.rules);
+  const kind = checkWord(options.kind ?? 'device', 'kind', ['device', 'memory']);
+  const { rows, seed } = faultArguments(options.faults);
+  const cost = costArgument(checkCost(options.cost));
+  const name = options.name ?? 'emulated region';
+  const handle = native.emulate(size, ...ruleArguments(rules), kind === 'memory', name, cost, rows, seed);
+  if (handle === undefined) {
+    throw new IsmioError('ERR_ISMIO_NO_MEMORY', `no address space for an emulated region of ${size} bytes`, { size });
+  }
+  return adopt(handle, true);
+}
+
+/**
+ * A region over a file: on tmpfs or hugetlbfs it is memory shared with whoever maps the same file.
+ * @throws IsmioError ERR_ISMIO_OPEN (errno in cause), ERR_ISMIO_FILE_EMPTY, ERR_ISMIO_FILE_TOO_SHORT
+ */
+export function mapFile(path: string, options: MapFileOptions = {}): Region {
+  checkPath(path, 'path');
+  checkOptions(options, ['rules', 'writable', 'offset', 'length', 'kind', 'burst'], 'mapFile');
+  const kind = checkWord(options.kind ?? 'memory', 'kind', ['device', 'memory']);
+  const offset = checkWhole(options.offset ?? 0, 'offset');
+  if (offset % pageSize !== 0) {
+    throw rangeError('ERR_ISMIO_OPTION', `offset must be a multiple of ${pageSize}, the page size, not ${offset}`, {
+      offset,
+    });
+  }
+  if (options.burst === true && kind === 'memory') {
+    throw rangeError('ERR_ISMIO_OPTION', "burst is for kind 'device'; kind 'memory' is copied in the fastest way anyway", {
+      burst: true,
+    });
+  }
+  const how = kind === 'memory' ? access.memory : burstOr(options.burst, access.deviceBurst, access.device);
+  return map(path, path, offset, options.length, options.writable, how, checkRules(options.rules));
+}
+
+/**
+ * A BAR of a PCI function through sysfs, mapped: /sys/bus/pci/devices/BDF/resourceN. On s390x it is accessed with the MIO
+ * instructions, or through the two system calls where the machine has none.
+ * @param bdf domain:bus:device.function, such as '0000:00:04.0'
+ * @param bar 0 to 5
+ */
+export function openResource(bdf: string, bar: number, options: ResourceOptions = {}): Region {
+  checkPath(bdf, 'bdf');
+  checkOptions(options, ['rules', 'writable', 'burst', 'sysfs'], 'openResource');
+  if (!/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(bdf)) {
+    throw rangeError('ERR_ISMIO_OPTION', `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`, {
+      bdf,
+    });
+  }
+  if (!Number.isInteger(bar) || bar < 0 || bar > 5) {
+    throw rangeError('ERR_ISMIO_OPTION', `bar must be from 0 to 5, not ${shown(bar)}`, { bar });
+  }
+  const how = burstOr(options.burst, access.resourceBurst, access.resource);
+  const file = `resource${bar}${options.burst === true ? '_wc' : ''}`;
+  const path = join(options.sysfs ?? '/sys', 'bus/pci/devices', bdf.toLowerCase(), file);
+  return map(path, `${bdf} BAR ${bar}`, 0, undefined, options.writable, how, checkRules(options.rules));
+}
+
+function burstOr(burst: boolean | undefined, withBurst: number, without: number): number {
+  if (burst !== true) return without;
+  if (native.kernels().burst === null) {
+    throw rangeError('ERR_ISMIO_OPTION', 'this CPU has no 64-byte bursts; leave out { burst: true }', { burst });
+  }
+  return withBurst;
+}
+
+function checkPath(path: unknown, what: string): void {
+  if (typeof path !== 'string' || path === '') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string that is not empty, not ${shown(path)}`, {
+      [what]: path,
+    });
+  }
+  if (path.includes('\0')) {
+    throw rangeError('ERR_ISMIO_OPTION', `${what} must not contain a NUL character`, { [what]: path });
+  }
+}
+
+function map(
+  path: string,
+  name: string,
+  offset: number,
+  wanted: Whole | undefined,
+  writable: boolean | undefined,
+  how: number,
+  rules: Rules,
+): Region {
+  const length = wanted === undefined ? 0 : checkWhole(wanted, 'length');
+  if (wanted !== undefined && length === 0) {
+    throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
+  }
+  const mapped = native.map(path, offset, length, writable ?? true, how, ...ruleArguments(rules), name);
+  if (typeof mapped === 'number') return adopt(mapped, true);
+  throw refusal(path, offset, length, writable ?? true, mapped);
+}
+
+type Refusal = { refusal: number; call: string; errno: number; fileSize: number };
+
+/** Why a file could not be mapped; in the order of `enum class Refusal` in native/backend/mapped/mapped.h. */
+function refusal(path: string, offset: number, length: number, writable: boolean, told: Refusal): IsmioError {
+  const { call, errno, fileSize } = told;
+  const values = { path, offset, length, fileSize };
+  if (told.refusal === 1) {
+    const cause = systemError(errno, call);
+    const advice =
+      writable && (cause.code === 'EACCES' || cause.code === 'EROFS')
+        ? '; open it with { writable: false } to read only'
+        : '';
+    const text = `cannot ${call === 'mmap' ? 'map' : 'open'} ${path}: ${cause.code}${advice}`;
+    return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, errno: cause.code }, cause);
+  }
+  if (told.refusal === 2) {
+    return new IsmioError('ERR_ISMIO_FILE_EMPTY', `${path} is empty: there is nothing to map. Give it a size first`, values);
+  }
+  if (told.refusal === 3) {
+    const needed = length === 0 ? `more than ${offset}` : `at least ${offset + length}`;
+    const text = `${path} has ${fileSize} bytes; ${needed} are needed for offset ${offset} and length ${length || 'to the end'}`;
+    return new IsmioError('ERR_ISMIO_FILE_TOO_SHORT', text, values);
+  }
+  if (told.refusal === 4) {
+    return new IsmioError('ERR_ISMIO_OPEN', `${path} is no regular file: it cannot be mapped as a region`, values);
+  }
+  return new IsmioError('ERR_ISMIO_OPEN', `cannot map ${path}: too many mapped regions are open (1024)`, values);
+}

@@ -1,0 +1,277 @@
+// The caller's handle on a region: bounds, widths, lifecycle. Everything else happens in the addon.
+import { native } from '../binding.js';
+import { type BytesLike, bytesOf, checkAligned, checkOffset, checkWhole, checkWord, type Whole } from '../check.js';
+import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { checkQueueOptions, Queue, type QueueOptions } from '../queue/queue.js';
+import { failure } from './failure.js';
+import { type Rules, ruleArguments, rulesFrom } from './rules.js';
+
+/** Order of the bytes of a value in the region. PCI and most devices: 'le'. All ISM structures: 'be'. */
+export type ByteOrder = 'le' | 'be';
+
+/** What has been asked of a region since it was opened, by every thread. Counts of accesses that went through. */
+export interface RegionStats {
+  /** Load accesses of 1, 2, 4 or 8 bytes. */
+  readonly loads: number;
+  /** Store accesses of 1, 2, 4 or 8 bytes. */
+  readonly stores: number;
+  readonly storeBlocks: number;
+  /** Bytes moved by them, in either direction. */
+  readonly bytes: number;
+  /** Queued writes that joined the store of another. */
+  readonly merged: number;
+  /** Accesses tried again because the device was busy (condition code 2). */
+  readonly retries: number;
+  /** Accesses that failed. */
+  readonly errors: number;
+}
+
+/** One access that a write would make. */
+export interface PlannedStore {
+  readonly kind: 'storeBlock' | 'store';
+  readonly offset: number;
+  readonly length: number;
+}
+
+/** The longest plan that `region.plan` lists. */
+const longestPlan = 1 << 22;
+
+const abandoned = new FinalizationRegistry<number>((handle) => native.close(handle, false));
+
+/** How the rest of this package gets at a region's number in the addon. */
+export let handleOf: (region: Region) => number;
+export let idOf: (region: Region) => number;
+export let adopt: (handle: number, owner: boolean) => Region;
+
+/**
+ * A window of bytes behind one backend. Made by `emulate`, `mapFile` or `openResource`.
+ *
+ * Offsets are bytes from its start, as numbers or bigints. Every method throws `ERR_ISMIO_CLOSED` after `close`,
+ * `ERR_ISMIO_REGION_LOST` once the memory behind it has gone, and the device's answer (`ERR_ISMIO_DEVICE`, `_BUSY`,
+ * `_INVALID_HANDLE`) where one failed.
+ */
+export class Region {
+  /** In bytes. */
+  readonly size: number;
+  readonly rules: Rules;
+  /** 'device': touched with exactly the accesses asked for. 'memory': copied in the fastest way. */
+  readonly kind: 'device' | 'memory';
+  readonly name: string;
+  readonly writable: boolean;
+  /** Name of the access kernel: 'emulated', 'x86-64 8-byte', 's390x mio', .. */
+  readonly access: string;
+
+  #handle: number;
+  readonly #id: number;
+  readonly #owner: boolean;
+  #closed = false;
+  readonly #queues = new Set<WeakRef<Queue>>();
+
+  static {
+    handleOf = (region) => {
+      if (region.#closed) throw region.#closedError();
+      return region.#handle;
+    };
+    idOf = (region) => {
+      if (region.#closed) throw region.#closedError();
+      return region.#id;
+    };
+    adopt = (handle, owner) => new Region(handle, owner);
+  }
+
+  /** @internal */
+  private constructor(handle: number, owner: boolean) {
+    const traits = native.traits(handle);
+    if (traits === undefined) throw new IsmioError('ERR_ISMIO_CLOSED', 'the region is closed');
+    this.#handle = handle;
+    this.#id = traits.id;
+    this.#owner = owner;
+    this.size = traits.size;
+    this.rules = rulesFrom(traits);
+    this.kind = traits.memory ? 'memory' : 'device';
+    this.name = traits.name;
+    this.writable = traits.writable;
+    this.access = traits.access;
+    abandoned.register(this, handle, this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** One 1-byte load. */
+  load8(offset: Whole): number {
+    const place = checkAligned(offset, 1, this.size, this.name);
+    return native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
+  }
+
+  /** One 2-byte load at a multiple of 2. */
+  load16(offset: Whole, order: ByteOrder = 'le'): number {
+    const place = checkAligned(offset, 2, this.size, this.name);
+    return native.load16(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 2);
+  }
+
+  /** One 4-byte load at a multiple of 4. */
+  load32(offset: Whole, order: ByteOrder = 'le'): number {
+    const place = checkAligned(offset, 4, this.size, this.name);
+    return native.load32(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 4);
+  }
+
+  /** One 8-byte load at a multiple of 8. */
+  load64(offset: Whole, order: ByteOrder = 'le'): bigint {
+    const place = checkAligned(offset, 8, this.size, this.name);
+    return native.load64(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 8);
+  }
+
+  /** One 1-byte store. */
+  store8(offset: Whole, value: number): void {
+    const place = checkAligned(offset, 1, this.size, this.name);
+    checkValue(value, 0xff);
+    if (native.store8(this.#handle, place, value, false) !== 0) this.#failed('store', place, 1);
+  }
+
+  /** One 2-byte store at a multiple of 2. */
+  store16(offset: Whole, value: number, order: ByteOrder = 'le'): void {
+    const place = checkAligned(offset, 2, this.size, this.name);
+    checkValue(value, 0xffff);
+    if (native.store16(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 2);
+  }
+
+  /** One 4-byte store at a multiple of 4. */
+  store32(offset: Whole, value: number, order: ByteOrder = 'le'): void {
+    const place = checkAligned(offset, 4, this.size, this.name);
+    checkValue(value, 0xffff_ffff);
+    if (native.store32(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 4);
+  }
+
+  /** One 8-byte store at a multiple of 8. */
+  store64(offset: Whole, value: bigint, order: ByteOrder = 'le'): void {
+    const place = checkAligned(offset, 8, this.size, this.name);
+    checkValue64(value);
+    if (native.store64(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 8);
+  }
+
+  /** Fills `target` from `offset` on: any length, any alignment. 8-byte loads, and narrower ones at the edges. */
+  read(offset: Whole, target: BytesLike): void {
+    const bytes = bytesOf(target, 'target');
+    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
+    if (native.read(this.#handle, place, bytes) !== 0) this.#failed('read', place, bytes.byteLength);
+  }
+
+  /**
+   * Exactly one store block.
+   * @throws RangeError ERR_ISMIO_RULE, with the `rule` it breaks and the `errno` that ism-vfio-pci would give
+   */
+  storeBlock(offset: Whole, source: BytesLike): void {
+    const bytes = bytesOf(source, 'source');
+    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
+    if (native.storeBlock(this.#handle, place, bytes) !== 0) this.#failed('store block', place, bytes.byteLength);
+  }
+
+  /** Stores `source` at `offset` in the fewest store blocks and stores that the rules allow. */
+  write(offset: Whole, source: BytesLike): void {
+    const bytes = bytesOf(source, 'source');
+    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
+    if (native.write(this.#handle, place, bytes) !== 0) this.#failed('write', place, bytes.byteLength);
+  }
+
+  /** What `write` would issue for `length` bytes at `offset`, without issuing it. At most 2^22 accesses. */
+  plan(offset: Whole, length: Whole): PlannedStore[] {
+    let left = checkWhole(length, 'length');
+    let place = checkOffset(offset, left, this.size, this.name);
+    if (this.#closed) throw this.#closedError();
+    const plan: PlannedStore[] = [];
+    const words = new Float64Array(3 * Math.min(1024, left));
+    while (left > 0) {
+      const pieces = native.plan(...ruleArguments(this.rules), place, left, words);
+      for (let i = 0; i < pieces * 3; i += 3) {
+        const [at, bytes, block] = words.subarray(i, i + 3) as unknown as [number, number, number];
+        plan.push({ kind: block === 1 ? 'storeBlock' : 'store', offset: at, length: bytes });
+        place += bytes;
+        left -= bytes;
+      }
+      if (plan.length > longestPlan) {
+        throw rangeError(
+          'ERR_ISMIO_TOO_LONG',
+          `a plan of ${length} bytes has more than ${longestPlan} accesses; plan a part of it`,
+          { length, longest: longestPlan },
+        );
+      }
+    }
+    return plan;
+  }
+
+  stats(): RegionStats {
+    const words = new Float64Array(7);
+    if (!native.stats(this.#handle, words)) throw this.#closedError();
+    const [loads, stores, storeBlocks, bytes, merged, retries, errors] = words as unknown as number[];
+    return { loads, stores, storeBlocks, bytes, merged, retries, errors } as RegionStats;
+  }
+
+  /** Every store before it is visible to the device before any access after it. */
+  fence(): void {
+    if (native.fence(this.#handle) !== 0) throw this.#closedError();
+  }
+
+  /** A submission queue on this region. */
+  queue(options: QueueOptions = {}): Queue {
+    if (this.#closed) throw this.#closedError();
+    const queue = new Queue(this, checkQueueOptions(options, this));
+    const reference = new WeakRef(queue);
+    for (const known of this.#queues) if (known.deref()?.closed !== false) this.#queues.delete(known);
+    this.#queues.add(reference);
+    return queue;
+  }
+
+  /**
+   * Ends every access to the region, in this thread and in the workers of a pool. What is in flight stops between two
+   * accesses and is rejected with `ERR_ISMIO_CLOSED`; the memory goes when the last of it has stopped.
+   */
+  close(): void {
+    if (this.#closed) return;
+    for (const queue of this.#queues) queue.deref()?.close();
+    this.#queues.clear();
+    this.#closed = true;
+    abandoned.unregister(this);
+    native.close(this.#handle, this.#owner);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #closedError(): IsmioError {
+    return new IsmioError('ERR_ISMIO_CLOSED', `region ${this.name} is closed`, { region: this.name });
+  }
+
+  #failed(what: string, offset: number, length: number): never {
+    if (this.#closed) throw this.#closedError();
+    throw failure({ what, offset, length, region: this.name, rules: this.rules });
+  }
+}
+
+function bigEndian(order: ByteOrder): boolean {
+  if (order === 'le') return false;
+  return checkWord(order, 'the byte order', ['le', 'be']) === 'be';
+}
+
+export function checkValue(value: number, largest: number): void {
+  if (Number.isInteger(value) && value >= 0 && value <= largest) return;
+  if (typeof value !== 'number') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
+  }
+  throw rangeError('ERR_ISMIO_VALUE', `the value must be a whole number from 0 to ${largest}, not ${shown(value)}`, {
+    value,
+  });
+}
+
+const largest64 = 2n ** 64n - 1n;
+
+export function checkValue64(value: bigint): void {
+  if (typeof value !== 'bigint') {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a bigint, not ${shown(value)}`, { value });
+  }
+  if (value < 0n || value > largest64) {
+    throw rangeError('ERR_ISMIO_VALUE', `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}`, { value });
+  }
+}
