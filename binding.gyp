@@ -1,1 +1,1 @@
-{ 'includes': ['native/ismio.gypi'] }
+{ 'includes': ['native/ismio.gypi', 'bench/native/floors.gypi'] }

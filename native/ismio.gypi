@@ -34,7 +34,8 @@
       'cflags_cc': [
         '-std=c++20', '-Wall', '-Wextra', '-Werror', '-fvisibility=hidden', '-fno-gnu-unique',
       ],
-      'ldflags': ['-Wl,-z,now', '-Wl,--no-undefined-version'],
+      # nodelete: the SIGBUS handler and drain threads may outlive the Worker that loaded the addon.
+      'ldflags': ['-Wl,-z,now', '-Wl,-z,nodelete'],
     },
   ],
 }

@@ -40,6 +40,12 @@ struct Failure {
   uint64_t done = 0;  // bytes of the operation that went through before it
 };
 
+// One 8-byte store of many.
+struct Word {
+  uint64_t offset;
+  uint64_t bytes;  // in the order of their addresses
+};
+
 enum class Kind : uint8_t { device, memory };
 
 class Backend {
@@ -55,6 +61,16 @@ class Backend {
   virtual Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) = 0;
   // One store of 1, 2, 4 or 8 bytes, naturally aligned.
   virtual Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) = 0;
+  // 8-byte stores in the order given; `done` counts those that went through.
+  virtual Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
+    for (done = 0; done < count; done++) {
+      const auto* source = reinterpret_cast<const uint8_t*>(&words[done].bytes);
+      const Status status = store(words[done].offset, source, 8, failure);
+      if (status != Status::ok) return status;
+      failure.tries = 0;
+    }
+    return Status::ok;
+  }
   // One store block.
   virtual Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) = 0;
   // Everything stored before is visible to the device before anything stored after.

@@ -50,6 +50,7 @@ Napi::Value names(const Napi::CallbackInfo& info) {
   const Kernels& chosen = kernels();
   Napi::Object told = Napi::Object::New(info.Env());
   told.Set("cpu", chosen.cpu);
+  told.Set("memory", chosen.memory->name);
   told.Set("mapped", chosen.mapped->name);
   told.Set("resource", chosen.resource->name);
   told.Set("burst", chosen.burst == nullptr ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));

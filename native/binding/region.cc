@@ -76,7 +76,7 @@ Napi::Value map(const Napi::CallbackInfo& info) {
     return describe(info.Env(), problem);
   }
   const uint32_t access = wordAt(info, 4);
-  const Mmio* mmio = access == 0   ? &memoryMmio()
+  const Mmio* mmio = access == 0   ? kernels().memory
                      : access == 1 ? kernels().mapped
                      : access == 3 ? kernels().resource
                                    : kernels().burst;

@@ -1,6 +1,7 @@
 #include "exec/executor.h"
 
 #include <bit>
+#include <cstring>
 
 namespace ismio {
 namespace {
@@ -8,11 +9,21 @@ namespace {
 // How often a long batch says how far it is.
 constexpr uint32_t kPublishEvery = 64;
 
+// How far ahead of the operation in work an entry is fetched.
+constexpr uint32_t kAhead = 4;
+
+// How many 8-byte stores are handed to the backend together.
+constexpr uint32_t kRun = 64;
+
+constexpr uint32_t kStoreWord = static_cast<uint32_t>(wire::Opcode::store) | 8 << 8;
+
 // Offsets and lengths cross as float64. Anything but a whole number below 2^53 was not written by this package.
-bool whole(double number, uint64_t& value) {
+// (Signed on the way, because a conversion to unsigned takes three times as long.)
+inline bool whole(double number, uint64_t& value) {
   if (!(number >= 0 && number < 0x1p53)) return false;
-  value = static_cast<uint64_t>(number);
-  return static_cast<double>(value) == number;
+  const auto converted = static_cast<int64_t>(number);
+  value = static_cast<uint64_t>(converted);
+  return static_cast<double>(converted) == number;
 }
 
 // A store's value becomes bytes in the order of their addresses, least significant first.
@@ -66,11 +77,15 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   taken_ = from;
 
   bool ok = true;
-  while (ok && taken_ != to) {
+  for (uint32_t told = from; ok && taken_ != to;) {
+    ok = takeWords(to);
+    if (!ok || taken_ == to) break;
     ok = take(taken_);
     if (!ok) break;
     taken_++;
-    if (taken_ % kPublishEvery == 0 && !reorders_) publish(merger_.empty() ? taken_ : merger_.firstPending());
+    if (taken_ - told < kPublishEvery || reorders_) continue;
+    told = taken_;
+    publish(merger_.empty() ? taken_ : merger_.firstPending());
   }
   ok = ok && settle();
 
@@ -91,21 +106,79 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   return report;
 }
 
+// The short way for what queues mostly carry, 8-byte stores: a run in which none can be merged is handed to the backend
+// together, a run in which each continues the one before is gathered in one go. Stops at the first operation that wants
+// the long way.
+bool Executor::takeWords(uint32_t to) {
+  if (reorders_) return true;
+  if (!merger_.empty()) {
+    gatherWords(to);
+    return true;
+  }
+  const uint64_t size = attachment_.region().traits().size;
+  Word words[kRun];
+  while (taken_ != to) {
+    uint32_t count = 0;
+    for (; count < kRun && taken_ + count != to; count++) {
+      wire::Entry& entry = ring_.at(taken_ + count);
+      uint64_t& offset = words[count].offset;
+      if (entry.opcode != kStoreWord || !whole(entry.offset, offset) || offset % 8 != 0) break;
+      if (offset >= size || size - offset < 8 || mayMerge(entry, taken_ + count + 1, to)) break;
+      std::memcpy(&words[count].bytes, valueBytes(entry), 8);
+    }
+    if (count == 0) return true;
+    uint64_t done = 0;
+    const Status status = issuer_.storeWords(words, count, done, failure_);
+    taken_ += static_cast<uint32_t>(done);
+    if (status != Status::ok) return check(status, taken_, taken_);
+    publish(taken_);
+  }
+  return true;
+}
+
+// Whether the operation that follows this 8-byte store might join it. Only where it is an 8-byte store itself is it
+// known not to: when it neither touches nor overlaps.
+bool Executor::mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const {
+  if (merge_ == Merge::none || following == to) return false;
+  const wire::Entry& next = ring_.at(following);
+  const double distance = next.offset - entry.offset;
+  return next.opcode != kStoreWord || (distance <= 8 && distance >= -8);
+}
+
+void Executor::gatherWords(uint32_t to) {
+  const uint64_t start = merger_.end();
+  const uint64_t size = attachment_.region().traits().size;
+  if (start % 8 != 0 || merger_.wordsThatFit() == 0 || size <= start) return;
+  const uint64_t most = least(least(merger_.wordsThatFit(), (size - start) / 8), to - taken_);
+  uint8_t* target = merger_.tail();
+  uint64_t words = 0;
+  for (; words < most; words++, target += 8) {
+    wire::Entry& entry = ring_.at(taken_ + static_cast<uint32_t>(words));
+    if (entry.opcode != kStoreWord || entry.offset != static_cast<double>(start + words * 8)) break;
+    std::memcpy(target, valueBytes(entry), 8);
+  }
+  if (words == 0) return;
+  taken_ += static_cast<uint32_t>(words);
+  merger_.grew(words, taken_ - 1);
+}
+
 bool Executor::take(uint32_t index) {
   wire::Entry& entry = ring_.at(index);
+  // The bytes that operations move push the ring out of the near caches; a later entry is fetched back meanwhile.
+  __builtin_prefetch(&ring_.at(index + kAhead));
   if (entry.kind() == wire::Opcode::fence) {
     if (!settle()) return false;
     issuer_.fence();
     return true;
   }
-  const Region& region = attachment_.region();
   const uint64_t length = lengthOf(entry);
   uint64_t offset = 0;
-  if (!whole(entry.offset, offset) || !region.contains(offset, length)) {
+  if (!whole(entry.offset, offset) || !attachment_.region().contains(offset, length)) {
     return refuse(Status::outOfRange, index);
   }
   if (entry.kind() == wire::Opcode::store) {
-    if (!std::has_single_bit(length) || length > 8 || offset % length != 0) return refuse(Status::badEntry, index);
+    const bool width = length == 8 || length == 4 || length == 2 || length == 1;
+    if (!width || (offset & (length - 1)) != 0) return refuse(Status::badEntry, index);
     return takeWrite(index, offset, valueBytes(entry), length, true);
   }
   uint8_t* bytes = bytesOf(entry, length);
@@ -210,7 +283,8 @@ wire::State Executor::stateOf(uint32_t index, const wire::Entry& entry, uint64_t
   }
   if (!shares) return wire::State::skipped;
 
-  const auto offset = static_cast<uint64_t>(entry.offset);
+  uint64_t offset = 0;
+  whole(entry.offset, offset);
   if (failure_.offset > offset) done = least(failure_.offset - offset, length);
   if (done > 0) return done == length ? wire::State::done : wire::State::partial;
   const bool above = !alone && offset >= failure_.offset + failure_.length;

@@ -52,6 +52,21 @@ Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Fai
   return status;
 }
 
+Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
+  done = 0;
+  const Status status = attempt(mayStore(), words->offset, 8, failure, [&] {
+    uint64_t part = 0;
+    const Status answer = backend_.storeWords(words + done, count - done, part, failure);
+    if (part > 0) failure.tries = 0;  // another word than the one that was busy before
+    done += part;
+    return answer;
+  });
+  counters_.stores.add(done);
+  counters_.bytes.add(done * 8);
+  if (status != Status::ok) failure.offset = words[done].offset;
+  return status;
+}
+
 Status Issuer::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
   const Status status = attempt(mayStore(), offset, length, failure,
                                 [&] { return backend_.storeBlock(offset, source, length, failure); });

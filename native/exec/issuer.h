@@ -16,7 +16,10 @@ inline constexpr uint32_t kBusyTries = 64;
 class Issuer {
  public:
   explicit Issuer(const Attachment& attachment)
-      : region_(attachment.region()), backend_(region_.backend()), counters_(attachment.counters()) {}
+      : region_(attachment.region()),
+        backend_(region_.backend()),
+        counters_(attachment.counters()),
+        writable_(region_.traits().writable) {}
 
   // Between two accesses a raised flag ends the work with Status::aborted. `progress` is told how many bytes of a write
   // or read went through, after each access.
@@ -27,6 +30,8 @@ class Issuer {
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure);
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
+  // 8-byte stores, one after the other; `done` counts those that went through.
+  Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure);
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
   Status issue(const Piece& piece, const uint8_t* source, Failure& failure) {
     return piece.block ? storeBlock(piece.offset, source, piece.length, failure)
@@ -44,7 +49,7 @@ class Issuer {
     if (stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0) return Status::aborted;
     return region_.closed() ? Status::closed : Status::ok;
   }
-  Status mayStore() const { return region_.traits().writable ? mayGoOn() : Status::readOnly; }
+  Status mayStore() const { return writable_ ? mayGoOn() : Status::readOnly; }
 
   template <class Access>
   Status attempt(Status allowed, uint64_t offset, uint64_t length, Failure& failure, Access&& access);
@@ -57,6 +62,7 @@ class Issuer {
   Region& region_;
   Backend& backend_;
   Counters& counters_;
+  const bool writable_;
   const std::atomic<uint32_t>* stop_ = nullptr;
   std::atomic<uint64_t>* progress_ = nullptr;
 };

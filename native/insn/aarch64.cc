@@ -34,14 +34,15 @@ Status storeBurst(uint8_t* address, const uint8_t* source, uint32_t length, Fail
   return Status::ok;
 }
 
-constexpr Mmio kMapped = {"aarch64 8-byte",  plain::load,       plain::loadWords,
+constexpr Mmio kMemory = plain::memoryMmio(fence);
+constexpr Mmio kMapped = {"aarch64 8-byte", true, plain::load,       plain::loadWords,
                           plain::store, plain::storeBlock, fence};
-constexpr Mmio kBurst = {"aarch64 burst stnp", plain::load, plain::loadWords, plain::store, storeBurst, fence};
+constexpr Mmio kBurst = {"aarch64 burst stnp", true, plain::load, plain::loadWords, plain::store, storeBurst, fence};
 
 }  // namespace
 
 const Kernels& kernels() {
-  static const Kernels chosen{"aarch64", &kMapped, &kBurst, &kMapped};
+  static const Kernels chosen{"aarch64", &kMemory, &kMapped, &kBurst, &kMapped};
   return chosen;
 }
 

@@ -20,6 +20,7 @@ namespace ismio {
 
 struct Mmio {
   const char* name;
+  bool plain;  // ordinary loads and stores do it: a caller may make narrow accesses in place (insn/plain.h)
   Status (*load)(const uint8_t* address, uint8_t* target, uint32_t width, Failure& failure);
   Status (*loadWords)(const uint8_t* address, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
   Status (*store)(uint8_t* address, const uint8_t* source, uint32_t width, Failure& failure);
@@ -29,10 +30,11 @@ struct Mmio {
 
 // What this CPU offers, found out once.
 struct Kernels {
-  const char* cpu;         // "x86-64", "aarch64", "s390x", "portable"
-  const Mmio* mapped;      // mappings of ordinary memory and, but for s390x, of PCI BARs
-  const Mmio* burst;       // the same with 64-byte bursts; null where the CPU has none
-  const Mmio* resource;    // mappings of PCI BARs
+  const char* cpu;       // "x86-64", "aarch64", "s390x", "portable"
+  const Mmio* memory;    // kind 'memory': any access will do, so the fastest copy; none of the contract above
+  const Mmio* mapped;    // kind 'device': mappings of ordinary memory and, but for s390x, of PCI BARs
+  const Mmio* burst;     // the same with 64-byte bursts; null where the CPU has none
+  const Mmio* resource;  // mappings of PCI BARs
 };
 
 const Kernels& kernels();

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "backend/backend.h"
+#include "insn/mmio.h"
 #include "plan/planner.h"
 
 namespace ismio::plain {
@@ -92,6 +93,22 @@ inline void storeAligned(uint8_t* address, const uint8_t* source, uint64_t lengt
 inline Status storeBlock(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
   storeAligned(address, source, length, 8, storeRun);
   return Status::ok;
+}
+
+// For kind 'memory': the library's copy.
+inline Status copyWords(const uint8_t* address, uint8_t* target, uint64_t words, uint64_t& done, Failure&) {
+  std::memcpy(target, address, words * 8);
+  done = words;
+  return Status::ok;
+}
+
+inline Status copyBlock(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
+  std::memcpy(address, source, length);
+  return Status::ok;
+}
+
+constexpr Mmio memoryMmio(void (*fence)()) {
+  return {"memory copy", true, load, copyWords, store, copyBlock, fence};
 }
 
 }  // namespace ismio::plain

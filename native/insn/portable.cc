@@ -11,13 +11,14 @@ namespace {
 
 void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
-constexpr Mmio kMapped = {"portable 8-byte", plain::load,       plain::loadWords,
+constexpr Mmio kMemory = plain::memoryMmio(fence);
+constexpr Mmio kMapped = {"portable 8-byte", true, plain::load,       plain::loadWords,
                           plain::store,      plain::storeBlock, fence};
 
 }  // namespace
 
 const Kernels& kernels() {
-  static const Kernels chosen{"portable", &kMapped, nullptr, &kMapped};
+  static const Kernels chosen{"portable", &kMemory, &kMapped, nullptr, &kMapped};
   return chosen;
 }
 

@@ -79,16 +79,17 @@ void mioFence() {
   s390x::pciwb();
 }
 
-constexpr Mmio kMapped = {"s390x 8-byte", plain::load, plain::loadWords, plain::store, plain::storeBlock, fence};
-constexpr Mmio kMio = {"s390x mio", mioLoad, loadWords<mioLoad>, mioStore, mioStoreBlock, mioFence};
-constexpr Mmio kCalls = {"s390x system calls", callLoad, loadWords<callLoad>, callStore, callStore, fence};
+constexpr Mmio kMemory = plain::memoryMmio(fence);
+constexpr Mmio kMapped = {"s390x 8-byte", true, plain::load, plain::loadWords, plain::store, plain::storeBlock, fence};
+constexpr Mmio kMio = {"s390x mio", false, mioLoad, loadWords<mioLoad>, mioStore, mioStoreBlock, mioFence};
+constexpr Mmio kCalls = {"s390x system calls", false, callLoad, loadWords<callLoad>, callStore, callStore, fence};
 
 }  // namespace
 
 const Kernels& kernels() {
   static const Kernels chosen = [] {
     const bool mio = (getauxval(AT_HWCAP) & kHwcapPciMio) != 0;
-    return Kernels{"s390x", &kMapped, nullptr, mio ? &kMio : &kCalls};
+    return Kernels{"s390x", &kMemory, &kMapped, nullptr, mio ? &kMio : &kCalls};
   }();
   return chosen;
 }

@@ -37,6 +37,37 @@ __attribute__((target("movdir64b"))) void burstMovdir(uint8_t* address, const ui
   _mm_sfence();
 }
 
+// For kind 'memory'. The library copies blocks of 4 KiB and more with REP MOVSB, which the CPU does not overlap with
+// what comes before and after it; a loop of wide moves it does.
+constexpr uint32_t kWide = 256;
+
+__attribute__((target("avx512f"))) Status copyAvx512(uint8_t* address, const uint8_t* source, uint32_t length,
+                                                     Failure&) {
+  for (; length >= kWide; length -= kWide, address += kWide, source += kWide) {
+    const __m512i a = _mm512_loadu_si512(source);
+    const __m512i b = _mm512_loadu_si512(source + 64);
+    const __m512i c = _mm512_loadu_si512(source + 128);
+    const __m512i d = _mm512_loadu_si512(source + 192);
+    _mm512_storeu_si512(address, a);
+    _mm512_storeu_si512(address + 64, b);
+    _mm512_storeu_si512(address + 128, c);
+    _mm512_storeu_si512(address + 192, d);
+  }
+  std::memcpy(address, source, length);
+  return Status::ok;
+}
+
+__attribute__((target("avx2"))) Status copyAvx2(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
+  for (; length >= kWide; length -= kWide, address += kWide, source += kWide) {
+    for (uint32_t i = 0; i < kWide; i += 32) {
+      const __m256i part = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(source + i));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(address + i), part);
+    }
+  }
+  std::memcpy(address, source, length);
+  return Status::ok;
+}
+
 template <void (*burst)(uint8_t*, const uint8_t*, uint64_t)>
 Status storeBurst(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
   plain::storeAligned(address, source, length, 64, burst);
@@ -44,9 +75,12 @@ Status storeBurst(uint8_t* address, const uint8_t* source, uint32_t length, Fail
 }
 
 constexpr Mmio withBurst(const char* name, decltype(Mmio::storeBlock) storeBlock) {
-  return {name, plain::load, plain::loadWords, plain::store, storeBlock, fence};
+  return {name, true, plain::load, plain::loadWords, plain::store, storeBlock, fence};
 }
 
+constexpr Mmio kCopy = plain::memoryMmio(fence);
+constexpr Mmio kCopyAvx2 = {"memory copy avx2", true, plain::load, plain::copyWords, plain::store, copyAvx2, fence};
+constexpr Mmio kCopyAvx512 = {"memory copy avx512", true, plain::load, plain::copyWords, plain::store, copyAvx512, fence};
 constexpr Mmio kMapped = withBurst("x86-64 8-byte", plain::storeBlock);
 constexpr Mmio kSse2 = withBurst("x86-64 burst sse2", storeBurst<burstSse2>);
 constexpr Mmio kAvx512 = withBurst("x86-64 burst avx512", storeBurst<burstAvx512>);
@@ -64,7 +98,10 @@ bool hasMovdir64b() {
 const Kernels& kernels() {
   static const Kernels chosen = [] {
     const Mmio* burst = hasMovdir64b() ? &kMovdir : __builtin_cpu_supports("avx512f") ? &kAvx512 : &kSse2;
-    return Kernels{"x86-64", &kMapped, burst, &kMapped};
+    const Mmio* memory = __builtin_cpu_supports("avx512f") ? &kCopyAvx512
+                         : __builtin_cpu_supports("avx2")  ? &kCopyAvx2
+                                                           : &kCopy;
+    return Kernels{"x86-64", memory, &kMapped, burst, &kMapped};
   }();
   return chosen;
 }

@@ -50,12 +50,24 @@ class Merger {
   // How many writes joined the store of another since this was last asked.
   uint64_t takeMerged() { return std::exchange(merged_, 0); }
 
+  // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at `end`
+  // itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
+  uint64_t wordsThatFit() const { return empty() ? 0 : (cut_ - end_ - 1) / 8; }
+  uint64_t end() const { return end_; }
+  uint8_t* tail() { return gathered(end_); }
+  void grew(uint64_t words, uint32_t last) {
+    end_ += words * 8;
+    merged_ += words;
+    last_ = last;
+    scalarWidth_ = 0;
+  }
+
   // Takes one write of `length` > 0 bytes. `scalar` marks a store of 1, 2, 4 or 8 bytes, which stays a store when
   // nothing joins it. The sink (`bool sink(const Issue&)`) says false when the device failed; so does `add` then.
   template <class Sink>
   bool add(uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar, uint32_t operation, Sink&& sink) {
     if (!empty()) {
-      if (mode_ != Merge::none && offset == end_ && end_ != cut_) {
+      if (offset == end_ && end_ != cut_) {
         merged_++;
       } else if (mode_ == Merge::any && fitsOneStore(offset, length)) {
         merged_++;
@@ -72,6 +84,11 @@ class Merger {
   // Issues everything that is pending.
   template <class Sink>
   bool flush(Sink&& sink) {
+    if (scalarWidth_ != 0 && scalarWidth_ == end_ - start_) {  // a store that nothing joined
+      const Piece piece{start_, scalarWidth_, false};
+      start_ = end_;
+      return sink(Issue{piece, gathered(piece.offset), first_, last_});
+    }
     while (!empty()) {
       const Piece piece = next(rules_, start_, end_ - start_);
       if (!issue(piece, gathered(start_), last_, sink)) return false;
@@ -110,7 +127,11 @@ class Merger {
       begin(cut_, operation, 0);
       if (length == 0) return true;
     }
-    std::memcpy(gathered(end_), bytes, length);
+    if (length == 8) {
+      std::memcpy(gathered(end_), bytes, 8);
+    } else {
+      std::memcpy(gathered(end_), bytes, length);
+    }
     end_ += length;
     last_ = operation;
     return true;

@@ -73,8 +73,8 @@ export interface Entries {
 
 /** An operation as it stands in its entry, before anything happened to it. */
 export function operationAt(entries: Entries, at: number): { kind: OperationOutcome['kind']; offset: number; length: number } {
-  const double = (at & entries.mask) * 4;
-  const word = entries.words[double * 2 + layout.entryOpcode / 4] as number;
+  const double = (at & entries.mask) << 2;
+  const word = entries.words[(double << 1) + layout.entryOpcode / 4] as number;
   const kind = kinds[word & 0xff] ?? 'fence';
   if (kind === 'fence') return { kind, offset: 0, length: 0 };
   const length = kind === 'store' ? word >>> 8 : (entries.doubles[double + layout.entryLength / 8] as number);
@@ -83,8 +83,8 @@ export function operationAt(entries: Entries, at: number): { kind: OperationOutc
 
 function outcomeAt(entries: Entries, from: number, index: number): OperationOutcome {
   const at = (from + index) | 0;
-  const double = (at & entries.mask) * 4;
-  const state = states[entries.words[double * 2 + layout.entryState / 4] as number] as State;
+  const double = (at & entries.mask) << 2;
+  const state = states[entries.words[(double << 1) + layout.entryState / 4] as number] as State;
   const bytesDone = entries.doubles[double + layout.entryDone / 8] as number;
   return { index, ...operationAt(entries, at), state, bytesDone };
 }

@@ -68,8 +68,10 @@ export class Queue {
   readonly #values: BigUint64Array;
   readonly #mask: number;
   readonly #size: number;
+  readonly #last: number; // the last offset of an 8-byte access
   readonly #staging: Staging;
   readonly #settings: QueueSettings;
+  readonly #policy: boolean;
 
   #limit: number; // depth; 0 once closed, so that a closed queue is a full one
   #head = 0;
@@ -80,9 +82,12 @@ export class Queue {
   #tickets: Ticket[] = [];
   #nextTicket = 0;
 
-  // The source of the last write, so that a run of writes from one buffer looks it up once.
-  #lastBuffer: ArrayBufferLike | null = null;
+  // The allocBuffer memory of the last write, so that a run of writes from it looks it up once. (The addon holds on to
+  // the memory, so what is remembered of it stays true even if its ArrayBuffer is detached.)
+  #lastSource: Uint8Array | null = null;
   #lastSlot = 0;
+  #lastStart = 0;
+  #lastLength = 0;
   readonly #slots = new Map<ArrayBufferLike, number>();
 
   #queuedBytes = 0;
@@ -99,7 +104,9 @@ export class Queue {
     this.order = settings.order;
     this.#settings = settings;
     this.#size = region.size;
-    const entries = 2 ** Math.ceil(Math.log2(settings.depth));
+    this.#last = region.size - 8;
+    this.#policy = settings.flush !== null;
+    const entries = settings.depth === 1 ? 1 : 1 << (32 - Math.clz32(settings.depth - 1));
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
     const self = new WeakRef(this);
     const made = native.createQueue(
@@ -146,20 +153,22 @@ export class Queue {
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
   storeWords(offset: Whole, low: number, high: number): boolean {
     const place =
-      typeof offset === 'number' && offset >= 0 && offset <= this.#size - 8 && Math.floor(offset / 8) * 8 === offset
+      typeof offset === 'number' && offset >= 0 && offset <= this.#last && (offset & 7) === 0 && isWhole(offset)
         ? offset
         : this.#checkPlace(offset, 8);
     if (low >>> 0 !== low) checkValue(low, 0xffff_ffff);
     if (high >>> 0 !== high) checkValue(high, 0xffff_ffff);
-    if (((this.#tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
-    const double = (this.#tail & this.#mask) * 4;
-    const word = double * 2;
+    const tail = this.#tail;
+    if (((tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
+    const double = (tail & this.#mask) << 2;
+    const word = double << 1;
+    const words = this.#words;
     this.#doubles[double] = place;
-    this.#words[word + lowWord] = low;
-    this.#words[word + highWord] = high;
-    this.#words[word + opcodeWord] = store8Bytes;
-    this.#tail = (this.#tail + 1) | 0;
-    if (this.#settings.flush !== null) this.#applyPolicy(8);
+    words[word + lowWord] = low;
+    words[word + highWord] = high;
+    words[word + opcodeWord] = store8Bytes;
+    this.#tail = (tail + 1) | 0;
+    if (this.#policy) this.#applyPolicy(8);
     return true;
   }
 
@@ -168,7 +177,7 @@ export class Queue {
     const place = this.#checkPlace(offset, 8);
     checkValue64(value);
     if (!this.#hasRoom()) return false;
-    const double = (this.#tail & this.#mask) * 4;
+    const double = (this.#tail & this.#mask) << 2;
     this.#doubles[double] = place;
     this.#values[double + layout.entryValue / 8] = value;
     return this.#fill(double, store8Bytes, 8);
@@ -195,21 +204,27 @@ export class Queue {
    * @throws RangeError ERR_ISMIO_TOO_LONG when the copy could never fit: give the queue more `bytes`, or use allocBuffer
    */
   write(offset: Whole, source: BytesLike, start = 0, length?: number): boolean {
-    const bytes = source instanceof Uint8Array && source.byteLength > 0 ? source : bytesOf(source, 'source');
-    const count = length === undefined ? bytes.byteLength - start : length;
-    if (!(start >= 0 && count >= 0 && start + count <= bytes.byteLength && Number.isInteger(start) && Number.isInteger(count))) {
-      throw partOutOfRange(start, count, bytes.byteLength);
+    const known = source === this.#lastSource || this.#adopt(source);
+    const available = known ? this.#lastLength : bytesOf(source, 'source').byteLength;
+    const count = length === undefined ? available - start : length;
+    if (!(start >= 0 && count >= 0 && start + count <= available && isWhole(start) && isWhole(count))) {
+      throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    if (((this.#tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
-    const buffer = bytes.buffer;
-    const slot = buffer === this.#lastBuffer ? this.#lastSlot : this.#slotOf(buffer);
-    let position = bytes.byteOffset + start;
-    if (slot === 0) {
-      position = this.#stage(bytes, start, count);
+    const tail = this.#tail;
+    if (((tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
+    let slot = 0;
+    let position: number;
+    if (known) {
+      slot = this.#lastSlot;
+      position = this.#lastStart + start;
+    } else {
+      position = this.#stage(bytesOf(source, 'source'), start, count);
       if (position === full) return false;
     }
-    return this.#fillBytes(layout.opWrite, place, slot, position, count);
+    const double = (tail & this.#mask) << 2;
+    this.#fillBytes(double, place, slot, position, count);
+    return this.#fill(double, layout.opWrite, count);
   }
 
   /**
@@ -229,13 +244,15 @@ export class Queue {
       if (position === full) return false;
       this.#loads.push({ target: bytes, position });
     }
-    return this.#fillBytes(layout.opLoad, place, slot, position, count);
+    const double = (this.#tail & this.#mask) << 2;
+    this.#fillBytes(double, place, slot, position, count);
+    return this.#fill(double, layout.opLoad, count);
   }
 
   /** Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. False when full. */
   fence(): boolean {
     if (!this.#hasRoom()) return false;
-    return this.#fill((this.#tail & this.#mask) * 4, layout.opFence, 0);
+    return this.#fill((this.#tail & this.#mask) << 2, layout.opFence, 0);
   }
 
   /**
@@ -312,26 +329,37 @@ export class Queue {
     const place = this.#checkPlace(offset, width);
     checkValue(value, largest);
     if (!this.#hasRoom()) return false;
-    const double = (this.#tail & this.#mask) * 4;
+    const double = (this.#tail & this.#mask) << 2;
     this.#doubles[double] = place;
-    this.#words[double * 2 + lowWord] = value;
-    this.#words[double * 2 + highWord] = 0;
+    this.#words[(double << 1) + lowWord] = value;
+    this.#words[(double << 1) + highWord] = 0;
     return this.#fill(double, layout.opStore | (width << 8), width);
   }
 
-  #fillBytes(opcode: number, place: number, slot: number, position: number, count: number): boolean {
-    const double = (this.#tail & this.#mask) * 4;
-    this.#doubles[double] = place;
-    this.#doubles[double + positionDouble] = position;
-    this.#doubles[double + lengthDouble] = count;
-    this.#words[double * 2 + sourceWord] = slot;
-    return this.#fill(double, opcode, count);
+  #fillBytes(double: number, place: number, slot: number, position: number, count: number): void {
+    const doubles = this.#doubles;
+    doubles[double] = place;
+    doubles[double + positionDouble] = position;
+    doubles[double + lengthDouble] = count;
+    this.#words[(double << 1) + sourceWord] = slot;
   }
 
   #fill(double: number, opcode: number, bytes: number): boolean {
-    this.#words[double * 2 + opcodeWord] = opcode;
+    this.#words[(double << 1) + opcodeWord] = opcode;
     this.#tail = (this.#tail + 1) | 0;
-    if (this.#settings.flush !== null) this.#applyPolicy(bytes);
+    if (this.#policy) this.#applyPolicy(bytes);
+    return true;
+  }
+
+  /** Makes `source` the one that is looked at first, if it is memory that needs no copy. */
+  #adopt(source: BytesLike): boolean {
+    const bytes = bytesOf(source, 'source');
+    const slot = this.#slotOf(bytes.buffer);
+    if (slot === 0 || bytes !== source) return false;
+    this.#lastSource = bytes;
+    this.#lastSlot = slot;
+    this.#lastStart = bytes.byteOffset;
+    this.#lastLength = bytes.byteLength;
     return true;
   }
 
@@ -343,8 +371,6 @@ export class Queue {
       slot = id === undefined ? 0 : native.holdSource(this.#queue, id);
       if (slot !== 0) this.#slots.set(buffer, slot);
     }
-    this.#lastBuffer = buffer;
-    this.#lastSlot = slot;
     return slot;
   }
 
@@ -436,13 +462,11 @@ export class Queue {
   #settled(to: number, mark: number): void {
     this.#head = to;
     this.#staging.release(mark);
-    if (this.#head === this.#tail && this.#lastBuffer !== null) {
-      this.#lastBuffer = null;
-      if (this.#slots.size > 0) {
-        this.#slots.clear();
-        native.releaseSources(this.#queue);
-      }
-    }
+    if (this.#head !== this.#tail) return;
+    this.#lastSource = null;
+    if (this.#slots.size === 0) return;
+    this.#slots.clear();
+    native.releaseSources(this.#queue);
   }
 
   #loadBack(loads: readonly LoadBack[]): Error | null {
@@ -511,6 +535,10 @@ export class Queue {
   #closedError(): IsmioError {
     return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${this.region.name} is closed`, { region: this.region.name });
   }
+}
+
+function isWhole(number: number): boolean {
+  return Math.floor(number) === number;
 }
 
 function partOutOfRange(start: unknown, count: unknown, available: number): Error {

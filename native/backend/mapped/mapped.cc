@@ -1,8 +1,6 @@
 #include "backend/mapped/mapped.h"
 
-#include <atomic>
 #include <cerrno>
-#include <cstring>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/mman.h>
@@ -32,25 +30,7 @@ size_t pageSizeOf(int descriptor) {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
-Status copyWords(const uint8_t* address, uint8_t* target, uint64_t words, uint64_t& done, Failure&) {
-  std::memcpy(target, address, words * 8);
-  done = words;
-  return Status::ok;
-}
-
-Status copyBlock(uint8_t* address, const uint8_t* source, uint32_t length, Failure&) {
-  std::memcpy(address, source, length);
-  return Status::ok;
-}
-
-void fenceMemory() { std::atomic_thread_fence(std::memory_order_seq_cst); }
-
 }  // namespace
-
-const Mmio& memoryMmio() {
-  static constexpr Mmio memory = {"memory copy", plain::load, copyWords, plain::store, copyBlock, fenceMemory};
-  return memory;
-}
 
 std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem) {
   const auto refuse = [&](Refusal refusal, const char* call, int errorNumber) {
@@ -91,18 +71,29 @@ Mapping::~Mapping() {
 }
 
 Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
-    : mapping_(std::move(mapping)), rules_(rules), mmio_(*mmio) {}
+    : mapping_(std::move(mapping)), base_(mapping_->base()), rules_(rules), mmio_(*mmio) {}
 
 Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
-  return after(mmio_.load(mapping_->base() + offset, target, width, failure));
+  const uint8_t* address = base_ + offset;
+  return after(mmio_.plain ? plain::load(address, target, width, failure) : mmio_.load(address, target, width, failure));
 }
 
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
-  return after(mmio_.loadWords(mapping_->base() + offset, target, words, done, failure));
+  return after(mmio_.loadWords(base_ + offset, target, words, done, failure));
 }
 
 Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  return after(mmio_.store(mapping_->base() + offset, source, width, failure));
+  uint8_t* address = base_ + offset;
+  return after(mmio_.plain ? plain::store(address, source, width, failure) : mmio_.store(address, source, width, failure));
+}
+
+Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
+  if (!mmio_.plain) return Backend::storeWords(words, count, done, failure);
+  for (uint64_t i = 0; i < count; i++) {
+    plain::storeOne<uint64_t>(base_ + words[i].offset, reinterpret_cast<const uint8_t*>(&words[i].bytes));
+  }
+  done = count;
+  return after(Status::ok);
 }
 
 // Memory takes any block; the rules are kept here too, so that what runs on a mapping also runs on the device it
@@ -110,7 +101,7 @@ Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Fai
 Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
   failure.rule = broken(rules_, offset, length);
   if (failure.rule != Rule::none) return Status::ruleBroken;
-  return after(mmio_.storeBlock(mapping_->base() + offset, source, length, failure));
+  return after(mmio_.storeBlock(base_ + offset, source, length, failure));
 }
 
 void Mapped::fence() { mmio_.fence(); }

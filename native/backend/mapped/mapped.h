@@ -54,6 +54,7 @@ class Mapped final : public Backend {
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
+  Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
   void fence() override;
 
@@ -61,11 +62,9 @@ class Mapped final : public Backend {
   Status after(Status status) const { return mapping_->lost() ? Status::regionLost : status; }
 
   const std::unique_ptr<Mapping> mapping_;
+  uint8_t* const base_;
   const Rules rules_;
   const Mmio mmio_;
 };
-
-// The kernel for kind 'memory': the library's copy, in chunks of any size.
-const Mmio& memoryMmio();
 
 }  // namespace ismio

@@ -1,0 +1,102 @@
+// The floors: what a plain C++ program, or a plain Node-API addon, does with the same mapping. Nothing of the engine is
+// used here but the device-safe kernels, which are what such a loop would have to be written with.
+#include <napi.h>
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+
+#include "insn/mmio.h"
+
+namespace {
+
+uint8_t* window = nullptr;
+uint8_t* source = nullptr;
+size_t windowBytes = 0;
+
+// open(path, bytes): maps the file as the window, and as much ordinary memory as the source
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const int file = ::open(info[0].ToString().Utf8Value().c_str(), O_RDWR | O_CLOEXEC);
+  windowBytes = static_cast<size_t>(info[1].ToNumber().Int64Value());
+  void* mapped = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void* memory = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  close(file);
+  if (mapped == MAP_FAILED || memory == MAP_FAILED) return Napi::Boolean::New(info.Env(), false);
+  window = static_cast<uint8_t*>(mapped);
+  source = static_cast<uint8_t*>(memory);
+  std::memset(source, 0x5a, windowBytes);
+  return Napi::Boolean::New(info.Env(), true);
+}
+
+// store(offset, low, high): one plain Node-API call that makes one 8-byte store
+Napi::Value store(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  uint32_t low = 0;
+  uint32_t high = 0;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  napi_get_value_uint32(info.Env(), info[1], &low);
+  napi_get_value_uint32(info.Env(), info[2], &high);
+  const uint64_t value = static_cast<uint64_t>(high) << 32 | low;
+  if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
+  *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = value;
+  return info.Env().Undefined();
+}
+
+// empty(): what a call into native code costs
+Napi::Value empty(const Napi::CallbackInfo& info) { return info.Env().Undefined(); }
+
+using Block = void (*)(uint8_t* device, uint8_t* memory, size_t bytes);
+
+void copyBlock(uint8_t* device, uint8_t* memory, size_t bytes) { std::memcpy(device, memory, bytes); }
+
+void deviceBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+  ismio::Failure failure;
+  ismio::kernels().mapped->storeBlock(device, memory, static_cast<uint32_t>(bytes), failure);
+}
+
+// The loop that anybody would write: one 8-byte load after the other.
+void loadBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 8) {
+    const uint64_t word = *reinterpret_cast<volatile uint64_t*>(device + i);
+    std::memcpy(memory + i, &word, 8);
+  }
+}
+
+// loop(blocks, bytes of each) -> nanoseconds; goes round the window
+template <Block block>
+Napi::Value loop(const Napi::CallbackInfo& info) {
+  const auto blocks = info[0].ToNumber().Int64Value();
+  const auto bytes = static_cast<size_t>(info[1].ToNumber().Int64Value());
+  const auto before = std::chrono::steady_clock::now();
+  size_t at = 0;
+  for (int64_t i = 0; i < blocks; i++) {
+    block(window + at, source + at, bytes);
+    at += bytes;
+    if (at + bytes > windowBytes) at = 0;
+  }
+  const auto after = std::chrono::steady_clock::now();
+  const std::chrono::duration<double, std::nano> took = after - before;
+  return Napi::Number::New(info.Env(), took.count());
+}
+
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+void add(Napi::Env env, Napi::Object exports, const char* name) {
+  exports.Set(name, Napi::Function::New<function>(env, name));
+}
+
+Napi::Object start(Napi::Env env, Napi::Object exports) {
+  add<open>(env, exports, "open");
+  add<store>(env, exports, "store");
+  add<empty>(env, exports, "empty");
+  add<loop<copyBlock>>(env, exports, "copyLoop");
+  add<loop<deviceBlock>>(env, exports, "storeLoop");
+  add<loop<loadBlock>>(env, exports, "loadLoop");
+  return exports;
+}
+
+}  // namespace
+
+NODE_API_MODULE(ismio_floors, start)
