@@ -1,0 +1,171 @@
+// One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
+import type { Piscina } from 'piscina';
+import { type ErrorCode, IsmioError } from '../errors.js';
+import { allocBuffer, memoryId } from '../memory.js';
+import { failure } from '../region/failure.js';
+import type { Region } from '../region/region.js';
+import { Field, statuses } from '../wire.js';
+import { joined, missing, type Range, shardStep, shardsOf } from './shards.js';
+import type { CopyTask, ShardFailure, ShardResult, WriteTask } from './tasks.js';
+
+export interface Transfer {
+  readonly bytes: number;
+  readonly shards: number;
+}
+
+export interface Progress {
+  /** Bytes done so far. */
+  readonly bytes: number;
+  /** Bytes in all. */
+  readonly total: number;
+  /** The shard that has just been done. */
+  readonly shard: Range;
+}
+
+/** The error a transfer is rejected with. */
+export interface TransferError extends IsmioError {
+  /** What went through, ascending. */
+  readonly done: readonly Range[];
+  /** What did not, ascending. */
+  readonly notDone: readonly Range[];
+}
+
+interface Controls {
+  readonly control: Int32Array;
+  readonly progress: BigUint64Array;
+  readonly slot: number;
+}
+
+/** Bytes that a worker cannot reach: they cross through memory of the slot. */
+interface Staged {
+  readonly kind: 'write' | 'read';
+  readonly bytes: Uint8Array;
+  /** Offset in the region of the first byte. */
+  readonly start: number;
+}
+
+export class Job {
+  readonly #piscina: Piscina;
+  readonly #region: Region;
+  readonly #whole: Range;
+  readonly #shards: Iterator<Range>;
+  readonly #shardBytes: number;
+  readonly #control = new Int32Array(new SharedArrayBuffer(4));
+  readonly #progress: BigUint64Array;
+  readonly #done: Range[] = [];
+  #bytes = 0;
+  #error: Error | null = null;
+  #end: () => void = () => undefined;
+  /** Resolves when nothing of this job is in flight any more. */
+  readonly ended = new Promise<void>((resolve) => {
+    this.#end = resolve;
+  });
+
+  constructor(
+    piscina: Piscina,
+    region: Region,
+    whole: Range,
+    slots: number,
+    shardBytes: number,
+    readonly make: (shard: Range, controls: Controls) => WriteTask | CopyTask,
+    readonly staged?: Staged,
+  ) {
+    this.#piscina = piscina;
+    this.#region = region;
+    this.#whole = whole;
+    this.#shardBytes = shardStep(shardBytes, region.rules.boundary);
+    this.#shards = shardsOf(whole, this.#shardBytes);
+    this.#progress = new BigUint64Array(new SharedArrayBuffer(8 * slots));
+  }
+
+  /** Ends the job between two accesses; the first reason given stands. */
+  stop(code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
+    const who = code === 'ERR_ISMIO_ABORTED' ? 'was aborted' : 'was stopped because the pool closed';
+    this.#fail(new IsmioError(code, `the transfer ${who}`, {}, cause));
+  }
+
+  async run(onProgress: ((progress: Progress) => void) | undefined): Promise<Transfer> {
+    // Workers in native code see neither process.exit nor anything else of this thread but this word.
+    const onExit = (): void => void Atomics.store(this.#control, 0, 1);
+    process.once('exit', onExit);
+    try {
+      await Promise.all(Array.from(this.#progress, (_, slot) => this.#work(slot, onProgress)));
+    } finally {
+      process.removeListener('exit', onExit);
+      this.#end();
+    }
+    if (this.#error !== null) throw this.#accountedFor(this.#error);
+    return { bytes: this.#bytes, shards: this.#done.length };
+  }
+
+  async #work(slot: number, onProgress: ((progress: Progress) => void) | undefined): Promise<void> {
+    const memory = this.staged === undefined ? null : this.#stagingMemory();
+    while (this.#error === null) {
+      const { value: shard, done } = this.#shards.next();
+      if (done === true) return;
+      Atomics.store(this.#progress, slot, 0n);
+      try {
+        const result = (await this.#piscina.run(this.#taskFor(shard, slot, memory))) as ShardResult;
+        if (result !== null) this.#fail(this.#shardError(result));
+      } catch (cause) {
+        this.#fail(new IsmioError('ERR_ISMIO_WORKER_DIED', 'a worker of the pool ended in the middle of its work', {}, cause));
+      }
+      const bytes = Number(Atomics.load(this.#progress, slot));
+      this.#account(shard, bytes, memory);
+      if (bytes === shard.length) this.#report(shard, onProgress);
+    }
+  }
+
+  #stagingMemory(): Uint8Array {
+    return allocBuffer(Math.max(1, Math.min(this.#whole.length, this.#shardBytes)));
+  }
+
+  #taskFor(shard: Range, slot: number, memory: Uint8Array | null): WriteTask | CopyTask {
+    const task = this.make(shard, { control: this.#control, progress: this.#progress, slot });
+    if (memory === null || this.staged === undefined) return task;
+    const { kind, bytes, start } = this.staged;
+    const at = shard.offset - start;
+    if (kind === 'write') memory.set(bytes.subarray(at, at + shard.length));
+    return { ...task, bytes: memoryId(memory.buffer) as number, position: 0 } as WriteTask;
+  }
+
+  #account(shard: Range, bytes: number, memory: Uint8Array | null): void {
+    this.#done.push({ offset: shard.offset, length: bytes });
+    this.#bytes += bytes;
+    if (memory !== null && this.staged?.kind === 'read') {
+      this.staged.bytes.set(memory.subarray(0, bytes), shard.offset - this.staged.start);
+    }
+  }
+
+  #report(shard: Range, onProgress: ((progress: Progress) => void) | undefined): void {
+    if (this.#error !== null) return;
+    try {
+      onProgress?.({ bytes: this.#bytes, total: this.#whole.length, shard });
+    } catch (cause) {
+      this.#fail(new IsmioError('ERR_ISMIO_CALLBACK', 'onProgress threw; what it threw is the cause', {}, cause));
+    }
+  }
+
+  #fail(error: Error): void {
+    if (this.#error === null || codeOf(error) === 'ERR_ISMIO_WORKER_DIED') this.#error = error;
+    Atomics.store(this.#control, 0, 1);
+  }
+
+  #shardError(failed: ShardFailure): Error {
+    const stopped = statuses[failed.answer[Field.status] as number] === 'aborted';
+    if (stopped && this.#error !== null) return this.#error;
+    const { name, rules } = this.#region;
+    return failure({ what: failed.what, offset: failed.offset, length: failed.length, region: name, rules }, failed.answer);
+  }
+
+  #accountedFor(error: Error): Error {
+    const done = joined(this.#done);
+    const notDone = missing(this.#whole, done);
+    error.message += `; ${this.#bytes} of ${this.#whole.length} bytes were done`;
+    return Object.assign(error, { done, notDone });
+  }
+}
+
+function codeOf(error: Error): ErrorCode | undefined {
+  return (error as { code?: ErrorCode }).code;
+}

@@ -1,0 +1,89 @@
+// A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
+import { answers, native } from '../binding.js';
+import { adopt, type Region } from '../region/region.js';
+import { Field, statuses } from '../wire.js';
+import type { CopyTask, RunContext, RunResult, RunTask, ShardFailure, ShardResult, Task, WriteTask } from './tasks.js';
+
+/** Copies go through a buffer of this many bytes. */
+const copyBytes = 256 * 1024;
+const closed = statuses.indexOf('closed');
+
+export default function work(task: Task): ShardResult | Promise<RunResult> {
+  if (task.kind === 'run') return run(task);
+  return task.kind === 'copy' ? copy(task) : transfer(task);
+}
+
+/** Calls `use` with the numbers of these regions, which are let go of again. */
+function withRegions<T>(ids: readonly number[], use: (handles: readonly number[]) => T): T | ShardFailure {
+  const handles: number[] = [];
+  try {
+    for (const id of ids) {
+      const handle = native.attach(id);
+      if (handle === undefined) return { answer: [closed], what: 'access', region: id, offset: 0, length: 0 };
+      handles.push(handle);
+    }
+    return use(handles);
+  } finally {
+    for (const handle of handles) native.close(handle, false);
+  }
+}
+
+function resultOf(status: number, failed: Omit<ShardFailure, 'answer'>): ShardResult {
+  return status === 0 ? null : { answer: Array.from(answers), ...failed };
+}
+
+function transfer(task: WriteTask): ShardResult {
+  const { kind, region, offset, length, bytes, position, control, progress, slot } = task;
+  return withRegions([region], ([handle]) => {
+    const move = kind === 'write' ? native.writeShard : native.readShard;
+    const status = move(handle as number, offset, bytes, position, length, control, progress, slot);
+    return resultOf(status, { what: kind, region, offset, length });
+  });
+}
+
+function copy(task: CopyTask): ShardResult {
+  const { source, sourceOffset, region, offset, length, control, progress, slot } = task;
+  const buffer = new Uint8Array(Math.min(length, copyBytes));
+  const part = new BigUint64Array(1);
+  return withRegions([source, region], ([from, to]) => {
+    for (let done = 0; done < length; done += buffer.byteLength) {
+      const bytes = Math.min(buffer.byteLength, length - done);
+      const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0);
+      if (reading !== 0) {
+        return resultOf(reading, { what: 'read', region: source, offset: sourceOffset + done, length: bytes });
+      }
+      const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0);
+      const written = writing === 0 ? bytes : (answers[Field.done] as number);
+      Atomics.store(progress, slot, BigInt(done + written));
+      if (writing !== 0) return resultOf(writing, { what: 'write', region, offset: offset + done, length: bytes });
+    }
+    return null;
+  });
+}
+
+type Runnable = (regions: readonly Region[], context: RunContext) => unknown;
+
+async function run(task: RunTask): Promise<RunResult> {
+  const regions: Region[] = [];
+  try {
+    for (const id of task.regions) {
+      const handle = native.attach(id);
+      if (handle === undefined) throw new Error('a region was closed before the worker got to it');
+      regions.push(adopt(handle, false));
+    }
+    const runnable = await load(task.code);
+    const context: RunContext = { args: task.args, stopped: () => Atomics.load(task.control, 0) !== 0 };
+    return { value: await runnable(regions, context) };
+  } catch (error) {
+    return { threw: error };
+  } finally {
+    for (const region of regions) region.close();
+  }
+}
+
+async function load(code: RunTask['code']): Promise<Runnable> {
+  if ('text' in code) return new Function(`return (${code.text})`)() as Runnable;
+  const module = (await import(code.url)) as { default?: unknown };
+  if (typeof module.default !== 'function') throw new TypeError(`${code.url} has no function as its default export`);
+  return module.default as Runnable;
+}
