@@ -1,0 +1,2 @@
+// What `require('ismio')` gives: the same names as `import`.
+export * from './index.js';
