@@ -5,7 +5,10 @@ import { IsmioError } from './errors.js';
 import { packageRoot } from './package.js';
 import { differences } from './wire.js';
 
-/** The addon's functions, as native/binding exports them. Numbers stand for things; a status of 0 is success. */
+/** undefined: done. A number: index of the status in wire.statuses; the answers say more. */
+export type Answered = number | undefined;
+
+/** The addon's functions, as native/binding exports them. Numbers stand for things. */
 export interface Binding {
   readonly layout: Readonly<Record<string, number>>;
   readonly answers: ArrayBuffer;
@@ -33,16 +36,16 @@ export interface Binding {
   load16(region: number, offset: number, bigEndian: boolean): number | undefined;
   load32(region: number, offset: number, bigEndian: boolean): number | undefined;
   load64(region: number, offset: number, bigEndian: boolean): bigint | undefined;
-  store8(region: number, offset: number, value: number, bigEndian: boolean): number;
-  store16(region: number, offset: number, value: number, bigEndian: boolean): number;
-  store32(region: number, offset: number, value: number, bigEndian: boolean): number;
-  store64(region: number, offset: number, value: bigint, bigEndian: boolean): number;
-  storeBlock(region: number, offset: number, source: Uint8Array): number;
-  write(region: number, offset: number, source: Uint8Array): number;
-  read(region: number, offset: number, target: Uint8Array): number;
-  writeShard(region: number, offset: number, ...shard: ShardArguments): number;
-  readShard(region: number, offset: number, ...shard: ShardArguments): number;
-  fence(region: number): number;
+  store8(region: number, offset: number, value: number, bigEndian: boolean): Answered;
+  store16(region: number, offset: number, value: number, bigEndian: boolean): Answered;
+  store32(region: number, offset: number, value: number, bigEndian: boolean): Answered;
+  store64(region: number, offset: number, value: bigint, bigEndian: boolean): Answered;
+  storeBlock(region: number, offset: number, source: Uint8Array): Answered;
+  write(region: number, offset: number, source: Uint8Array): Answered;
+  read(region: number, offset: number, target: Uint8Array): Answered;
+  writeShard(region: number, offset: number, ...shard: ShardArguments): Answered;
+  readShard(region: number, offset: number, ...shard: ShardArguments): Answered;
+  fence(region: number): Answered;
   plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
 
   createQueue(
@@ -55,8 +58,8 @@ export interface Binding {
   ): { queue: number; ring: ArrayBuffer; staging: ArrayBuffer } | undefined;
   holdSource(queue: number, memory: number): number;
   releaseSources(queue: number): void;
-  submit(queue: number, from: number, to: number): number;
-  drain(queue: number, from: number, to: number, ticket: number): void;
+  submit(queue: number, from: number, to: number): Answered;
+  drain(queue: number, from: number, to: number, ticket: number, stopped: boolean): void;
   stop(queue: number, ticket: number): void;
   closeQueue(queue: number): void;
 }

@@ -1,4 +1,5 @@
 // Checks of arguments. The good case is a handful of comparisons; what is wrong is worked out only when something is.
+import { types } from 'node:util';
 import { hex, rangeError, shown, typeError } from './errors.js';
 
 /** Where bytes come from or go to. */
@@ -62,12 +63,12 @@ export function checkWhole(
 
 /** The bytes behind a source or target, without a copy. */
 export function bytesOf(source: BytesLike, what: 'source' | 'target'): Uint8Array {
-  if (source instanceof Uint8Array) {
-    if (source.byteLength === 0) checkAttached(source, what);
+  if (ArrayBuffer.isView(source)) {
+    if (!(source instanceof Uint8Array)) return bytesOfView(source, what);
+    if (source.length === 0) checkAttached(source, what); // length, not byteLength: V8 inlines it
     return source;
   }
-  if (ArrayBuffer.isView(source)) return bytesOfView(source, what);
-  if (source instanceof ArrayBuffer || source instanceof SharedArrayBuffer) {
+  if (types.isAnyArrayBuffer(source)) {
     try {
       return new Uint8Array(source);
     } catch {
@@ -113,6 +114,17 @@ export function checkWord<Word extends string>(value: unknown, what: string, wor
   if (words.includes(value as Word)) return value as Word;
   const allowed = words.map((word) => `'${word}'`).join(', ');
   throw rangeError('ERR_ISMIO_OPTION', `${what} must be one of ${allowed}, not ${shown(value)}`, { [what]: value });
+}
+
+/** A flag is true or false: anything else is more likely a mistake than a yes. */
+export function checkFlag(value: unknown, what: string): boolean {
+  if (typeof value === 'boolean') return value;
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be true or false, not ${shown(value)}`, { [what]: value });
+}
+
+export function checkText(value: unknown, what: string): string {
+  if (typeof value === 'string' && !value.includes('\0')) return value;
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string without NUL, not ${shown(value)}`, { [what]: value });
 }
 
 /** Options are an object, and have only the names that are known: a misspelt one would otherwise be ignored. */

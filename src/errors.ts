@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'ERR_ISMIO_NO_BINARY' // no addon for this platform
   | 'ERR_ISMIO_LAYOUT' // an addon from another build
   | 'ERR_ISMIO_BUILD' // `ismio build` could not build the addon
+  | 'ERR_ISMIO_MISMATCH' // `ismio demo` did not read back what it had moved
   | 'ERR_ISMIO_USAGE'; // the command line
 
 /** The values an error carries, where they apply. */
@@ -101,6 +102,7 @@ export function shown(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
   if (value === null || typeof value !== 'object') return String(value);
   return `an instance of ${value.constructor?.name ?? 'Object'}`;
 }

@@ -46,19 +46,37 @@ struct Word {
   uint64_t bytes;  // in the order of their addresses
 };
 
+// One store block of many.
+struct Block {
+  uint64_t offset;
+  const uint8_t* source;
+  uint32_t length;
+};
+
 enum class Kind : uint8_t { device, memory };
 
 class Backend {
  public:
-  Backend() = default;
+  // How many accesses may be handed over together: a caller looks between two calls whether it should stop, so only a
+  // backend whose accesses take nanoseconds takes many.
+  explicit Backend(uint64_t together) : together(together) {}
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
+  const uint64_t together;
+
   // One load of 1, 2, 4 or 8 bytes, naturally aligned, bytes in the order of their addresses.
   virtual Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) = 0;
   // A run of 8-byte loads in ascending order; `done` counts those that went through.
-  virtual Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) = 0;
+  virtual Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
+    for (done = 0; done < words; done++) {
+      const Status status = load(offset + done * 8, target + done * 8, 8, failure);
+      if (status != Status::ok) return status;
+      failure.tries = 0;
+    }
+    return Status::ok;
+  }
   // One store of 1, 2, 4 or 8 bytes, naturally aligned.
   virtual Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) = 0;
   // 8-byte stores in the order given; `done` counts those that went through.
@@ -73,6 +91,15 @@ class Backend {
   }
   // One store block.
   virtual Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) = 0;
+  // Store blocks in the order given; `done` counts those that went through.
+  virtual Status storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) {
+    for (done = 0; done < count; done++) {
+      const Status status = storeBlock(blocks[done].offset, blocks[done].source, blocks[done].length, failure);
+      if (status != Status::ok) return status;
+      failure.tries = 0;
+    }
+    return Status::ok;
+  }
   // Everything stored before is visible to the device before anything stored after.
   virtual void fence() = 0;
 };

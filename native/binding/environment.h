@@ -123,17 +123,21 @@ inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& off
 }
 inline std::string textAt(const Napi::CallbackInfo& info, size_t index) { return info[index].ToString().Utf8Value(); }
 
+// What a call answers: undefined when all went well (the cheapest value to make), else the status.
+inline Napi::Value status(const Napi::CallbackInfo& info, Status status) {
+  return status == Status::ok ? Napi::Value() : Napi::Number::New(info.Env(), static_cast<double>(status));
+}
+
 struct Bytes {
   uint8_t* data = nullptr;
   size_t length = 0;
 };
-// The bytes of a Uint8Array; none for anything else, and for a detached one.
+// The bytes of a Uint8Array; none for what is no typed array, and for a detached one. (Of another typed array it would be
+// the first as many bytes as it has elements; to ask for the type would cost more than all the rest.)
 inline Bytes bytesAt(const Napi::CallbackInfo& info, size_t index) {
-  napi_typedarray_type type;
   Bytes bytes;
   void* data = nullptr;
-  if (napi_get_typedarray_info(info.Env(), info[index], &type, &bytes.length, &data, nullptr, nullptr) != napi_ok ||
-      type != napi_uint8_array) {
+  if (napi_get_typedarray_info(info.Env(), info[index], nullptr, &bytes.length, &data, nullptr, nullptr) != napi_ok) {
     return {};
   }
   bytes.data = static_cast<uint8_t*>(data);

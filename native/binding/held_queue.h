@@ -22,7 +22,7 @@ class HeldQueue {
   HeldQueue& operator=(const HeldQueue&) = delete;
 
   Queue& queue() const { return *queue_; }
-  void drain(uint32_t from, uint32_t to, uint32_t ticket);
+  void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped);
 
  private:
   struct Settlement;

@@ -31,9 +31,9 @@ void HeldQueue::onTeardown(void* held) {
   self->back_ = nullptr;  // Node.js takes it down itself
 }
 
-void HeldQueue::drain(uint32_t from, uint32_t to, uint32_t ticket) {
+void HeldQueue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped) {
   if (inFlight_++ == 0) napi_ref_threadsafe_function(env_, back_);
-  queue_->drain(from, to, ticket, [back = back_](uint32_t ended, const Report& report) {
+  queue_->drain(from, to, ticket, stopped, [back = back_](uint32_t ended, const Report& report) {
     auto* settlement = new Settlement{ended, report};
     if (napi_call_threadsafe_function(back, settlement, napi_tsfn_blocking) != napi_ok) delete settlement;
   });
@@ -91,15 +91,13 @@ Napi::Value releaseSources(const Napi::CallbackInfo& info) {
 // submit(queue, from, to) -> status
 Napi::Value submit(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
-  const Status status = held == nullptr
-                            ? Status::closed
-                            : Environment::of(info.Env()).answer(held->queue().submit(wordAt(info, 1), wordAt(info, 2)));
-  return Napi::Number::New(info.Env(), static_cast<double>(status));
+  if (held == nullptr) return status(info, Status::closed);
+  return status(info, Environment::of(info.Env()).answer(held->queue().submit(wordAt(info, 1), wordAt(info, 2))));
 }
 
-// drain(queue, from, to, ticket)
+// drain(queue, from, to, ticket, stopped)
 Napi::Value drain(const Napi::CallbackInfo& info) {
-  if (HeldQueue* held = queueAt(info)) held->drain(wordAt(info, 1), wordAt(info, 2), wordAt(info, 3));
+  if (HeldQueue* held = queueAt(info)) held->drain(wordAt(info, 1), wordAt(info, 2), wordAt(info, 3), flagAt(info, 4));
   return info.Env().Undefined();
 }
 

@@ -8,9 +8,6 @@
 namespace ismio::binding {
 namespace {
 
-Napi::Value status(const Napi::CallbackInfo& info, Status status) {
-  return Napi::Number::New(info.Env(), static_cast<double>(status));
-}
 
 // The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
 Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {

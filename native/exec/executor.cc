@@ -12,8 +12,9 @@ constexpr uint32_t kPublishEvery = 64;
 // How far ahead of the operation in work an entry is fetched.
 constexpr uint32_t kAhead = 4;
 
-// How many 8-byte stores are handed to the backend together.
+// How many 8-byte stores, or store blocks, are handed to the backend together.
 constexpr uint32_t kRun = 64;
+constexpr uint32_t kBlocks = 16;
 
 constexpr uint32_t kStoreWord = static_cast<uint32_t>(wire::Opcode::store) | 8 << 8;
 
@@ -75,10 +76,11 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   issuer_.watch(&stop);
   gathering_ = from;
   taken_ = from;
+  publish(from);
 
   bool ok = true;
   for (uint32_t told = from; ok && taken_ != to;) {
-    ok = takeWords(to);
+    ok = takeWords(to) && takeBlocks(to);
     if (!ok || taken_ == to) break;
     ok = take(taken_);
     if (!ok) break;
@@ -98,6 +100,7 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
     report.index = failedFirst_ - from;
     report.unfinished = (reorders_ ? gathering_ : failedFirst_) - from;
     merger_.discard();
+    overlay_.discard();
   }
   attachment_.counters().merged.add(merger_.takeMerged());
   Totals after;
@@ -162,6 +165,34 @@ void Executor::gatherWords(uint32_t to) {
   merger_.grew(words, taken_ - 1);
 }
 
+// The short way for runs of writes that are one whole store block each: nothing can join them in any mode, and they go
+// to the backend together.
+bool Executor::takeBlocks(uint32_t to) {
+  if (reorders_ || !merger_.empty()) return true;
+  Block blocks[kBlocks];
+  while (taken_ != to) {
+    uint32_t count = 0;
+    while (count < kBlocks && taken_ + count != to && wholeBlock(ring_.at(taken_ + count), blocks[count])) count++;
+    if (count == 0) return true;
+    uint64_t done = 0;
+    const Status status = issuer_.storeBlocks(blocks, count, done, failure_);
+    taken_ += static_cast<uint32_t>(done);
+    if (status != Status::ok) return check(status, taken_, taken_);
+    publish(taken_);
+  }
+  return true;
+}
+
+bool Executor::wholeBlock(const wire::Entry& entry, Block& block) const {
+  if (entry.kind() != wire::Opcode::write || !whole(entry.offset, block.offset)) return false;
+  const Region& region = attachment_.region();
+  const Piece piece = next(region.traits().rules, block.offset, kUnlimited);
+  if (!piece.block || entry.length != piece.length || !region.contains(block.offset, piece.length)) return false;
+  block.source = bytesOf(entry, piece.length);
+  block.length = piece.length;
+  return block.source != nullptr;
+}
+
 bool Executor::take(uint32_t index) {
   wire::Entry& entry = ring_.at(index);
   // The bytes that operations move push the ring out of the near caches; a later entry is fetched back meanwhile.
@@ -195,15 +226,17 @@ bool Executor::takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, 
     return status == Status::ok || check(status, index, index);
   }
   if (reorders_) {
-    overlay_.add(offset, length, bytes);
+    overlay_.add(offset, length, bytes, scalar);
     return true;
   }
   return merger_.add(offset, bytes, length, scalar, index, [this](const Issue& what) { return issue(what); });
 }
 
-// A load waits for the writes before it: for all of them where order is strict, else for those it would see.
+// A load waits for the writes before it: for all of them where order is strict, else for those that it would see, and
+// those whose source it would overwrite.
 bool Executor::takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length) {
-  if ((!reorders_ || overlay_.overlaps(offset, length)) && !settle()) return false;
+  const bool waits = !reorders_ || overlay_.overlaps(offset, length) || overlay_.readsFrom(target, length);
+  if (waits && !settle()) return false;
   const Status status = issuer_.read(offset, target, length, failure_);
   return status == Status::ok || check(status, index, index);
 }
@@ -214,7 +247,7 @@ bool Executor::settle() {
   if (!overlay_.empty()) {
     const uint32_t last = taken_ - 1;
     for (const Fragment& fragment : overlay_.resolve()) {
-      if (!merger_.add(fragment.offset, fragment.bytes, fragment.length, fragment.length == 8, last, sink)) return false;
+      if (!merger_.add(fragment.offset, fragment.bytes, fragment.length, fragment.scalar, last, sink)) return false;
     }
   }
   if (!merger_.flush(sink)) return false;

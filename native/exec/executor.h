@@ -49,6 +49,8 @@ class Executor {
   bool takeWords(uint32_t to);
   bool mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const;
   void gatherWords(uint32_t to);
+  bool takeBlocks(uint32_t to);
+  bool wholeBlock(const wire::Entry& entry, Block& block) const;
   bool take(uint32_t index);
   bool takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar);
   bool takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length);

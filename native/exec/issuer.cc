@@ -5,8 +5,10 @@
 namespace ismio {
 namespace {
 
-// A long read asks between runs of this many words whether it may go on.
-constexpr uint64_t kRun = 512;
+void at(Failure& failure, uint64_t offset, uint64_t length) {
+  failure.offset = offset;
+  failure.length = length;
+}
 
 void backOff(uint32_t tries) { pauseFor(1000.0 * (tries < 8 ? 1 << (tries - 1) : 128)); }
 
@@ -27,8 +29,25 @@ Status Issuer::attempt(Status allowed, uint64_t offset, uint64_t length, Failure
   }
   if (status != Status::aborted) counters_.errors.add(1);
   failure.status = status;
-  failure.offset = offset;
-  failure.length = length;
+  at(failure, offset, length);
+  return status;
+}
+
+// `run(from, count, part)` makes up to `count` accesses from the one numbered `from` on. In portions that the backend takes
+// together; between two of them the work may be stopped.
+template <class Run>
+Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run) {
+  Status status = Status::ok;
+  for (done = 0; done < count && status == Status::ok;) {
+    const uint64_t portion = least(done + backend_.together, count);
+    status = attempt(storing ? mayStore() : mayGoOn(), 0, 0, failure, [&] {
+      uint64_t part = 0;
+      const Status answer = run(done, portion - done, part);
+      if (part > 0) failure.tries = 0;  // another access than the one that was busy before
+      done += part;
+      return answer;
+    });
+  }
   return status;
 }
 
@@ -53,17 +72,12 @@ Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Fai
 }
 
 Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
-  done = 0;
-  const Status status = attempt(mayStore(), words->offset, 8, failure, [&] {
-    uint64_t part = 0;
-    const Status answer = backend_.storeWords(words + done, count - done, part, failure);
-    if (part > 0) failure.tries = 0;  // another word than the one that was busy before
-    done += part;
-    return answer;
+  const Status status = attemptRun(true, count, done, failure, [&](uint64_t from, uint64_t left, uint64_t& part) {
+    return backend_.storeWords(words + from, left, part, failure);
   });
   counters_.stores.add(done);
   counters_.bytes.add(done * 8);
-  if (status != Status::ok) failure.offset = words[done].offset;
+  if (status != Status::ok) at(failure, words[done].offset, 8);
   return status;
 }
 
@@ -74,6 +88,18 @@ Status Issuer::storeBlock(uint64_t offset, const uint8_t* source, uint32_t lengt
     counters_.storeBlocks.add(1);
     counters_.bytes.add(length);
   }
+  return status;
+}
+
+Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) {
+  const Status status = attemptRun(true, count, done, failure, [&](uint64_t from, uint64_t left, uint64_t& part) {
+    return backend_.storeBlocks(blocks + from, left, part, failure);
+  });
+  uint64_t bytes = 0;
+  for (uint64_t i = 0; i < done; i++) bytes += blocks[i].length;
+  counters_.storeBlocks.add(done);
+  counters_.bytes.add(bytes);
+  if (status != Status::ok) at(failure, blocks[done].offset, blocks[done].length);
   return status;
 }
 
@@ -93,18 +119,12 @@ Status Issuer::write(uint64_t offset, const uint8_t* source, uint64_t length, Fa
 }
 
 Status Issuer::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
-  done = 0;
-  const Status status = attempt(mayGoOn(), offset, 8, failure, [&] {
-    uint64_t part = 0;
-    const Status answer =
-        backend_.loadWords(offset + done * 8, target + done * 8, words - done, part, failure);
-    if (part > 0) failure.tries = 0;  // another word than the one that was busy before
-    done += part;
-    return answer;
+  const Status status = attemptRun(false, words, done, failure, [&](uint64_t from, uint64_t left, uint64_t& part) {
+    return backend_.loadWords(offset + from * 8, target + from * 8, left, part, failure);
   });
   counters_.loads.add(done);
   counters_.bytes.add(done * 8);
-  if (status != Status::ok) failure.offset = offset + done * 8;
+  if (status != Status::ok) at(failure, offset + done * 8, 8);
   return status;
 }
 
@@ -117,7 +137,7 @@ Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& 
     Status status;
     if (width == 8) {
       uint64_t words = 0;
-      status = loadWords(offset + done, target + done, least(left / 8, kRun), words, failure);
+      status = loadWords(offset + done, target + done, left / 8, words, failure);
       moved = words * 8;
     } else {
       status = load(offset + done, target + done, width, failure);

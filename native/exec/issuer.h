@@ -33,6 +33,8 @@ class Issuer {
   // 8-byte stores, one after the other; `done` counts those that went through.
   Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure);
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
+  // Store blocks, one after the other; `done` counts those that went through.
+  Status storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure);
   Status issue(const Piece& piece, const uint8_t* source, Failure& failure) {
     return piece.block ? storeBlock(piece.offset, source, piece.length, failure)
                        : store(piece.offset, source, piece.length, failure);
@@ -53,6 +55,8 @@ class Issuer {
 
   template <class Access>
   Status attempt(Status allowed, uint64_t offset, uint64_t length, Failure& failure, Access&& access);
+  template <class Run>
+  Status attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run);
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
 
   void tell(uint64_t done) const {

@@ -11,6 +11,12 @@ bool Overlay::overlaps(uint64_t offset, uint64_t length) const {
   });
 }
 
+bool Overlay::readsFrom(const uint8_t* bytes, uint64_t length) const {
+  return std::any_of(writes_.begin(), writes_.end(), [&](const Fragment& write) {
+    return write.bytes < bytes + length && bytes < write.bytes + write.length;
+  });
+}
+
 const std::vector<Fragment>& Overlay::resolve() {
   fragments_.clear();
   const bool ascending = std::adjacent_find(writes_.begin(), writes_.end(), [](const Fragment& a, const Fragment& b) {
@@ -57,8 +63,10 @@ void Overlay::sweep() {
     if (end(top) <= position) continue;
     uint64_t until = end(top);
     if (coming < byOffset_.size()) until = std::min(until, writes_[byOffset_[coming]].offset);
-    const uint64_t within = position - writes_[top].offset;
-    fragments_.push_back({position, until - position, writes_[top].bytes + within});
+    const Fragment& write = writes_[top];
+    const bool whole = position == write.offset && until == end(top);
+    const uint8_t* bytes = write.bytes + (position - write.offset);
+    fragments_.push_back({position, until - position, bytes, whole && write.scalar});
     position = until;
   }
 }

@@ -50,12 +50,13 @@ void Queue::releaseSources() {
 
 Report Queue::submit(uint32_t from, uint32_t to) { return executor_.run(from, to, never_); }
 
-void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, const Settled& settled) {
+void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled) {
   auto batch = std::make_shared<Batch>();
   batch->from = from;
   batch->to = to;
   batch->ticket = ticket;
   batch->settled = settled;
+  batch->stop.store(stopped ? 1 : 0, std::memory_order_relaxed);
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     batches_.push_back(std::move(batch));

@@ -40,8 +40,9 @@ class Queue {
 
   // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
   Report submit(uint32_t from, uint32_t to);
-  // Hands [from, to) to the drain thread. Batches run in the order in which they came.
-  void drain(uint32_t from, uint32_t to, uint32_t ticket, const Settled& settled);
+  // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes its
+  // turn and issues nothing.
+  void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled);
   // Ends this batch between two accesses, or before its first.
   void stop(uint32_t ticket);
   void stopAll();

@@ -77,7 +77,10 @@ class Merger {
         return false;
       }
     }
-    if (empty()) begin(offset, operation, scalar ? static_cast<uint32_t>(length) : 0);
+    if (empty()) {
+      begin(offset, operation, scalar ? static_cast<uint32_t>(length) : 0);
+      fresh_ = true;
+    }
     return append(bytes, length, operation, sink);
   }
 
@@ -125,6 +128,7 @@ class Merger {
       bytes += wanted;
       length -= wanted;
       begin(cut_, operation, 0);
+      fresh_ = false;
       if (length == 0) return true;
     }
     if (length == 8) {
@@ -141,7 +145,7 @@ class Merger {
     const uint64_t from = least(start_, offset);
     const uint64_t to = end_ > offset + length ? end_ : offset + length;
     const bool touches = offset <= end_ && offset + length >= start_;
-    return touches && next(rules_, from, to - from).length == to - from;
+    return touches && (fresh_ || offset >= start_) && next(rules_, from, to - from).length == to - from;
   }
 
   void overlay(uint64_t offset, const uint8_t* bytes, uint64_t length, uint32_t operation) {
@@ -168,6 +172,7 @@ class Merger {
   uint32_t first_ = 0;
   uint32_t last_ = 0;
   uint32_t scalarWidth_ = 0;
+  bool fresh_ = true;  // no earlier part of the pending writes was issued; else nothing is laid before them
 };
 
 }  // namespace ismio

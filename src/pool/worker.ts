@@ -1,5 +1,5 @@
 // A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
-import { answers, native } from '../binding.js';
+import { type Answered, answers, native } from '../binding.js';
 import { adopt, type Region } from '../region/region.js';
 import { Field, statuses } from '../wire.js';
 import type { CopyTask, RunContext, RunResult, RunTask, ShardFailure, ShardResult, Task, WriteTask } from './tasks.js';
@@ -28,8 +28,8 @@ function withRegions<T>(ids: readonly number[], use: (handles: readonly number[]
   }
 }
 
-function resultOf(status: number, failed: Omit<ShardFailure, 'answer'>): ShardResult {
-  return status === 0 ? null : { answer: Array.from(answers), ...failed };
+function resultOf(status: Answered, failed: Omit<ShardFailure, 'answer'>): ShardResult {
+  return status === undefined ? null : { answer: Array.from(answers), ...failed };
 }
 
 function transfer(task: WriteTask): ShardResult {
@@ -49,13 +49,13 @@ function copy(task: CopyTask): ShardResult {
     for (let done = 0; done < length; done += buffer.byteLength) {
       const bytes = Math.min(buffer.byteLength, length - done);
       const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0);
-      if (reading !== 0) {
+      if (reading !== undefined) {
         return resultOf(reading, { what: 'read', region: source, offset: sourceOffset + done, length: bytes });
       }
       const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0);
-      const written = writing === 0 ? bytes : (answers[Field.done] as number);
+      const written = writing === undefined ? bytes : (answers[Field.done] as number);
       Atomics.store(progress, slot, BigInt(done + written));
-      if (writing !== 0) return resultOf(writing, { what: 'write', region, offset: offset + done, length: bytes });
+      if (writing !== undefined) return resultOf(writing, { what: 'write', region, offset: offset + done, length: bytes });
     }
     return null;
   });

@@ -1,5 +1,5 @@
 // A queue's options, checked.
-import { checkOptions, checkWhole, checkWord } from '../check.js';
+import { checkFlag, checkOptions, checkWhole, checkWord } from '../check.js';
 import type { IsmioError } from '../errors.js';
 import { rangeError, shown, typeError } from '../errors.js';
 import type { Rules } from '../region/rules.js';
@@ -60,7 +60,7 @@ export function checkQueueOptions(options: QueueOptions, region: { readonly rule
   }
   return {
     depth,
-    bytes,
+    bytes: Math.ceil(bytes / 8) * 8,
     merge: region.rules.merge === 'registers' ? 'none' : merge,
     order,
     flush: checkFlush(options.flush),
@@ -72,11 +72,12 @@ function checkFlush(flush: FlushPolicy | undefined): QueueSettings['flush'] {
   if (flush === undefined) return null;
   checkOptions(flush, ['ops', 'bytes', 'turn'], 'flush');
   const { ops, bytes, turn } = flush;
-  if (ops === undefined && bytes === undefined && turn !== true) return null;
+  const atTurn = checkFlag(turn ?? false, 'flush.turn');
+  if (ops === undefined && bytes === undefined && !atTurn) return null;
   return {
     ops: ops === undefined ? Number.POSITIVE_INFINITY : between(ops, 'flush.ops', 1, layout.largestDepth),
     bytes: bytes === undefined ? Number.POSITIVE_INFINITY : between(bytes, 'flush.bytes', 1, Number.MAX_SAFE_INTEGER),
-    turn: turn === true,
+    turn: atTurn,
   };
 }
 

@@ -3,40 +3,32 @@
 // Indices (head, published, tail) count for ever as 32-bit integers; native/wire/wire.h has the drawing.
 import { endianness } from 'node:os';
 import { answers, native } from '../binding.js';
-import { type BytesLike, bytesOf, checkAligned, checkOffset, checkWhole, detached, type Whole } from '../check.js';
-import { IsmioError, rangeError, typeError } from '../errors.js';
-import { memoryId } from '../memory.js';
+import {
+  type BytesLike,
+  bytesOf,
+  checkAligned,
+  checkOffset,
+  checkOptions,
+  checkWhole,
+  detached,
+  type Whole,
+} from '../check.js';
+import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
 import { Field, layout } from '../wire.js';
-import { batchError, type Completion, completionFrom, type Entries, nothingDone } from './completion.js';
+import { type BatchError, batchError, type Completion, completionFrom, type Entries, nothingDone } from './completion.js';
+import { Flusher } from './flusher.js';
+import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
+import { Sources } from './sources.js';
 import { full, Staging } from './staging.js';
+import { Ticket } from './ticket.js';
 
 export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './options.js';
 
 export interface DrainOptions {
   /** Stops the batch between two accesses; it is then rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal | undefined;
-}
-
-/** A load whose bytes were put into staging memory, to be copied out when its batch has ended. */
-interface LoadBack {
-  readonly target: Uint8Array;
-  readonly position: number;
-}
-
-/** A batch that was handed to the drain thread: it settles exactly once, in the order in which batches were handed over. */
-interface Ticket {
-  readonly number: number;
-  readonly from: number;
-  readonly to: number;
-  readonly mark: number;
-  readonly loads: readonly LoadBack[];
-  readonly resolve: (completion: Completion) => void;
-  readonly reject: (error: Error) => void;
-  /** Why it was stopped, if it was. */
-  stopped: { code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED'; cause: unknown } | null;
-  readonly forget: () => void;
 }
 
 // Where a store's value stands in an entry, in 32-bit words.
@@ -70,10 +62,10 @@ export class Queue {
   readonly #size: number;
   readonly #last: number; // the last offset of an 8-byte access
   readonly #staging: Staging;
-  readonly #settings: QueueSettings;
-  readonly #policy: boolean;
+  readonly #sources: Sources;
+  readonly #flusher: Flusher | null;
 
-  #limit: number; // depth; 0 once closed, so that a closed queue is a full one
+  #limit: number; // depth; 0 while the next call has to throw, so that the claim looks full and asks why
   #head = 0;
   #published = 0;
   #tail = 0;
@@ -82,18 +74,12 @@ export class Queue {
   #tickets: Ticket[] = [];
   #nextTicket = 0;
 
-  // The allocBuffer memory of the last write, so that a run of writes from it looks it up once. (The addon holds on to
-  // the memory, so what is remembered of it stays true even if its ArrayBuffer is detached.)
-  #lastSource: Uint8Array | null = null;
+  // The source of the last write that needed no copy, so that a run of writes from it looks it up once. (The addon holds
+  // its memory, so what is remembered of it stays true even if its ArrayBuffer is detached.)
+  #lastSource: BytesLike | null = null;
   #lastSlot = 0;
   #lastStart = 0;
   #lastLength = 0;
-  readonly #slots = new Map<ArrayBufferLike, number>();
-
-  #queuedBytes = 0;
-  #turn: NodeJS.Immediate | null = null;
-  #flushDue = false;
-  #held: Error | null = null;
 
   /** @internal */
   constructor(region: Region, settings: QueueSettings) {
@@ -102,10 +88,8 @@ export class Queue {
     this.#limit = settings.depth;
     this.merge = settings.merge;
     this.order = settings.order;
-    this.#settings = settings;
     this.#size = region.size;
     this.#last = region.size - 8;
-    this.#policy = settings.flush !== null;
     const entries = settings.depth === 1 ? 1 : 1 << (32 - Math.clz32(settings.depth - 1));
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
     const self = new WeakRef(this);
@@ -133,6 +117,8 @@ export class Queue {
     this.#values = new BigUint64Array(made.ring, layout.headerBytes);
     this.#mask = entries - 1;
     this.#staging = new Staging(made.staging);
+    this.#sources = new Sources(made.queue);
+    this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
     abandoned.register(this, made.queue, this);
   }
 
@@ -168,7 +154,7 @@ export class Queue {
     words[word + highWord] = high;
     words[word + opcodeWord] = store8Bytes;
     this.#tail = (tail + 1) | 0;
-    if (this.#policy) this.#applyPolicy(8);
+    if (this.#flusher !== null) this.#flusher.queued(8);
     return true;
   }
 
@@ -204,24 +190,20 @@ export class Queue {
    * @throws RangeError ERR_ISMIO_TOO_LONG when the copy could never fit: give the queue more `bytes`, or use allocBuffer
    */
   write(offset: Whole, source: BytesLike, start = 0, length?: number): boolean {
-    const known = source === this.#lastSource || this.#adopt(source);
-    const available = known ? this.#lastLength : bytesOf(source, 'source').byteLength;
+    const inPlace = source === this.#lastSource || this.#adopt(source);
+    const available = inPlace ? this.#lastLength : bytesOf(source, 'source').byteLength;
+    if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
+    if (typeof count !== 'number') throw notANumber('length', count);
     if (!(start >= 0 && count >= 0 && start + count <= available && isWhole(start) && isWhole(count))) {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
     const tail = this.#tail;
     if (((tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
-    let slot = 0;
-    let position: number;
-    if (known) {
-      slot = this.#lastSlot;
-      position = this.#lastStart + start;
-    } else {
-      position = this.#stage(bytesOf(source, 'source'), start, count);
-      if (position === full) return false;
-    }
+    const slot = inPlace ? this.#lastSlot : 0;
+    const position = inPlace ? this.#lastStart + start : this.#stage(bytesOf(source, 'source'), start, count);
+    if (position === full) return false;
     const double = (tail & this.#mask) << 2;
     this.#fillBytes(double, place, slot, position, count);
     return this.#fill(double, layout.opWrite, count);
@@ -236,13 +218,13 @@ export class Queue {
     const count = bytes.byteLength;
     const place = checkOffset(offset, count, this.#size, this.region.name);
     if (!this.#hasRoom()) return false;
-    const slot = this.#slotOf(bytes.buffer);
+    const slot = this.#sources.slotOf(bytes.buffer);
     let position = bytes.byteOffset;
     if (slot === 0) {
       this.#checkFitsStaging(count);
       position = this.#staging.reserve(count);
       if (position === full) return false;
-      this.#loads.push({ target: bytes, position });
+      this.#loads.push({ index: this.#tail, target: bytes, position });
     }
     const double = (this.#tail & this.#mask) << 2;
     this.#fillBytes(double, place, slot, position, count);
@@ -275,8 +257,7 @@ export class Queue {
   drain(options: DrainOptions = {}): Promise<Completion> {
     try {
       this.#checkUsable();
-      const signal = checkSignal(options.signal);
-      return this.#drain(signal);
+      return this.#drain(checkSignal(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -291,7 +272,7 @@ export class Queue {
     const dropped = this.queued;
     this.#closed = true;
     this.#limit = 0;
-    if (this.#turn !== null) clearImmediate(this.#turn);
+    this.#flusher?.close();
     for (const ticket of this.#tickets) this.#stop(ticket, 'ERR_ISMIO_CLOSED', undefined);
     if (this.#tickets.length === 0) this.#end();
     return dropped;
@@ -314,9 +295,9 @@ export class Queue {
     return ((this.#tail - this.#head) | 0) < this.#limit || this.#reap();
   }
 
-  /** Full: looks how far the drain thread is, and whether anything may be queued at all. */
+  /** Full, by its looks: throws what the next call has to throw, else looks how far the drain thread is. */
   #reap(): boolean {
-    if (this.#closed) throw this.#closedError();
+    this.#checkUsable();
     const oldest = this.#tickets[0];
     if (oldest === undefined) return false;
     const done = (Atomics.load(this.#header, 0) - oldest.from) | 0;
@@ -347,31 +328,20 @@ export class Queue {
   #fill(double: number, opcode: number, bytes: number): boolean {
     this.#words[(double << 1) + opcodeWord] = opcode;
     this.#tail = (this.#tail + 1) | 0;
-    if (this.#policy) this.#applyPolicy(bytes);
+    if (this.#flusher !== null) this.#flusher.queued(bytes);
     return true;
   }
 
-  /** Makes `source` the one that is looked at first, if it is memory that needs no copy. */
+  /** Makes `source` the one that is looked at first, if its memory needs no copy. */
   #adopt(source: BytesLike): boolean {
     const bytes = bytesOf(source, 'source');
-    const slot = this.#slotOf(bytes.buffer);
-    if (slot === 0 || bytes !== source) return false;
-    this.#lastSource = bytes;
+    const slot = this.#sources.slotOf(bytes.buffer);
+    if (slot === 0) return false;
+    this.#lastSource = source;
     this.#lastSlot = slot;
     this.#lastStart = bytes.byteOffset;
     this.#lastLength = bytes.byteLength;
     return true;
-  }
-
-  /** The slot under which the addon finds this buffer, 0 for one that has to be copied. */
-  #slotOf(buffer: ArrayBufferLike): number {
-    let slot = this.#slots.get(buffer);
-    if (slot === undefined) {
-      const id = memoryId(buffer);
-      slot = id === undefined ? 0 : native.holdSource(this.#queue, id);
-      if (slot !== 0) this.#slots.set(buffer, slot);
-    }
-    return slot;
   }
 
   #stage(bytes: Uint8Array, start: number, count: number): number {
@@ -398,44 +368,39 @@ export class Queue {
     const batch = { from: this.#published, to: this.#tail, loads: this.#loads };
     this.#published = this.#tail;
     if (this.#loads.length > 0) this.#loads = [];
-    this.#queuedBytes = 0;
+    this.#flusher?.published();
     return batch;
   }
 
   #submit(): Completion {
     if (this.#tail === this.#published) return nothingDone;
     const { from, to, loads } = this.#publish();
-    const status = native.submit(this.#queue, from, to);
+    const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
-    const error = status === 0 ? this.#loadBack(loads) : batchError(answers, this.#entries(), from, this.region);
+    const error = this.#outcome(failed !== undefined, from, loads);
     this.#settled(to, this.#staging.mark);
     if (error !== null) throw error;
     return completion;
   }
 
   #drain(signal: AbortSignal | undefined): Promise<Completion> {
-    if (this.#tail === this.#published && this.#tickets.length === 0) {
-      if (signal?.aborted === true) return Promise.reject(stoppedError(signal.reason));
-      return Promise.resolve(nothingDone);
-    }
+    if (this.#tail === this.#published && this.#tickets.length === 0) return nothingToDrain(signal);
     const { from, to, loads } = this.#publish();
-    const number = this.#nextTicket;
-    this.#nextTicket = (number + 1) >>> 0;
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => this.#stop(ticket, 'ERR_ISMIO_ABORTED', signal?.reason);
-      const forget = (): void => signal?.removeEventListener('abort', onAbort);
-      const mark = this.#staging.mark;
-      const ticket: Ticket = { number, from, to, mark, loads, resolve, reject, stopped: null, forget };
-      this.#tickets.push(ticket);
-      draining.add(this);
-      native.drain(this.#queue, from, to, number);
-      if (signal?.aborted === true) onAbort();
-      else signal?.addEventListener('abort', onAbort, { once: true });
-    });
+    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads);
+    this.#nextTicket = (ticket.number + 1) >>> 0;
+    this.#tickets.push(ticket);
+    draining.add(this);
+    const onAbort = (): void => this.#stop(ticket, 'ERR_ISMIO_ABORTED', signal?.reason);
+    const aborted = signal?.aborted === true;
+    native.drain(this.#queue, from, to, ticket.number, aborted);
+    if (aborted) onAbort();
+    if (signal === undefined || aborted) return ticket.promise;
+    signal.addEventListener('abort', onAbort, { once: true });
+    return ticket.promise.finally(() => signal.removeEventListener('abort', onAbort));
   }
 
   #stop(ticket: Ticket, code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
-    ticket.stopped ??= { code, cause };
+    ticket.stop(code, cause);
     native.stop(this.#queue, ticket.number);
   }
 
@@ -443,20 +408,22 @@ export class Queue {
   #settle(number: number): void {
     const ticket = this.#tickets.shift();
     if (ticket === undefined || ticket.number !== number) return;
-    ticket.forget();
     const completion = completionFrom(answers);
-    const ok = answers[Field.status] === 0;
-    const error = ok ? this.#loadBack(ticket.loads) : batchError(answers, this.#entries(), ticket.from, this.region);
+    const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads);
     this.#settled(ticket.to, ticket.mark);
-    if (error === null) {
-      ticket.resolve(completion);
-    } else {
-      ticket.reject(ticket.stopped === null || ok ? error : because(error, ticket.stopped));
-    }
+    if (error === null) ticket.resolve(completion);
+    else ticket.reject(error);
     if (this.#tickets.length > 0) return;
     draining.delete(this);
     if (this.#closed) this.#end();
-    else if (this.#flushDue) this.#flush();
+    else this.#flusher?.idle();
+  }
+
+  /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
+  #outcome(failed: boolean, from: number, loads: readonly LoadBack[]): Error | null {
+    const error: BatchError | null = failed ? batchError(answers, this.#entries(), from, this.region) : null;
+    const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, error?.operations ?? null);
+    return error ?? gone;
   }
 
   #settled(to: number, mark: number): void {
@@ -464,72 +431,34 @@ export class Queue {
     this.#staging.release(mark);
     if (this.#head !== this.#tail) return;
     this.#lastSource = null;
-    if (this.#slots.size === 0) return;
-    this.#slots.clear();
-    native.releaseSources(this.#queue);
-  }
-
-  #loadBack(loads: readonly LoadBack[]): Error | null {
-    try {
-      for (const { target, position } of loads) this.#staging.copyOut(position, target);
-      return null;
-    } catch {
-      return detached('target');
-    }
+    this.#sources.release();
   }
 
   #entries(): Entries {
     return { doubles: this.#doubles, words: this.#words, mask: this.#mask };
   }
 
-  #applyPolicy(bytes: number): void {
-    const { flush } = this.#settings;
-    if (flush === null) return;
-    this.#queuedBytes += bytes;
-    if (flush.turn && this.#turn === null) {
-      this.#turn = setImmediate(() => {
-        this.#turn = null;
-        if (!this.#closed) this.#flush();
-      });
-    }
-    if (this.queued >= flush.ops || this.#queuedBytes >= flush.bytes) this.#flush();
-    this.#throwHeld();
-  }
-
-  /** Submits as the policy says, or as soon as the drains in flight have ended. */
-  #flush(): void {
-    this.#flushDue = this.#tickets.length > 0;
-    if (this.#flushDue || this.queued === 0) return;
-    let error: Error | null = null;
-    let completion = nothingDone;
-    try {
-      completion = this.#submit();
-    } catch (thrown) {
-      error = thrown as Error;
-      completion = (thrown as { completion?: Completion }).completion ?? nothingDone;
-    }
-    const { onFlush } = this.#settings;
-    if (onFlush === undefined) {
-      this.#held ??= error;
-      return;
-    }
-    try {
-      onFlush(error as IsmioError | null, completion);
-    } catch (thrown) {
-      this.#held ??= new IsmioError('ERR_ISMIO_CALLBACK', 'onFlush threw; what it threw is the cause', {}, thrown);
-    }
-  }
-
-  #throwHeld(): void {
-    const error = this.#held;
-    if (error === null) return;
-    this.#held = null;
-    throw error;
+  #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
+    const queue = this;
+    const flushed = {
+      get queued() {
+        return queue.queued;
+      },
+      get inFlight() {
+        return queue.#tickets.length;
+      },
+      flush: () => queue.#submit(),
+      holding: () => {
+        queue.#limit = 0;
+      },
+    };
+    return new Flusher(flushed, policy, onFlush);
   }
 
   #checkUsable(): void {
-    this.#throwHeld();
     if (this.#closed) throw this.#closedError();
+    this.#limit = this.depth;
+    this.#flusher?.throwHeld();
   }
 
   #closedError(): IsmioError {
@@ -551,19 +480,19 @@ function partOutOfRange(start: unknown, count: unknown, available: number): Erro
   );
 }
 
-function checkSignal(signal: unknown): AbortSignal | undefined {
+function notANumber(what: string, value: unknown): Error {
+  return typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a number, not ${shown(value)}`, { [what]: value });
+}
+
+function checkSignal(options: DrainOptions): AbortSignal | undefined {
+  checkOptions(options, ['signal'], 'drain');
+  const { signal } = options;
   if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', 'signal must be an AbortSignal', { signal });
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `signal must be an AbortSignal, not ${shown(signal)}`, { signal });
 }
 
-function stoppedError(reason: unknown): IsmioError {
-  return new IsmioError('ERR_ISMIO_ABORTED', 'the drain was aborted before anything was issued', {}, reason);
-}
-
-/** The batch's own error says where it stopped; this says on whose word. */
-function because(error: Error, stopped: { code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED'; cause: unknown }): Error {
-  if ((error as { code?: string }).code !== 'ERR_ISMIO_ABORTED') return error;
-  const { message, code: _code, name: _name, stack: _stack, ...values } = error as IsmioError;
-  const text = stopped.code === 'ERR_ISMIO_CLOSED' ? message.replace('stopped on request', 'stopped by close()') : message;
-  return new IsmioError(stopped.code, text, values, stopped.cause);
+function nothingToDrain(signal: AbortSignal | undefined): Promise<Completion> {
+  if (signal?.aborted !== true) return Promise.resolve(nothingDone);
+  const text = 'the drain was aborted before anything was issued';
+  return Promise.reject(new IsmioError('ERR_ISMIO_ABORTED', text, { completion: nothingDone, operations: [] }, signal.reason));
 }

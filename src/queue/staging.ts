@@ -13,6 +13,7 @@ export class Staging {
   #head = 0;
   #tail = 0;
 
+  /** @param memory of a multiple of 8 bytes */
   constructor(memory: ArrayBuffer) {
     this.#bytes = new Uint8Array(memory);
   }
@@ -30,8 +31,10 @@ export class Staging {
   reserve(length: number): number {
     const size = this.#bytes.byteLength;
     const room = Math.ceil(length / 8) * 8;
+    // Empty: begin at the front, or what is longer than the rest of the lap would never fit.
+    if (this.#head === this.#tail) this.#head = this.#tail = Math.ceil(this.#tail / size) * size;
     const at = this.#tail % size;
-    const start = at + length <= size ? this.#tail : this.#tail + size - at;
+    const start = at + room <= size ? this.#tail : this.#tail + size - at;
     if (start + room - this.#head > size) return full;
     this.#tail = start + room;
     return start % size;
@@ -51,7 +54,8 @@ export class Staging {
     target.set(this.#bytes.subarray(position, position + target.byteLength));
   }
 
+  /** Gives back everything up to `mark`. A mark from before the pieces began at the front again is behind, and says nothing. */
   release(mark: number): void {
-    this.#head = mark;
+    if (mark > this.#head) this.#head = mark;
   }
 }

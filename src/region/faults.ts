@@ -1,5 +1,5 @@
 // What an emulated region costs and where it fails, as the caller gives it and as the addon takes it.
-import { checkOptions, checkWhole, checkWord } from '../check.js';
+import { checkFlag, checkOptions, checkWhole, checkWord } from '../check.js';
 import { rangeError, shown, typeError } from '../errors.js';
 
 /** Synthetic nanoseconds for each access. No public figure exists for the real instructions. */
@@ -80,12 +80,16 @@ function faultRow(fault: Fault, index: number): number[] {
   const where = `faults[${index}]`;
   checkOptions(fault, faultNames, where);
   const access = checkWord(fault.access ?? 'any', `${where}.access`, ['any', 'load', 'store', 'storeBlock']);
-  const [from, to] = fault.range ?? [0, Number.MAX_SAFE_INTEGER];
-  const chance = fault.chance ?? 1;
-  if (!(chance >= 0 && chance <= 1)) {
+  const range: unknown = fault.range ?? [0, Number.MAX_SAFE_INTEGER];
+  if (!Array.isArray(range) || range.length !== 2) {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${where}.range must be [from, to], not ${shown(range)}`, { range });
+  }
+  const chance: unknown = fault.chance ?? 1;
+  if (typeof chance !== 'number' || !(chance >= 0 && chance <= 1)) {
     throw rangeError('ERR_ISMIO_OPTION', `${where}.chance must be from 0 to 1, not ${shown(chance)}`, { chance });
   }
-  if ((fault.cc === undefined) === (fault.lost !== true) || ![undefined, 1, 2, 3].includes(fault.cc)) {
+  const lost = checkFlag(fault.lost ?? false, `${where}.lost`);
+  if ((fault.cc === undefined) !== lost || ![undefined, 1, 2, 3].includes(fault.cc)) {
     throw rangeError('ERR_ISMIO_OPTION', `${where} must have either cc (1, 2 or 3) or lost: true`, {
       cc: fault.cc,
       lost: fault.lost,
@@ -98,12 +102,18 @@ function faultRow(fault: Fault, index: number): number[] {
   const times = fault.tries ?? fault.times;
   return [
     accessBits[access],
-    fault.nth === undefined ? 0 : checkWhole(fault.nth, `${where}.nth`),
-    checkWhole(from, `${where}.range[0]`),
-    checkWhole(to, `${where}.range[1]`),
+    fault.nth === undefined ? 0 : checkNth(fault.nth, `${where}.nth`),
+    checkWhole(range[0], `${where}.range[0]`),
+    checkWhole(range[1], `${where}.range[1]`),
     chance,
     fault.cc ?? 0,
     status,
     times === undefined ? -1 : checkWhole(times, `${where}.times`),
   ];
+}
+
+function checkNth(nth: number, what: string): number {
+  const whole = checkWhole(nth, what);
+  if (whole === 0) throw rangeError('ERR_ISMIO_OPTION', `${what} counts from 1; leave it out for any access`, { nth });
+  return whole;
 }

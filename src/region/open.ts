@@ -1,8 +1,8 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
 import { join } from 'node:path';
 import { native } from '../binding.js';
-import { checkOptions, checkWhole, checkWord, type Whole } from '../check.js';
-import { IsmioError, rangeError, shown, systemError, typeError } from '../errors.js';
+import { checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
+import { IsmioError, rangeError, shown, systemError } from '../errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
 import { adopt, type Region } from './region.js';
 import { checkRules, type Rules, ruleArguments } from './rules.js';
@@ -64,7 +64,7 @@ export function emulate(options: EmulateOptions): Region {
   const kind = checkWord(options.kind ?? 'device', 'kind', ['device', 'memory']);
   const { rows, seed } = faultArguments(options.faults);
   const cost = costArgument(checkCost(options.cost));
-  const name = options.name ?? 'emulated region';
+  const name = checkText(options.name ?? 'emulated region', 'name');
   const handle = native.emulate(size, ...ruleArguments(rules), kind === 'memory', name, cost, rows, seed);
   if (handle === undefined) {
     throw new IsmioError('ERR_ISMIO_NO_MEMORY', `no address space for an emulated region of ${size} bytes`, { size });
@@ -114,12 +114,12 @@ export function openResource(bdf: string, bar: number, options: ResourceOptions 
   }
   const how = burstOr(options.burst, access.resourceBurst, access.resource);
   const file = `resource${bar}${options.burst === true ? '_wc' : ''}`;
-  const path = join(options.sysfs ?? '/sys', 'bus/pci/devices', bdf.toLowerCase(), file);
+  const path = join(checkText(options.sysfs ?? '/sys', 'sysfs'), 'bus/pci/devices', bdf.toLowerCase(), file);
   return map(path, `${bdf} BAR ${bar}`, 0, undefined, options.writable, how, checkRules(options.rules));
 }
 
 function burstOr(burst: boolean | undefined, withBurst: number, without: number): number {
-  if (burst !== true) return without;
+  if (!checkFlag(burst ?? false, 'burst')) return without;
   if (native.kernels().burst === null) {
     throw rangeError('ERR_ISMIO_OPTION', 'this CPU has no 64-byte bursts; leave out { burst: true }', { burst });
   }
@@ -127,14 +127,7 @@ function burstOr(burst: boolean | undefined, withBurst: number, without: number)
 }
 
 function checkPath(path: unknown, what: string): void {
-  if (typeof path !== 'string' || path === '') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string that is not empty, not ${shown(path)}`, {
-      [what]: path,
-    });
-  }
-  if (path.includes('\0')) {
-    throw rangeError('ERR_ISMIO_OPTION', `${what} must not contain a NUL character`, { [what]: path });
-  }
+  if (checkText(path, what) === '') throw rangeError('ERR_ISMIO_OPTION', `${what} must not be empty`, { [what]: path });
 }
 
 function map(
@@ -147,12 +140,13 @@ function map(
   rules: Rules,
 ): Region {
   const length = wanted === undefined ? 0 : checkWhole(wanted, 'length');
+  const toWrite = checkFlag(writable ?? true, 'writable');
   if (wanted !== undefined && length === 0) {
     throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
   }
-  const mapped = native.map(path, offset, length, writable ?? true, how, ...ruleArguments(rules), name);
+  const mapped = native.map(path, offset, length, toWrite, how, ...ruleArguments(rules), name);
   if (typeof mapped === 'number') return adopt(mapped, true);
-  throw refusal(path, offset, length, writable ?? true, mapped);
+  throw refusal(path, offset, length, toWrite, mapped);
 }
 
 type Refusal = { refusal: number; call: string; errno: number; fileSize: number };

@@ -127,35 +127,35 @@ export class Region {
   store8(offset: Whole, value: number): void {
     const place = checkAligned(offset, 1, this.size, this.name);
     checkValue(value, 0xff);
-    if (native.store8(this.#handle, place, value, false) !== 0) this.#failed('store', place, 1);
+    if (native.store8(this.#handle, place, value, false) !== undefined) this.#failed('store', place, 1);
   }
 
   /** One 2-byte store at a multiple of 2. */
   store16(offset: Whole, value: number, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 2, this.size, this.name);
     checkValue(value, 0xffff);
-    if (native.store16(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 2);
+    if (native.store16(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 2);
   }
 
   /** One 4-byte store at a multiple of 4. */
   store32(offset: Whole, value: number, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 4, this.size, this.name);
     checkValue(value, 0xffff_ffff);
-    if (native.store32(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 4);
+    if (native.store32(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 4);
   }
 
   /** One 8-byte store at a multiple of 8. */
   store64(offset: Whole, value: bigint, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 8, this.size, this.name);
     checkValue64(value);
-    if (native.store64(this.#handle, place, value, bigEndian(order)) !== 0) this.#failed('store', place, 8);
+    if (native.store64(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 8);
   }
 
   /** Fills `target` from `offset` on: any length, any alignment. 8-byte loads, and narrower ones at the edges. */
   read(offset: Whole, target: BytesLike): void {
     const bytes = bytesOf(target, 'target');
-    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
-    if (native.read(this.#handle, place, bytes) !== 0) this.#failed('read', place, bytes.byteLength);
+    const place = checkOffset(offset, bytes.length, this.size, this.name);
+    if (native.read(this.#handle, place, bytes) !== undefined) this.#failed('read', place, bytes.length);
   }
 
   /**
@@ -164,15 +164,15 @@ export class Region {
    */
   storeBlock(offset: Whole, source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
-    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
-    if (native.storeBlock(this.#handle, place, bytes) !== 0) this.#failed('store block', place, bytes.byteLength);
+    const place = checkOffset(offset, bytes.length, this.size, this.name);
+    if (native.storeBlock(this.#handle, place, bytes) !== undefined) this.#failed('store block', place, bytes.length);
   }
 
   /** Stores `source` at `offset` in the fewest store blocks and stores that the rules allow. */
   write(offset: Whole, source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
-    const place = checkOffset(offset, bytes.byteLength, this.size, this.name);
-    if (native.write(this.#handle, place, bytes) !== 0) this.#failed('write', place, bytes.byteLength);
+    const place = checkOffset(offset, bytes.length, this.size, this.name);
+    if (native.write(this.#handle, place, bytes) !== undefined) this.#failed('write', place, bytes.length);
   }
 
   /** What `write` would issue for `length` bytes at `offset`, without issuing it. At most 2^22 accesses. */
@@ -210,7 +210,7 @@ export class Region {
 
   /** Every store before it is visible to the device before any access after it. */
   fence(): void {
-    if (native.fence(this.#handle) !== 0) throw this.#closedError();
+    if (native.fence(this.#handle) !== undefined) throw this.#closedError();
   }
 
   /** A submission queue on this region. */

@@ -38,7 +38,7 @@ export function checkRules(given: Partial<Rules> = {}): Rules {
   }
   checkWord(rules.alignment, 'rules.alignment', ['relaxed', 'strict']);
   checkWord(rules.merge, 'rules.merge', ['window', 'registers']);
-  return Object.freeze(rules);
+  return Object.freeze({ ...rules, maxStoreBlock: block, boundary });
 }
 
 export function ruleArguments(rules: Rules): RuleArguments {

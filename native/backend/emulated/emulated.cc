@@ -8,7 +8,8 @@
 
 namespace ismio {
 Emulated::Emulated(uint64_t size, const Rules& rules, const Cost& cost, std::vector<Fault> faults, uint64_t seed)
-    : rules_(rules),
+    : Backend(1),
+      rules_(rules),
       cost_(cost),
       free_(cost.load == 0 && cost.store == 0 && cost.storeBlock == 0 && cost.perByte == 0),
       faults_(std::move(faults), seed),
@@ -25,15 +26,6 @@ Status Emulated::load(uint64_t offset, uint8_t* target, uint32_t width, Failure&
   const Status status = faults_.strike(Access::load, offset, width, failure.tries > 0, failure);
   if (status == Status::ok) bytes_.load(offset, target, width);
   return status;
-}
-
-Status Emulated::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
-  for (done = 0; done < words; done++) {
-    const Status status = load(offset + done * 8, target + done * 8, 8, failure);
-    if (status != Status::ok) return status;
-    failure.tries = 0;
-  }
-  return Status::ok;
 }
 
 Status Emulated::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {

@@ -23,7 +23,6 @@ class Emulated final : public Backend {
   bool ready() const { return bytes_.ready(); }
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
-  Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
   void fence() override;

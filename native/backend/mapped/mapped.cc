@@ -14,6 +14,9 @@
 namespace ismio {
 namespace {
 
+// 4 KiB of words, 256 KiB of blocks: some microseconds.
+constexpr uint64_t kTogether = 512;
+
 // Closes the file when the mapping is made or has failed; a mapping needs no open file.
 struct File {
   const int descriptor;
@@ -39,7 +42,8 @@ std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem)
     problem.errorNumber = errorNumber;
     return nullptr;
   };
-  const int access = (request.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC;
+  // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
+  const int access = (request.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
   const File file{::open(request.path.c_str(), access)};
   if (file.descriptor < 0) return refuse(Refusal::systemError, "open", errno);
   struct stat status;
@@ -71,7 +75,7 @@ Mapping::~Mapping() {
 }
 
 Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
-    : mapping_(std::move(mapping)), base_(mapping_->base()), rules_(rules), mmio_(*mmio) {}
+    : Backend(mmio->plain ? kTogether : 1), mapping_(std::move(mapping)), base_(mapping_->base()), rules_(rules), mmio_(*mmio) {}
 
 Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
   const uint8_t* address = base_ + offset;
@@ -79,7 +83,9 @@ Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
 }
 
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
-  return after(mmio_.loadWords(base_ + offset, target, words, done, failure));
+  const Status status = after(mmio_.loadWords(base_ + offset, target, words, done, failure));
+  if (status == Status::regionLost) done = 0;  // nobody knows when it went
+  return status;
 }
 
 Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
@@ -92,8 +98,9 @@ Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
   for (uint64_t i = 0; i < count; i++) {
     plain::storeOne<uint64_t>(base_ + words[i].offset, reinterpret_cast<const uint8_t*>(&words[i].bytes));
   }
-  done = count;
-  return after(Status::ok);
+  const Status status = after(Status::ok);
+  done = status == Status::ok ? count : 0;  // lost: nobody knows when it went
+  return status;
 }
 
 // Memory takes any block; the rules are kept here too, so that what runs on a mapping also runs on the device it
@@ -102,6 +109,22 @@ Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t lengt
   failure.rule = broken(rules_, offset, length);
   if (failure.rule != Rule::none) return Status::ruleBroken;
   return after(mmio_.storeBlock(base_ + offset, source, length, failure));
+}
+
+// One loop with everything in registers: what a block pushes out of the near caches need not be fetched back for the
+// next.
+Status Mapped::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) {
+  const auto storeOne = mmio_.storeBlock;
+  uint8_t* const base = base_;
+  const Rules rules = rules_;
+  for (done = 0; done < count; done++) {
+    const Block& block = blocks[done];
+    failure.rule = broken(rules, block.offset, block.length);
+    if (failure.rule != Rule::none) return Status::ruleBroken;
+    const Status status = after(storeOne(base + block.offset, block.source, block.length, failure));
+    if (status != Status::ok) return status;
+  }
+  return Status::ok;
 }
 
 void Mapped::fence() { mmio_.fence(); }

@@ -56,6 +56,7 @@ class Mapped final : public Backend {
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
   Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
+  Status storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) override;
   void fence() override;
 
  private:

@@ -1,0 +1,30 @@
+// Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot.
+import { native } from '../binding.js';
+import { memoryId } from '../memory.js';
+
+export class Sources {
+  readonly #queue: number;
+  readonly #slots = new Map<ArrayBufferLike, number>();
+
+  constructor(queue: number) {
+    this.#queue = queue;
+  }
+
+  /** The slot of this buffer; 0 for one whose bytes have to be copied. The addon holds the memory until `release`. */
+  slotOf(buffer: ArrayBufferLike): number {
+    const known = this.#slots.get(buffer);
+    if (known !== undefined) return known;
+    const id = memoryId(buffer);
+    if (id === undefined) return 0;
+    const slot = native.holdSource(this.#queue, id);
+    if (slot !== 0) this.#slots.set(buffer, slot);
+    return slot;
+  }
+
+  /** Lets go of all of them: no operation uses one any more. */
+  release(): void {
+    if (this.#slots.size === 0) return;
+    this.#slots.clear();
+    native.releaseSources(this.#queue);
+  }
+}
