@@ -1,0 +1,60 @@
+// Programs that a test runs in a process of their own, because they end it or because it must stay clean.
+//
+// ISMIO_TEST_NODE is the command that runs Node.js where that is not simply this process's binary, such as under a CPU
+// emulator; words are separated by spaces.
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { patience } from './scale.js';
+
+const [command, ...prefix] = (process.env['ISMIO_TEST_NODE'] ?? process.execPath).split(' ') as [string, ...string[]];
+
+/** The package's root, where `import 'ismio'` finds itself. */
+export const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
+
+export interface Ended {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly milliseconds: number;
+}
+
+export interface ChildOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly flags?: readonly string[];
+}
+
+/** Runs an ES module given as text, from the package's root. Ended by force after a minute. */
+export function runModule(source: string, options: ChildOptions = {}): Promise<Ended> {
+  return run([...(options.flags ?? []), '--input-type=module', '--eval', source], options);
+}
+
+/** Runs CommonJS given as text. */
+export function runScript(source: string, options: ChildOptions = {}): Promise<Ended> {
+  return run([...(options.flags ?? []), '--input-type=commonjs', '--eval', source], options);
+}
+
+function run(words: readonly string[], options: ChildOptions): Promise<Ended> {
+  const began = performance.now();
+  const child = spawn(command, [...prefix, ...words], {
+    cwd: packageRoot,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: patience(60_000),
+    killSignal: 'SIGKILL',
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, signal) => {
+      resolve({ code, signal, stdout, stderr, milliseconds: performance.now() - began });
+    });
+  });
+}
