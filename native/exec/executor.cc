@@ -214,8 +214,9 @@ bool Executor::take(uint32_t index) {
   }
   uint8_t* bytes = bytesOf(entry, length);
   if (bytes == nullptr) return refuse(Status::badEntry, index);
-  return entry.kind() == wire::Opcode::write ? takeWrite(index, offset, bytes, length, false)
-                                             : takeLoad(index, offset, bytes, length);
+  if (entry.kind() == wire::Opcode::write) return takeWrite(index, offset, bytes, length, false);
+  if (entry.kind() == wire::Opcode::load) return takeLoad(index, offset, bytes, length);
+  return refuse(Status::badEntry, index);
 }
 
 bool Executor::takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar) {

@@ -47,12 +47,12 @@ class Merger {
     return !empty() && offset < end_ && offset + length > start_;
   }
   void discard() { end_ = start_; }
-  // How many writes joined the store of another since this was last asked.
+  // How many writes were joined to the one before them since this was last asked.
   uint64_t takeMerged() { return std::exchange(merged_, 0); }
 
   // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at `end`
   // itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
-  uint64_t wordsThatFit() const { return empty() ? 0 : (cut_ - end_ - 1) / 8; }
+  uint64_t wordsThatFit() const { return empty() || end_ == cut_ ? 0 : (cut_ - end_ - 1) / 8; }
   uint64_t end() const { return end_; }
   uint8_t* tail() { return gathered(end_); }
   void grew(uint64_t words, uint32_t last) {

@@ -24,7 +24,7 @@ struct Totals {
   uint64_t stores = 0;       // store accesses of 1, 2, 4 or 8 bytes
   uint64_t storeBlocks = 0;  // store blocks
   uint64_t bytes = 0;        // moved by them, in either direction
-  uint64_t merged = 0;       // queued writes that joined the store of another
+  uint64_t merged = 0;       // queued writes joined to the one before them and planned with it
   uint64_t retries = 0;      // accesses tried again because the device was busy
   uint64_t errors = 0;       // accesses that failed
 };

@@ -15,7 +15,7 @@ export interface Completion {
   readonly storeBlocks: number;
   /** Bytes moved, in either direction. */
   readonly bytes: number;
-  /** Writes that joined the store of another. */
+  /** Writes that were joined to the one before them and planned together with it. */
   readonly merged: number;
   /** Accesses tried again because the device was busy. */
   readonly retries: number;

@@ -1,6 +1,11 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 //
-// Indices (head, published, tail) count for ever as 32-bit integers; native/wire/wire.h has the drawing.
+// Indices (head, published, tail) count for ever as 32-bit integers; native/wire/wire.h has the drawing. The tail is kept as
+// the index at which the ring's present lap began, and the place in the lap, so that a claim is one comparison:
+//
+//     lap                    at                 stop
+//      |----------------------|..................|-----------|     in doubles, four to an entry
+//      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
 import { endianness } from 'node:os';
 import { answers, native } from '../binding.js';
 import {
@@ -31,13 +36,15 @@ export interface DrainOptions {
   signal?: AbortSignal | undefined;
 }
 
-// Where a store's value stands in an entry, in 32-bit words.
+// Where the fields of an entry stand in it, in words of 4 and of 8 bytes. Entries begin at multiples of 8 and 4 of these, so
+// a field is found with `|`.
 const lowWord = layout.entryValue / 4 + (endianness() === 'LE' ? 0 : 1);
 const highWord = layout.entryValue / 4 + (endianness() === 'LE' ? 1 : 0);
 const opcodeWord = layout.entryOpcode / 4;
 const sourceWord = layout.entrySource / 4;
 const positionDouble = layout.entryPosition / 8;
 const lengthDouble = layout.entryLength / 8;
+const valueDouble = layout.entryValue / 8;
 const store8Bytes = layout.opStore | (8 << 8);
 
 /** Queues with a batch in flight: somebody waits for it, even when nobody holds the queue. */
@@ -58,17 +65,18 @@ export class Queue {
   readonly #doubles: Float64Array;
   readonly #words: Uint32Array;
   readonly #values: BigUint64Array;
-  readonly #mask: number;
+  readonly #entries: number; // a power of two, at least depth
   readonly #size: number;
   readonly #last: number; // the last offset of an 8-byte access
   readonly #staging: Staging;
   readonly #sources: Sources;
   readonly #flusher: Flusher | null;
 
-  #limit: number; // depth; 0 while the next call has to throw, so that the claim looks full and asks why
   #head = 0;
   #published = 0;
-  #tail = 0;
+  #lap = 0;
+  #at = 0;
+  #stop = 0;
   #closed = false;
   #loads: LoadBack[] = [];
   #tickets: Ticket[] = [];
@@ -85,7 +93,6 @@ export class Queue {
   constructor(region: Region, settings: QueueSettings) {
     this.region = region;
     this.depth = settings.depth;
-    this.#limit = settings.depth;
     this.merge = settings.merge;
     this.order = settings.order;
     this.#size = region.size;
@@ -115,7 +122,7 @@ export class Queue {
     this.#doubles = new Float64Array(made.ring, layout.headerBytes);
     this.#words = new Uint32Array(made.ring, layout.headerBytes);
     this.#values = new BigUint64Array(made.ring, layout.headerBytes);
-    this.#mask = entries - 1;
+    this.#entries = entries;
     this.#staging = new Staging(made.staging);
     this.#sources = new Sources(made.queue);
     this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
@@ -128,7 +135,7 @@ export class Queue {
 
   /** Operations queued and not yet submitted. */
   get queued(): number {
-    return (this.#tail - this.#published) | 0;
+    return (this.#tail() - this.#published) | 0;
   }
 
   /** Operations handed to the drain thread and not yet settled. */
@@ -144,16 +151,15 @@ export class Queue {
         : this.#checkPlace(offset, 8);
     if (low >>> 0 !== low) checkValue(low, 0xffff_ffff);
     if (high >>> 0 !== high) checkValue(high, 0xffff_ffff);
-    const tail = this.#tail;
-    if (((tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
-    const double = (tail & this.#mask) << 2;
-    const word = double << 1;
+    if (this.#at === this.#stop && !this.#claim()) return false;
+    const at = this.#at;
+    const word = at << 1;
     const words = this.#words;
-    this.#doubles[double] = place;
-    words[word + lowWord] = low;
-    words[word + highWord] = high;
-    words[word + opcodeWord] = store8Bytes;
-    this.#tail = (tail + 1) | 0;
+    this.#doubles[at] = place;
+    words[word | lowWord] = low;
+    words[word | highWord] = high;
+    words[word | opcodeWord] = store8Bytes;
+    this.#at = (at + 4) | 0;
     if (this.#flusher !== null) this.#flusher.queued(8);
     return true;
   }
@@ -162,11 +168,10 @@ export class Queue {
   store64(offset: Whole, value: bigint): boolean {
     const place = this.#checkPlace(offset, 8);
     checkValue64(value);
-    if (!this.#hasRoom()) return false;
-    const double = (this.#tail & this.#mask) << 2;
-    this.#doubles[double] = place;
-    this.#values[double + layout.entryValue / 8] = value;
-    return this.#fill(double, store8Bytes, 8);
+    if (this.#at === this.#stop && !this.#claim()) return false;
+    this.#doubles[this.#at] = place;
+    this.#values[this.#at | valueDouble] = value;
+    return this.#fill(store8Bytes, 8);
   }
 
   /** Queues a 4-byte store at a multiple of 4. False when full. */
@@ -199,14 +204,11 @@ export class Queue {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    const tail = this.#tail;
-    if (((tail - this.#head) | 0) >= this.#limit && !this.#reap()) return false;
+    if (this.#at === this.#stop && !this.#claim()) return false;
     const slot = inPlace ? this.#lastSlot : 0;
     const position = inPlace ? this.#lastStart + start : this.#stage(bytesOf(source, 'source'), start, count);
     if (position === full) return false;
-    const double = (tail & this.#mask) << 2;
-    this.#fillBytes(double, place, slot, position, count);
-    return this.#fill(double, layout.opWrite, count);
+    return this.#fillBytes(layout.opWrite, place, slot, position, count);
   }
 
   /**
@@ -217,24 +219,22 @@ export class Queue {
     const bytes = bytesOf(target, 'target');
     const count = bytes.byteLength;
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    if (!this.#hasRoom()) return false;
+    if (this.#at === this.#stop && !this.#claim()) return false;
     const slot = this.#sources.slotOf(bytes.buffer);
     let position = bytes.byteOffset;
     if (slot === 0) {
       this.#checkFitsStaging(count);
       position = this.#staging.reserve(count);
       if (position === full) return false;
-      this.#loads.push({ index: this.#tail, target: bytes, position });
+      this.#loads.push({ index: this.#tail(), target: bytes, position });
     }
-    const double = (this.#tail & this.#mask) << 2;
-    this.#fillBytes(double, place, slot, position, count);
-    return this.#fill(double, layout.opLoad, count);
+    return this.#fillBytes(layout.opLoad, place, slot, position, count);
   }
 
   /** Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. False when full. */
   fence(): boolean {
-    if (!this.#hasRoom()) return false;
-    return this.#fill((this.#tail & this.#mask) << 2, layout.opFence, 0);
+    if (this.#at === this.#stop && !this.#claim()) return false;
+    return this.#fill(layout.opFence, 0);
   }
 
   /**
@@ -271,9 +271,9 @@ export class Queue {
     if (this.#closed) return 0;
     const dropped = this.queued;
     this.#closed = true;
-    this.#limit = 0;
+    this.#halt();
     this.#flusher?.close();
-    for (const ticket of this.#tickets) this.#stop(ticket, 'ERR_ISMIO_CLOSED', undefined);
+    for (const ticket of this.#tickets) this.#cancel(ticket, 'ERR_ISMIO_CLOSED', undefined);
     if (this.#tickets.length === 0) this.#end();
     return dropped;
   }
@@ -291,43 +291,64 @@ export class Queue {
     return checkAligned(offset, width, this.#size, this.region.name);
   }
 
-  #hasRoom(): boolean {
-    return ((this.#tail - this.#head) | 0) < this.#limit || this.#reap();
+  #tail(): number {
+    return (this.#lap + (this.#at >> 2)) | 0;
   }
 
-  /** Full, by its looks: throws what the next call has to throw, else looks how far the drain thread is. */
-  #reap(): boolean {
+  /** Makes the next claim look here first: something has to be thrown. */
+  #halt(): void {
+    this.#stop = this.#at;
+  }
+
+  /** Finds room for at least one entry, and how far the claims after it need not look. False when the queue is full. */
+  #claim(): boolean {
     this.#checkUsable();
+    if (this.#at === this.#entries << 2) {
+      this.#lap = (this.#lap + this.#entries) | 0;
+      this.#at = 0;
+    }
+    let room = this.depth - ((this.#tail() - this.#head) | 0);
+    if (room === 0) {
+      this.#reap();
+      room = this.depth - ((this.#tail() - this.#head) | 0);
+    }
+    this.#stop = Math.min(this.#at + (room << 2), this.#entries << 2);
+    return room > 0;
+  }
+
+  /** Looks how far the drain thread is with the oldest batch in flight. */
+  #reap(): void {
     const oldest = this.#tickets[0];
-    if (oldest === undefined) return false;
+    if (oldest === undefined) return;
     const done = (Atomics.load(this.#header, 0) - oldest.from) | 0;
-    // Beyond its end it has settled, and the states in its entries are still to be read.
     if (done > 0 && done <= ((oldest.to - oldest.from) | 0)) this.#head = (oldest.from + done) | 0;
-    return ((this.#tail - this.#head) | 0) < this.#limit;
   }
 
   #storeNarrow(offset: Whole, value: number, width: number, largest: number): boolean {
     const place = this.#checkPlace(offset, width);
     checkValue(value, largest);
-    if (!this.#hasRoom()) return false;
-    const double = (this.#tail & this.#mask) << 2;
-    this.#doubles[double] = place;
-    this.#words[(double << 1) + lowWord] = value;
-    this.#words[(double << 1) + highWord] = 0;
-    return this.#fill(double, layout.opStore | (width << 8), width);
+    if (this.#at === this.#stop && !this.#claim()) return false;
+    const word = this.#at << 1;
+    this.#doubles[this.#at] = place;
+    this.#words[word | lowWord] = value;
+    this.#words[word | highWord] = 0;
+    return this.#fill(layout.opStore | (width << 8), width);
   }
 
-  #fillBytes(double: number, place: number, slot: number, position: number, count: number): void {
+  #fillBytes(opcode: number, place: number, slot: number, position: number, count: number): boolean {
+    const at = this.#at;
     const doubles = this.#doubles;
-    doubles[double] = place;
-    doubles[double + positionDouble] = position;
-    doubles[double + lengthDouble] = count;
-    this.#words[(double << 1) + sourceWord] = slot;
+    doubles[at] = place;
+    doubles[at | positionDouble] = position;
+    doubles[at | lengthDouble] = count;
+    this.#words[(at << 1) | sourceWord] = slot;
+    return this.#fill(opcode, count);
   }
 
-  #fill(double: number, opcode: number, bytes: number): boolean {
-    this.#words[(double << 1) + opcodeWord] = opcode;
-    this.#tail = (this.#tail + 1) | 0;
+  #fill(opcode: number, bytes: number): boolean {
+    const at = this.#at;
+    this.#words[(at << 1) | opcodeWord] = opcode;
+    this.#at = (at + 4) | 0;
     if (this.#flusher !== null) this.#flusher.queued(bytes);
     return true;
   }
@@ -365,15 +386,15 @@ export class Queue {
 
   /** Hands what is queued over: from here on the entries are the addon's. */
   #publish(): { from: number; to: number; loads: LoadBack[] } {
-    const batch = { from: this.#published, to: this.#tail, loads: this.#loads };
-    this.#published = this.#tail;
+    const batch = { from: this.#published, to: this.#tail(), loads: this.#loads };
+    this.#published = batch.to;
     if (this.#loads.length > 0) this.#loads = [];
     this.#flusher?.published();
     return batch;
   }
 
   #submit(): Completion {
-    if (this.#tail === this.#published) return nothingDone;
+    if (this.queued === 0) return nothingDone;
     const { from, to, loads } = this.#publish();
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
@@ -384,13 +405,13 @@ export class Queue {
   }
 
   #drain(signal: AbortSignal | undefined): Promise<Completion> {
-    if (this.#tail === this.#published && this.#tickets.length === 0) return nothingToDrain(signal);
+    if (this.queued === 0 && this.#tickets.length === 0) return nothingToDrain(signal);
     const { from, to, loads } = this.#publish();
     const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads);
     this.#nextTicket = (ticket.number + 1) >>> 0;
     this.#tickets.push(ticket);
     draining.add(this);
-    const onAbort = (): void => this.#stop(ticket, 'ERR_ISMIO_ABORTED', signal?.reason);
+    const onAbort = (): void => this.#cancel(ticket, 'ERR_ISMIO_ABORTED', signal?.reason);
     const aborted = signal?.aborted === true;
     native.drain(this.#queue, from, to, ticket.number, aborted);
     if (aborted) onAbort();
@@ -399,7 +420,7 @@ export class Queue {
     return ticket.promise.finally(() => signal.removeEventListener('abort', onAbort));
   }
 
-  #stop(ticket: Ticket, code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
+  #cancel(ticket: Ticket, code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
     ticket.stop(code, cause);
     native.stop(this.#queue, ticket.number);
   }
@@ -421,7 +442,7 @@ export class Queue {
 
   /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
   #outcome(failed: boolean, from: number, loads: readonly LoadBack[]): Error | null {
-    const error: BatchError | null = failed ? batchError(answers, this.#entries(), from, this.region) : null;
+    const error: BatchError | null = failed ? batchError(answers, this.#view(), from, this.region) : null;
     const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, error?.operations ?? null);
     return error ?? gone;
   }
@@ -429,13 +450,13 @@ export class Queue {
   #settled(to: number, mark: number): void {
     this.#head = to;
     this.#staging.release(mark);
-    if (this.#head !== this.#tail) return;
+    if (this.#head !== this.#tail()) return;
     this.#lastSource = null;
     this.#sources.release();
   }
 
-  #entries(): Entries {
-    return { doubles: this.#doubles, words: this.#words, mask: this.#mask };
+  #view(): Entries {
+    return { doubles: this.#doubles, words: this.#words, mask: this.#entries - 1 };
   }
 
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
@@ -448,16 +469,13 @@ export class Queue {
         return queue.#tickets.length;
       },
       flush: () => queue.#submit(),
-      holding: () => {
-        queue.#limit = 0;
-      },
+      holding: () => queue.#halt(),
     };
     return new Flusher(flushed, policy, onFlush);
   }
 
   #checkUsable(): void {
     if (this.#closed) throw this.#closedError();
-    this.#limit = this.depth;
     this.#flusher?.throwHeld();
   }
 

@@ -18,7 +18,7 @@ export interface RegionStats {
   readonly storeBlocks: number;
   /** Bytes moved by them, in either direction. */
   readonly bytes: number;
-  /** Queued writes that joined the store of another. */
+  /** Queued writes that were joined to the one before them and planned together with it. */
   readonly merged: number;
   /** Accesses tried again because the device was busy (condition code 2). */
   readonly retries: number;
