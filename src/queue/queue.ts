@@ -47,6 +47,9 @@ const lengthDouble = layout.entryLength / 8;
 const valueDouble = layout.entryValue / 8;
 const store8Bytes = layout.opStore | (8 << 8);
 
+/** Stands for no source: nobody else has it. */
+const noSource = new Uint8Array(0);
+
 /** Queues with a batch in flight: somebody waits for it, even when nobody holds the queue. */
 const draining = new Set<Queue>();
 
@@ -84,7 +87,7 @@ export class Queue {
 
   // The source of the last write that needed no copy, so that a run of writes from it looks it up once. (The addon holds
   // its memory, so what is remembered of it stays true even if its ArrayBuffer is detached.)
-  #lastSource: BytesLike | null = null;
+  #lastSource: BytesLike = noSource;
   #lastSlot = 0;
   #lastStart = 0;
   #lastLength = 0;
@@ -149,8 +152,8 @@ export class Queue {
       typeof offset === 'number' && offset >= 0 && offset <= this.#last && (offset & 7) === 0 && isWhole(offset)
         ? offset
         : this.#checkPlace(offset, 8);
-    if (low >>> 0 !== low) checkValue(low, 0xffff_ffff);
-    if (high >>> 0 !== high) checkValue(high, 0xffff_ffff);
+    if (typeof low !== 'number' || low >>> 0 !== low) checkValue(low, 0xffff_ffff);
+    if (typeof high !== 'number' || high >>> 0 !== high) checkValue(high, 0xffff_ffff);
     if (this.#at === this.#stop && !this.#claim()) return false;
     const at = this.#at;
     const word = at << 1;
@@ -451,7 +454,7 @@ export class Queue {
     this.#head = to;
     this.#staging.release(mark);
     if (this.#head !== this.#tail()) return;
-    this.#lastSource = null;
+    this.#lastSource = noSource;
     this.#sources.release();
   }
 

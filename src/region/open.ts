@@ -86,7 +86,7 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
       offset,
     });
   }
-  if (options.burst === true && kind === 'memory') {
+  if (checkFlag(options.burst ?? false, 'burst') && kind === 'memory') {
     throw rangeError('ERR_ISMIO_OPTION', "burst is for kind 'device'; kind 'memory' is copied in the fastest way anyway", {
       burst: true,
     });
