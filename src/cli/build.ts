@@ -1,0 +1,25 @@
+// ismio build: the addon, where none was shipped for this platform.
+import { Command } from 'commander';
+import { print, printJson } from './output.js';
+
+const examples = `
+It needs a C++20 compiler, make and python3.
+
+Examples:
+  npx ismio build`;
+
+export function buildCommand(): Command {
+  return new Command('build')
+    .summary('build the addon for this platform')
+    .description('build the native addon for this platform')
+    .option('--json', 'print JSON')
+    .addHelpText('after', examples)
+    .action(build);
+}
+
+async function build(options: { json?: boolean }): Promise<void> {
+  const { buildAddon } = await import('../build.js');
+  const path = await buildAddon();
+  if (options.json === true) printJson({ path });
+  else print(`built ${path}`);
+}

@@ -1,0 +1,16 @@
+#!/usr/bin/env node
+// The command line. It starts without the addon, so that `ismio build` and `--help` work where there is none yet.
+import { reportFailure } from './failure.js';
+import { endQuietlyWithoutReader } from './output.js';
+import { createProgram } from './program.js';
+
+endQuietlyWithoutReader(process.stdout);
+endQuietlyWithoutReader(process.stderr);
+
+const words = process.argv.slice(2);
+const understood = words.length === 0 || words[0] === 'help' ? [...words.slice(1), '--help'] : words;
+try {
+  await createProgram().parseAsync(understood, { from: 'user' });
+} catch (error) {
+  process.exitCode = reportFailure(error);
+}

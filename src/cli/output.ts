@@ -1,0 +1,35 @@
+// What goes to stdout: lines for people, JSON for programs.
+import { once } from 'node:events';
+import { setImmediate } from 'node:timers/promises';
+
+/** Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report. */
+export function endQuietlyWithoutReader(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit();
+  });
+}
+
+export function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Of a long text: waits until the reader has taken it, and lets the stream tell that there is none any more. */
+export async function printPart(text: string): Promise<void> {
+  if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');
+  await setImmediate();
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** Columns to draw in. Longer lines than these are hard to read. */
+export function drawingWidth(): number {
+  return Math.min(process.stdout.columns ?? 80, 120);
+}
+
+/** '1 store', '2 stores'. */
+export function count(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}

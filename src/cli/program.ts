@@ -1,0 +1,54 @@
+// The commands and what holds for all of them: the version, the help texts, how a mistake is told.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { packageRoot } from '../package.js';
+import { buildCommand } from './build.js';
+import { demoCommand } from './demo.js';
+import { dumpCommand } from './dump.js';
+import { infoCommand } from './info.js';
+import { loadCommand } from './load.js';
+import { planCommand } from './plan.js';
+import { storeCommand } from './store.js';
+import { writeCommand } from './write.js';
+
+const notes = `
+Targets:
+  emulated:SIZE       an emulated region; it lives as long as the command
+  file:PATH           a file, mapped (on tmpfs or hugetlbfs: shared memory)
+  resource:BDF/BAR    a BAR of a PCI function, such as resource:0000:00:04.0/0
+
+Numbers are decimal or hex (0x1000); K, M, G and T multiply by 1024 (64K, 0x10M).
+
+Exit codes: 0 done, 1 the operation failed, 2 the command line is wrong. An error is one line on stderr that begins with
+its code. NODE_DEBUG=ismio adds the stack.
+
+Start here:
+  ismio demo            moves a file through the engine in four ways and compares them
+  ismio COMMAND --help  options and examples of a command`;
+
+export function createProgram(): Command {
+  const { version } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string };
+  const program = new Command('ismio')
+    .description('Fast, checked access to PCI BAR regions: emulated, mapped from a file, or real.')
+    .version(version, '-V, --version', 'print the version')
+    .helpCommand(false)
+    .addHelpText('after', notes);
+  const commands = [
+    demoCommand(),
+    infoCommand(),
+    planCommand(),
+    loadCommand(),
+    storeCommand(),
+    dumpCommand(),
+    writeCommand(),
+    buildCommand(),
+  ];
+  for (const command of commands) program.addCommand(command);
+  for (const command of [program, ...commands]) {
+    // Thrown instead of printed: failure.ts gives every error the same form.
+    command.exitOverride().configureOutput({ outputError: () => undefined });
+    command.allowExcessArguments(false);
+  }
+  return program;
+}

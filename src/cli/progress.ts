@@ -1,0 +1,44 @@
+// A bar on stderr for work that turns out to last, when somebody looks on.
+import { SingleBar } from 'cli-progress';
+
+/** Before this nobody has begun to wait. */
+const patienceMilliseconds = 1000;
+
+export class Progress {
+  readonly #label: string;
+  readonly #total: number;
+  readonly #began = performance.now();
+  #bar: SingleBar | null = null;
+
+  /** @param total of anything; 0 for no bar at all */
+  constructor(label: string, total: number) {
+    this.#label = label;
+    this.#total = process.stderr.isTTY ? total : 0;
+  }
+
+  at(done: number): void {
+    if (this.#total === 0) return;
+    if (this.#bar === null && performance.now() - this.#began < patienceMilliseconds) return;
+    this.#bar ??= this.#start();
+    this.#bar.update(done);
+  }
+
+  /** Takes the bar away. */
+  [Symbol.dispose](): void {
+    this.#bar?.stop();
+  }
+
+  #start(): SingleBar {
+    const bar = new SingleBar({
+      format: `${this.#label} {bar} {percentage}%, {eta_formatted} left`,
+      barCompleteChar: '█',
+      barIncompleteChar: '░',
+      barsize: 30,
+      clearOnComplete: true,
+      hideCursor: false,
+      stream: process.stderr,
+    });
+    bar.start(this.#total, 0);
+    return bar;
+  }
+}

@@ -1,0 +1,90 @@
+// TARGETs, and the options that say how to treat them.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Region } from '../region/region.js';
+import type { Rules } from '../region/rules.js';
+import { usageError } from './failure.js';
+import { parseCount, parseWhole } from './numbers.js';
+
+export type Target =
+  | { readonly what: 'emulated'; readonly size: bigint }
+  | { readonly what: 'file'; readonly path: string }
+  | { readonly what: 'resource'; readonly bdf: string; readonly bar: number };
+
+export interface RuleOptions {
+  maxStoreBlock?: number;
+  boundary?: number;
+  alignment?: Rules['alignment'];
+}
+
+export interface TargetOptions extends RuleOptions {
+  kind?: 'device' | 'memory';
+  burst?: boolean;
+}
+
+export function parseTarget(text: string): Target {
+  const [, what, rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+  if (what === 'emulated') return { what, size: parseWhole(rest) };
+  if (what === 'file') return { what, path: rest };
+  const [, bdf, bar] = /^(.+)\/([0-9]+)$/.exec(rest) ?? [];
+  if (what === 'resource' && bdf !== undefined) return { what, bdf, bar: Number(bar) };
+  throw new InvalidArgumentError('It has to be emulated:SIZE, file:PATH or resource:BDF/BAR.');
+}
+
+/** What a store block may be: for commands that plan. */
+export function addRuleOptions(command: Command): Command {
+  return command
+    .option('--max-store-block <bytes>', 'most bytes in one store block (default: 4096)', parseCount)
+    .option('--boundary <bytes>', 'a store block does not cross a multiple of this (default: 4096)', parseCount)
+    .addOption(
+      new Option(
+        '--alignment <how>',
+        'store blocks begin and end anywhere, or at multiples of 8 (default: relaxed)',
+      ).choices(['relaxed', 'strict']),
+    );
+}
+
+export function kindOption(): Option {
+  return new Option(
+    '--kind <kind>',
+    'touch the target as a device, or copy it as memory (default: memory for file:, else device)',
+  ).choices(['device', 'memory']);
+}
+
+export function rulesOf(options: RuleOptions): Partial<Rules> {
+  const { maxStoreBlock, boundary, alignment } = options;
+  return {
+    ...(maxStoreBlock !== undefined && { maxStoreBlock }),
+    ...(boundary !== undefined && { boundary }),
+    ...(alignment !== undefined && { alignment }),
+  };
+}
+
+/** Opens the target; without write access where `writable` is false. Loads the addon. */
+export async function openTarget(target: Target, options: TargetOptions, writable: boolean): Promise<Region> {
+  const { emulate, mapFile, openResource } = await import('../region/open.js');
+  const rules = rulesOf(options);
+  const kind = options.kind === undefined ? {} : { kind: options.kind };
+  const burst = options.burst === undefined ? {} : { burst: options.burst };
+  switch (target.what) {
+    case 'emulated':
+      if (options.burst === true) throw usageError('--burst is for file: and resource: targets');
+      return emulate({ size: target.size, rules, ...kind, name: targetName(target) });
+    case 'file':
+      return mapFile(target.path, { rules, writable, ...kind, ...burst });
+    case 'resource':
+      if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
+      return openResource(target.bdf, target.bar, { rules, writable, ...burst });
+  }
+}
+
+/** The target as it is written. */
+export function targetName(target: Target): string {
+  switch (target.what) {
+    case 'emulated':
+      return `emulated:${target.size}`;
+    case 'file':
+      return `file:${target.path}`;
+    case 'resource':
+      return `resource:${target.bdf}/${target.bar}`;
+  }
+}
