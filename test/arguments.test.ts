@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { emulate, type Queue, type Region } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { throwsCode } from './support/errors.js';
-import { beyond, noBytes, noCounts, noOffsets, noValues, noValues64 } from './support/refused.js';
+import { beyond, noBytes, noCounts, noNumberCounts, noOffsets, noValues, noValues64 } from './support/refused.js';
 
 const size = 256;
 
@@ -151,11 +151,11 @@ describe('what is no count is refused by', () => {
     throwsCode(() => region.plan(size, 1), RangeError, 'ERR_ISMIO_OUT_OF_RANGE', { offset: size });
   });
   onQueue('write, as its start', (queue) => {
-    for (const each of noCounts) refuses(() => queue.write(0, new Uint8Array(8), each.value), each as never);
+    for (const each of noNumberCounts) refuses(() => queue.write(0, new Uint8Array(8), each.value), each as never);
     throwsCode(() => queue.write(0, new Uint8Array(8), 9), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');
   });
   onQueue('write, as its length', (queue) => {
-    for (const each of noCounts) refuses(() => queue.write(0, new Uint8Array(8), 0, each.value), each as never);
+    for (const each of noNumberCounts) refuses(() => queue.write(0, new Uint8Array(8), 0, each.value), each as never);
     throwsCode(() => queue.write(0, new Uint8Array(8), 0, 9), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');
     throwsCode(() => queue.write(0, new Uint8Array(8), 4, 5), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');
     throwsCode(() => queue.write(0, new Uint8Array(8), 1, 2 ** 53 - 1), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');

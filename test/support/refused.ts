@@ -39,6 +39,9 @@ const noWholes = {
   '2^53 + 2': 2 ** 53 + 2,
   '2^64': 2 ** 64,
   '1e300': 1e300,
+};
+
+const noWholeBigints = {
   '-1n': -1n,
   '2n^53n': 2n ** 53n,
   '2n^64n': 2n ** 64n,
@@ -49,7 +52,7 @@ const noWholes = {
 
 /** What is no offset at all, in a region of any size. */
 export const noOffsets: readonly Refused[] = [
-  ...refused(RangeError, 'ERR_ISMIO_OFFSET', noWholes),
+  ...refused(RangeError, 'ERR_ISMIO_OFFSET', { ...noWholes, ...noWholeBigints }),
   ...refused(TypeError, 'ERR_ISMIO_ARGUMENT_TYPE', noNumbers),
 ];
 
@@ -65,10 +68,18 @@ export function beyond(size: number): readonly Refused[] {
   });
 }
 
-/** What is no length, count or other whole number. */
+const { undefined: _leftOut, ...noNumbersGiven } = noNumbers;
+
+/** What is no length, count or other whole number, where undefined means that none is given. */
 export const noCounts: readonly Refused[] = [
+  ...refused(RangeError, 'ERR_ISMIO_OPTION', { ...noWholes, ...noWholeBigints }),
+  ...refused(TypeError, 'ERR_ISMIO_ARGUMENT_TYPE', noNumbersGiven),
+];
+
+/** The same where only a number will do. */
+export const noNumberCounts: readonly Refused[] = [
   ...refused(RangeError, 'ERR_ISMIO_OPTION', noWholes),
-  ...refused(TypeError, 'ERR_ISMIO_ARGUMENT_TYPE', Object.fromEntries(Object.entries(noNumbers).slice(1))),
+  ...refused(TypeError, 'ERR_ISMIO_ARGUMENT_TYPE', { ...noNumbersGiven, ...noWholeBigints, '1n': 1n }),
 ];
 
 /** What has no bytes. */
