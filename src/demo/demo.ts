@@ -48,7 +48,7 @@ export async function runDemo(options: DemoOptions, audience: Audience): Promise
 /** @throws IsmioError ERR_ISMIO_MISMATCH, naming each way that did not leave the source's bytes in the region */
 export function checkVerified({ parts }: Pick<DemoReport, 'parts'>): void {
   const wrong = parts.flatMap(({ region, outcomes }) =>
-    outcomes.filter(({ verified }) => !verified).map(({ way }) => `${way} into the ${region.name}`),
+    outcomes.filter(({ verified }) => !verified).map(({ way }) => `${way} into the ${region}`),
   );
   if (wrong.length === 0) return;
   const text = `what was read back is not what was moved, after: ${wrong.join('; ')}`;
@@ -67,7 +67,7 @@ async function show(number: string, part: Part, audience: Audience, file: DemoFi
 
 function introduction(file: DemoFile, part: Part, columns: number): string {
   const text =
-    `ismio moves ${file.path} into a region of device memory in ${part.ways.length} ways, reads it back after each, and ` +
+    `ismio moves ${file.path} into a region of device memory in several ways, reads it back after each, and ` +
     'compares the SHA-256 of what it finds with that of the file. A region takes up to 4,096 bytes in one store block. ' +
     'The time is that from memory into the region (the median of up to 5 runs), without reading the file and without ' +
     'the check; the ratio is that of the speed to per-word.';

@@ -1,5 +1,5 @@
 // The two parts of the demo: one at the machine's own speed, one on a device that is made slow.
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool } from '../pool/pool.js';
 import { emulate, mapFile } from '../region/open.js';
@@ -10,6 +10,7 @@ import { mergedQueue, perWord, pieces, plannedWrites, pooled, systemCalls, type 
 
 /** What is going to be done: where, with how much, in which ways. */
 export interface Part extends Disposable {
+  readonly name: 'mapped file' | 'emulated region';
   readonly region: Region;
   /** One sentence. */
   readonly sentence: string;
@@ -21,10 +22,13 @@ export interface Part extends Disposable {
 }
 
 export interface PartReport {
-  readonly region: { readonly name: string; readonly access: string };
+  readonly region: Part['name'];
+  /** Name of the access kernel. */
+  readonly access: string;
   readonly syntheticNanoseconds: number | null;
   readonly bytes: number;
   readonly sha256: string;
+  /** With the ratio of each way's speed to the first's. */
   readonly outcomes: readonly (Outcome & { readonly ratio: number })[];
 }
 
@@ -39,25 +43,30 @@ export function fastPart(file: DemoFile, pool: Pool): Part {
   const size = Math.ceil(bytes.length / page) * page;
   const made = sharedMemory(size);
   if (typeof made === 'string') {
-    const region = emulate({ size, name: 'emulated region' });
+    const region = emulate({ size });
     const sentence = `Into an emulated region, because ${made}. No synthetic cost: the times are this machine's own.`;
-    return { region, sentence, syntheticNanoseconds: null, bytes, ways, [Symbol.dispose]: () => region.close() };
+    return {
+      name: 'emulated region',
+      region,
+      sentence,
+      syntheticNanoseconds: null,
+      bytes,
+      ways,
+      [Symbol.dispose]: () => region.close(),
+    };
   }
   const { region, descriptor } = made;
   const sentence =
     `Into a file on tmpfs, mapped and treated as a device (${region.access} accesses, ascending). No synthetic cost: the ` +
     "times are this machine's own, and its memory is quick enough for one thread to be as good as several.";
-  const close = (): void => {
-    region.close();
-    closeSync(descriptor);
-  };
   return {
+    name: 'mapped file',
     region,
     sentence,
     syntheticNanoseconds: null,
     bytes,
     ways: [...ways, systemCalls(descriptor)],
-    [Symbol.dispose]: close,
+    [Symbol.dispose]: () => release(made),
   };
 }
 
@@ -70,7 +79,15 @@ export function slowPart(file: DemoFile, pool: Pool, cost: number): Part {
     `Into an emulated region with SYNTHETIC cost: each store and each store block takes ${cost.toLocaleString('en')} ns, ` +
     'whatever its length. It shows what fewer operations are worth where each is dear; it says nothing about real hardware.';
   const ways = [perWord, plannedWrites, mergedQueue, pooled(pool)];
-  return { region, sentence, syntheticNanoseconds: cost, bytes, ways, [Symbol.dispose]: () => region.close() };
+  return {
+    name: 'emulated region',
+    region,
+    sentence,
+    syntheticNanoseconds: cost,
+    bytes,
+    ways,
+    [Symbol.dispose]: () => region.close(),
+  };
 }
 
 /** @param begin called before each way, with its name and the bytes it moves */
@@ -84,31 +101,37 @@ export async function runPart(
   for (const way of part.ways) {
     using progress = begin(way.name, bytes.length);
     const outcome = await measure(way, region, bytes, sha256, (done) => progress.at(done));
-    const slowest = outcomes[0]?.megabytesPerSecond ?? outcome.megabytesPerSecond;
-    outcomes.push({ ...outcome, ratio: outcome.megabytesPerSecond / slowest });
+    const first = outcomes[0] ?? outcome;
+    outcomes.push({ ...outcome, ratio: outcome.megabytesPerSecond / first.megabytesPerSecond });
   }
-  const { name, access } = region;
-  return { region: { name, access }, syntheticNanoseconds, bytes: bytes.length, sha256, outcomes };
+  return { region: part.name, access: region.access, syntheticNanoseconds, bytes: bytes.length, sha256, outcomes };
 }
 
-/**
- * A mapped file on tmpfs with all its pages, and its descriptor; or why there is none. Its name is taken away at once, so
- * that nothing is left behind however the demo ends.
- */
+/** A mapped file on tmpfs with all its pages, and its descriptor; or why there is none. */
 function sharedMemory(size: number): { region: Region; descriptor: number } | string {
-  let folder: string | undefined;
+  let made: { region: Region; descriptor: number } | undefined;
   try {
-    folder = mkdtempSync('/dev/shm/ismio-');
-    const path = join(folder, 'window');
-    const descriptor = openSync(path, 'wx+');
-    fillWithZeros(descriptor, size);
-    return { region: mapFile(path, { kind: 'device' }), descriptor };
+    made = namelessFile(size);
+    fillWithZeros(made.descriptor, size);
+    return made;
   } catch (error) {
+    if (made !== undefined) release(made);
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'ENOENT' || code === 'EACCES') return `/dev/shm has no room for it (${code})`;
     throw error;
+  }
+}
+
+/** Its name is taken away before anything is moved, so that nothing is left behind however the demo ends. */
+function namelessFile(size: number): { region: Region; descriptor: number } {
+  const folder = mkdtempSync('/dev/shm/ismio-');
+  try {
+    const path = join(folder, 'window');
+    const descriptor = openSync(path, 'wx+');
+    ftruncateSync(descriptor, size);
+    return { region: mapFile(path, { kind: 'device' }), descriptor };
   } finally {
-    if (folder !== undefined) rmSync(folder, { recursive: true });
+    rmSync(folder, { recursive: true });
   }
 }
 
@@ -116,4 +139,9 @@ function sharedMemory(size: number): { region: Region; descriptor: number } | st
 function fillWithZeros(descriptor: number, size: number): void {
   const zeros = new Uint8Array(1 << 20);
   for (const [start, end] of pieces(size)) writeSync(descriptor, zeros, 0, end - start, start);
+}
+
+function release({ region, descriptor }: { region: Region; descriptor: number }): void {
+  region.close();
+  closeSync(descriptor);
 }

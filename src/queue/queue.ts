@@ -85,8 +85,7 @@ export class Queue {
   #tickets: Ticket[] = [];
   #nextTicket = 0;
 
-  // The source of the last write that needed no copy, so that a run of writes from it looks it up once. (The addon holds
-  // its memory, so what is remembered of it stays true even if its ArrayBuffer is detached.)
+  // The source of the last write that needed no copy, so that a run of writes from it looks it up once.
   #lastSource: BytesLike = noSource;
   #lastSlot = 0;
   #lastStart = 0;
@@ -198,7 +197,7 @@ export class Queue {
    * @throws RangeError ERR_ISMIO_TOO_LONG when the copy could never fit: give the queue more `bytes`, or use allocBuffer
    */
   write(offset: Whole, source: BytesLike, start = 0, length?: number): boolean {
-    const inPlace = source === this.#lastSource || this.#adopt(source);
+    const inPlace = (source === this.#lastSource && source.byteLength === this.#lastLength) || this.#adopt(source);
     const available = inPlace ? this.#lastLength : bytesOf(source, 'source').byteLength;
     if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
@@ -492,8 +491,7 @@ function isWhole(number: number): boolean {
 }
 
 function partOutOfRange(start: unknown, count: unknown, available: number): Error {
-  checkWhole(start as Whole, 'start');
-  checkWhole(count as Whole, 'length');
+  if (checkWhole(start as Whole, 'start') <= available) checkWhole(count as Whole, 'length');
   return rangeError(
     'ERR_ISMIO_OUT_OF_RANGE',
     `${count} bytes from ${start} on reach past the end of the source, which has ${available}`,
