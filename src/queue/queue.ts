@@ -15,7 +15,6 @@ import {
   checkOffset,
   checkOptions,
   checkWhole,
-  detached,
   type Whole,
 } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
@@ -86,7 +85,7 @@ export class Queue {
   #nextTicket = 0;
 
   // The source of the last write that needed no copy, so that a run of writes from it looks it up once.
-  #lastSource: BytesLike = noSource;
+  #lastSource: Uint8Array = noSource;
   #lastSlot = 0;
   #lastStart = 0;
   #lastLength = 0;
@@ -197,8 +196,9 @@ export class Queue {
    * @throws RangeError ERR_ISMIO_TOO_LONG when the copy could never fit: give the queue more `bytes`, or use allocBuffer
    */
   write(offset: Whole, source: BytesLike, start = 0, length?: number): boolean {
-    const inPlace = (source === this.#lastSource && source.byteLength === this.#lastLength) || this.#adopt(source);
-    const available = inPlace ? this.#lastLength : bytesOf(source, 'source').byteLength;
+    const known = this.#lastSource;
+    if (source !== known || known.length !== this.#lastLength) this.#lookUp(source);
+    const available = this.#lastLength;
     if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
     if (typeof count !== 'number') throw notANumber('length', count);
@@ -207,8 +207,8 @@ export class Queue {
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
     if (this.#at === this.#stop && !this.#claim()) return false;
-    const slot = inPlace ? this.#lastSlot : 0;
-    const position = inPlace ? this.#lastStart + start : this.#stage(bytesOf(source, 'source'), start, count);
+    const slot = this.#lastSlot;
+    const position = slot === 0 ? this.#stage(source, start, count) : this.#lastStart + start;
     if (position === full) return false;
     return this.#fillBytes(layout.opWrite, place, slot, position, count);
   }
@@ -355,25 +355,18 @@ export class Queue {
     return true;
   }
 
-  /** Makes `source` the one that is looked at first, if its memory needs no copy. */
-  #adopt(source: BytesLike): boolean {
+  /** Finds out about a source; remembers it as the last one if it is read in place. */
+  #lookUp(source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
-    const slot = this.#sources.slotOf(bytes.buffer);
-    if (slot === 0) return false;
-    this.#lastSource = source;
-    this.#lastSlot = slot;
+    this.#lastSlot = this.#sources.slotOf(bytes.buffer);
     this.#lastStart = bytes.byteOffset;
     this.#lastLength = bytes.byteLength;
-    return true;
+    this.#lastSource = this.#lastSlot !== 0 && bytes === source ? bytes : noSource;
   }
 
-  #stage(bytes: Uint8Array, start: number, count: number): number {
+  #stage(source: BytesLike, start: number, count: number): number {
     this.#checkFitsStaging(count);
-    try {
-      return this.#staging.copy(bytes, start, count);
-    } catch {
-      throw detached('source');
-    }
+    return this.#staging.copy(bytesOf(source, 'source'), start, count);
   }
 
   #checkFitsStaging(count: number): void {
