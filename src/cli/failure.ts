@@ -34,6 +34,7 @@ function told(thrown: unknown): { code: string; message: string } {
     return { code: 'ERR_ISMIO_USAGE', message: thrown.message.replace(/^error: /, '') };
   }
   const { code, message = String(thrown) } = (thrown ?? {}) as { code?: unknown; message?: string };
-  if (typeof code === 'string') return { code, message };
+  // The system's own errors have their code in the message already.
+  if (typeof code === 'string') return { code, message: message.replace(`${code}: `, '') };
   return { code: 'ERR_ISMIO_INTERNAL', message: `${message}; please report this` };
 }

@@ -24,9 +24,10 @@ async function info(options: { json?: boolean }): Promise<void> {
     'Node.js': `${told.node} on ${told.platform}-${told.arch}`,
     addon: told.binary,
     CPU: kernels.cpu,
-    'mapped files': `${kernels.mapped} (of kind device)`,
+    'memory regions': kernels.memory,
+    'device files': `${kernels.mapped} (mapped files of kind device)`,
     'PCI resources': kernels.resource,
     bursts: kernels.burst ?? 'none on this CPU',
   };
-  for (const [name, value] of Object.entries(lines)) print(`${name.padEnd(15)}${value}`);
+  for (const [name, value] of Object.entries(lines)) print(`${name.padEnd(16)}${value}`);
 }

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // The command line. It starts without the addon, so that `ismio build` and `--help` work where there is none yet.
 import { reportFailure } from './failure.js';
-import { endQuietlyWithoutReader } from './output.js';
+import { endWithoutReader } from './output.js';
 import { createProgram } from './program.js';
 
-endQuietlyWithoutReader(process.stdout);
-endQuietlyWithoutReader(process.stderr);
+endWithoutReader(process.stdout);
+endWithoutReader(process.stderr);
 
 const words = process.argv.slice(2);
 const understood = words.length === 0 || words[0] === 'help' ? [...words.slice(1), '--help'] : words;

@@ -1,11 +1,15 @@
 // What goes to stdout: lines for people, JSON for programs.
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
+import { reportFailure } from './failure.js';
 
-/** Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report. */
-export function endQuietlyWithoutReader(stream: NodeJS.WriteStream): void {
+/**
+ * Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report.
+ * What cannot be written for another reason, such as a full disk, is an error.
+ */
+export function endWithoutReader(stream: NodeJS.WriteStream): void {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE') process.exitCode = reportFailure(error);
     process.exit();
   });
 }
