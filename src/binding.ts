@@ -12,7 +12,7 @@ export type Answered = number | undefined;
 export interface Binding {
   readonly layout: Readonly<Record<string, number>>;
   readonly answers: ArrayBuffer;
-  kernels(): { cpu: string; mapped: string; resource: string; burst: string | null };
+  kernels(): { cpu: string; memory: string; mapped: string; resource: string; burst: string | null };
 
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined;
 

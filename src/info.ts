@@ -9,6 +9,8 @@ export interface Info {
   readonly binary: string;
   readonly kernels: {
     readonly cpu: string;
+    /** Regions of kind 'memory'. */
+    readonly memory: string;
     /** Mapped files of kind 'device'. */
     readonly mapped: string;
     /** PCI resources. */
