@@ -61,12 +61,9 @@ inline Answer pcistgi(volatile void* address, uint64_t length, uint64_t value) {
   return answerOf(cc, static_cast<uint64_t>(pair));
 }
 
-// Stores a block. The instruction reads the whole source, so the whole source is its operand: an operand of one byte,
-// or none and no "memory", lets the compiler drop the stores that filled the rest.
+// Stores a block. The instruction reads the whole source, so an array of unknown length is its operand: one of
+// a single byte, without "memory", lets the compiler drop the stores that filled the rest.
 inline Answer pcistbi(volatile void* address, const uint8_t* source, uint64_t length) {
-  struct Block {
-    uint8_t bytes[1u << 20];  // no store block is longer; names the extent of the read, nothing of this size exists
-  };
   uint64_t lengthRegister = length;
   int cc;
   asm volatile(
@@ -74,7 +71,7 @@ inline Answer pcistbi(volatile void* address, const uint8_t* source, uint64_t le
       "ipm %[cc]\n\t"
       "srl %[cc],28"
       : [cc] "=d"(cc), [length] "+&d"(lengthRegister)
-      : [address] "d"(address), [source] "Q"(*reinterpret_cast<const Block*>(source))
+      : [address] "d"(address), [source] "Q"(*reinterpret_cast<const uint8_t(*)[]>(source))
       : "cc", "memory");
   return answerOf(cc, lengthRegister);
 }

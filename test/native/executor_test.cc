@@ -1,0 +1,202 @@
+// The executor on one batch: what reaches the device, and what each operation is told after a failure.
+#include "exec/executor.h"
+
+#include <doctest.h>
+
+#include "support/batch.h"
+#include "support/random.h"
+
+namespace ismio {
+namespace {
+
+using test::Batch;
+
+constexpr Rules kIsm{};
+constexpr Rules kStrict{128, 4096, Alignment::strict, true};
+
+std::vector<uint8_t> filled(size_t length, uint8_t value) { return std::vector<uint8_t>(length, value); }
+
+wire::State stateOf(const Batch& batch, uint32_t index) { return static_cast<wire::State>(batch.entry(index).state); }
+
+TEST_CASE("without merging each operation is an access of its own, in program order") {
+  Batch batch(kIsm, Merge::none, false);
+  batch.store(8, filled(8, 1));
+  batch.store(16, filled(4, 2));
+  batch.write(0, filled(5, 3));
+  const Report report = batch.run();
+  CHECK(report.failure.status == Status::ok);
+  CHECK(batch.device.told() == "S8+8 S16+4 B0+5");
+}
+
+TEST_CASE("n sequential 8-byte stores are exactly ceil(8n / maxStoreBlock) store blocks") {
+  for (const uint32_t most : {64u, 128u, 256u}) {
+    for (uint32_t n = 2; n <= Batch::kDepth; n++) {
+      const Rules rules{most, 4096, Alignment::relaxed, true};
+      Batch batch(rules, Merge::adjacent, false);
+      for (uint32_t i = 0; i < n; i++) batch.store(i * 8, filled(8, static_cast<uint8_t>(i)));
+      const Report report = batch.run();
+      REQUIRE(batch.device.taken.size() == (8 * n + most - 1) / most);
+      REQUIRE(report.moved.bytes == 8 * n);
+    }
+  }
+}
+
+TEST_CASE("a store that nothing joins stays a store; joined stores become a block") {
+  Batch batch(kIsm, Merge::adjacent, false);
+  batch.store(0, filled(8, 1));
+  batch.store(64, filled(8, 2));
+  batch.store(72, filled(8, 3));
+  batch.run();
+  CHECK(batch.device.told() == "S0+8 B64+16");
+}
+
+TEST_CASE("a strict function gets joined 8-byte stores as a block only where there are two or more") {
+  Batch batch(kStrict, Merge::adjacent, false);
+  batch.store(0, filled(8, 1));
+  batch.store(8, filled(8, 2));
+  batch.store(4088, filled(8, 3));
+  batch.run();
+  CHECK(batch.device.told() == "B0+16 S4088+8");
+}
+
+TEST_CASE("order 'strict' with merge 'any' lays a write over or before the pending one, and passes nothing") {
+  Batch batch(kIsm, Merge::any, false);
+  batch.write(8, filled(8, 1));
+  batch.write(0, filled(8, 2));
+  batch.write(4, filled(4, 3));
+  batch.write(100, filled(8, 4));
+  batch.write(16, filled(8, 5));
+  batch.run();
+  CHECK(batch.device.told() == "B0+16 B100+8 B16+8");
+}
+
+TEST_CASE("order 'relaxed' with merge 'any' sorts what lies between two fences") {
+  Batch batch(kIsm, Merge::any, true);
+  batch.write(16, filled(8, 1));
+  batch.write(100, filled(8, 2));
+  batch.write(0, filled(16, 3));
+  batch.fence();
+  batch.write(24, filled(8, 4));
+  batch.run();
+  CHECK(batch.device.told() == "B0+24 B100+8 B24+8");
+  CHECK(batch.device.fences == 1);
+}
+
+TEST_CASE("a load sees the writes queued before it, in every mode") {
+  for (const Merge merge : {Merge::none, Merge::adjacent, Merge::any}) {
+    for (const bool relaxed : {false, true}) {
+      Batch batch(kIsm, merge, relaxed);
+      batch.write(3, filled(10, 7));
+      batch.load(0, 16);
+      batch.write(3, filled(10, 9));
+      batch.run();
+      const std::vector<uint8_t> seen(batch.loaded(1), batch.loaded(1) + 16);
+      CHECK(seen == std::vector<uint8_t>{0, 0, 0, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 0, 0, 0});
+    }
+  }
+}
+
+TEST_CASE("a busy access is tried again and counted; the batch goes through") {
+  Batch batch(kIsm, Merge::none, false);
+  batch.store(0, filled(8, 1));
+  batch.store(64, filled(8, 2));
+  batch.device.failAt(2, Status::busy, 3);
+  const Report report = batch.run();
+  CHECK(report.failure.status == Status::ok);
+  CHECK(report.moved.retries == 3);
+  CHECK(report.moved.stores == 2);
+}
+
+TEST_CASE("an access that stays busy fails after every try") {
+  Batch batch(kIsm, Merge::none, false);
+  batch.store(0, filled(8, 1));
+  batch.device.failAt(1, Status::busy, UINT64_MAX);
+  const Report report = batch.run();
+  CHECK(report.failure.status == Status::busy);
+  CHECK(report.failure.tries == kBusyTries);
+  CHECK(batch.device.taken.empty());
+}
+
+TEST_CASE("a failed store block is not repeated") {
+  Batch batch(kIsm, Merge::none, false);
+  batch.write(0, filled(100, 1));
+  batch.device.failAt(1, Status::deviceError);
+  CHECK(batch.run().failure.status == Status::deviceError);
+  CHECK(batch.device.taken.empty());
+}
+
+TEST_CASE("a long write that fails in its middle is partial and says how far it came") {
+  Batch batch(kIsm, Merge::none, false);
+  batch.store(0, filled(8, 1));
+  batch.write(4000, filled(5000, 2));
+  batch.store(8, filled(8, 3));
+  batch.device.failAt(3, Status::deviceError);
+  const Report report = batch.run();
+  CHECK(report.index == 1);
+  CHECK(report.unfinished == 1);
+  CHECK(stateOf(batch, 1) == wire::State::partial);
+  CHECK(batch.entry(1).done == 96);
+  CHECK(report.failure.done == 96);
+  CHECK(stateOf(batch, 2) == wire::State::skipped);
+}
+
+TEST_CASE("an entry that no caller writes is refused before anything of it is done") {
+  struct Broken {
+    const char* what;
+    void (*breakIt)(wire::Entry& entry);
+    Status status;
+  };
+  const Broken cases[] = {
+      {"offset is not a number", [](wire::Entry& e) { e.offset = 0.0 / 0.0; }, Status::outOfRange},
+      {"offset is negative", [](wire::Entry& e) { e.offset = -8; }, Status::outOfRange},
+      {"offset is a fraction", [](wire::Entry& e) { e.offset = 0.5; }, Status::outOfRange},
+      {"offset is 2^53", [](wire::Entry& e) { e.offset = 0x1p53; }, Status::outOfRange},
+      {"offset lies past the end", [](wire::Entry& e) { e.offset = 1 << 16; }, Status::outOfRange},
+      {"length reaches past the end", [](wire::Entry& e) { e.offset = (1 << 16) - 4; }, Status::outOfRange},
+      {"opcode is unknown", [](wire::Entry& e) { e.opcode = 9; }, Status::badEntry},
+      {"store of 3 bytes", [](wire::Entry& e) { e.opcode = 1 | 3 << 8; }, Status::badEntry},
+      {"store of 8 bytes at 4", [](wire::Entry& e) { e.opcode = 1 | 8 << 8; e.offset = 4; }, Status::badEntry},
+      {"slot that holds nothing", [](wire::Entry& e) { e.source = 5; }, Status::badEntry},
+      {"slot that does not exist", [](wire::Entry& e) { e.source = 64; }, Status::badEntry},
+      {"position outside the source", [](wire::Entry& e) { e.position = 1 << 20; }, Status::badEntry},
+      {"position is negative", [](wire::Entry& e) { e.position = -1; }, Status::badEntry},
+  };
+  for (const Broken& broken : cases) {
+    for (const Merge merge : {Merge::none, Merge::adjacent, Merge::any}) {
+      INFO(std::string(broken.what));
+      Batch batch(kIsm, merge, true);
+      batch.write(0, filled(8, 1));
+      broken.breakIt(batch.entry(0));
+      const Report report = batch.run();
+      CHECK(report.failure.status == broken.status);
+      CHECK(report.index == 0);
+      CHECK(batch.device.taken.empty());
+    }
+  }
+}
+
+TEST_CASE("a region that was opened without write access takes loads and refuses the rest") {
+  auto recorder = std::make_unique<test::Recorder>(4096, kIsm);
+  const Attachment attachment(test::regionOver(std::move(recorder), 4096, kIsm, false));
+  Issuer issuer(attachment);
+  uint8_t bytes[8] = {};
+  Failure failure;
+  CHECK(issuer.store(0, bytes, 8, failure) == Status::readOnly);
+  CHECK(issuer.storeBlock(0, bytes, 8, failure) == Status::readOnly);
+  CHECK(issuer.write(0, bytes, 8, failure) == Status::readOnly);
+  CHECK(issuer.read(0, bytes, 8, failure) == Status::ok);
+}
+
+TEST_CASE("a read makes the widest aligned loads, from the lowest address up") {
+  auto owned = std::make_unique<test::Recorder>(4096, kIsm);
+  test::Recorder& device = *owned;
+  const Attachment attachment(test::regionOver(std::move(owned), 4096, kIsm));
+  Issuer issuer(attachment);
+  uint8_t bytes[32];
+  Failure failure;
+  CHECK(issuer.read(1, bytes, 30, failure) == Status::ok);
+  CHECK(device.told() == "L1+1 L2+2 L4+4 L8+8 L16+8 L24+4 L28+2 L30+1");
+}
+
+}  // namespace
+}  // namespace ismio

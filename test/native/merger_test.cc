@@ -1,0 +1,160 @@
+// The merger: what a stream of writes becomes, told in prose and asserted.
+#include "plan/merger.h"
+
+#include <doctest.h>
+
+#include <string>
+#include <vector>
+
+namespace ismio {
+namespace {
+
+constexpr Rules kIsm{};
+constexpr Rules kStrict{128, 4096, Alignment::strict, true};
+
+// Feeds writes to a merger and tells what it issued: "block 0+16 of 0..1" is a store block with the bytes of operations 0 to 1.
+class Stream {
+ public:
+  Stream(const Rules& rules, Merge mode) : merger_(rules, mode), memory_(1 << 16) {}
+
+  Stream& store(uint64_t offset, uint64_t width) { return add(offset, width, true); }
+  Stream& write(uint64_t offset, uint64_t length) { return add(offset, length, false); }
+  Stream& flush() {
+    merger_.flush([this](const Issue& issue) { return take(issue); });
+    return *this;
+  }
+
+  const std::string& told() {
+    flush();
+    return told_;
+  }
+  Merger& merger() { return merger_; }
+  void failFrom(uint32_t issue) { failFrom_ = issue; }
+  bool failed() const { return failed_; }
+
+ private:
+  // Each operation writes its own number, so that the bytes issued tell whose they are.
+  Stream& add(uint64_t offset, uint64_t length, bool scalar) {
+    const std::vector<uint8_t> bytes(length, static_cast<uint8_t>(operation_ + 1));
+    for (uint64_t i = 0; i < length; i++) memory_[offset + i] = bytes[i];
+    const bool ok = merger_.add(offset, bytes.data(), length, scalar, operation_++,
+                                [this](const Issue& issue) { return take(issue); });
+    failed_ = failed_ || !ok;
+    return *this;
+  }
+
+  bool take(const Issue& issue) {
+    if (issues_++ >= failFrom_) return false;
+    const Piece& piece = issue.piece;
+    told_ += told_.empty() ? "" : ", ";
+    told_ += (piece.block ? "block " : "store ") + std::to_string(piece.offset) + "+" + std::to_string(piece.length);
+    told_ += " of " + std::to_string(issue.firstOperation);
+    if (issue.lastOperation != issue.firstOperation) told_ += ".." + std::to_string(issue.lastOperation);
+    for (uint32_t i = 0; i < piece.length; i++) REQUIRE(issue.bytes[i] == memory_[piece.offset + i]);
+    return true;
+  }
+
+  Merger merger_;
+  std::vector<uint8_t> memory_;
+  std::string told_;
+  uint32_t operation_ = 0;
+  uint32_t issues_ = 0;
+  uint32_t failFrom_ = UINT32_MAX;
+  bool failed_ = false;
+};
+
+TEST_CASE("writes that continue each other become one store block, told with all its operations") {
+  CHECK(Stream(kIsm, Merge::adjacent).write(0, 10).write(10, 20).write(30, 2).told() == "block 0+32 of 0..2");
+}
+
+TEST_CASE("a gap ends the store block") {
+  CHECK(Stream(kIsm, Merge::adjacent).write(0, 8).write(9, 8).told() == "block 0+8 of 0, block 9+8 of 1");
+}
+
+TEST_CASE("mode 'adjacent' joins at the end only; mode 'any' also before and over") {
+  CHECK(Stream(kIsm, Merge::adjacent).write(8, 8).write(0, 8).told() == "block 8+8 of 0, block 0+8 of 1");
+  CHECK(Stream(kIsm, Merge::any).write(8, 8).write(0, 8).told() == "block 0+16 of 0..1");
+  CHECK(Stream(kIsm, Merge::any).write(0, 16).write(4, 4).told() == "block 0+16 of 0..1");
+  CHECK(Stream(kIsm, Merge::any).write(0, 16).write(12, 8).told() == "block 0+20 of 0..1");
+}
+
+TEST_CASE("mode 'any' lays nothing over the pending bytes that one store block could not carry") {
+  CHECK(Stream(kIsm, Merge::any).write(4090, 4).write(4096, 4).told() == "block 4090+4 of 0, block 4096+4 of 1");
+  CHECK(Stream(kIsm, Merge::any).write(4092, 4).write(4094, 4).told() ==
+        "block 4092+4 of 0, block 4094+2 of 1, block 4096+2 of 1");
+}
+
+TEST_CASE("nothing is laid before bytes whose beginning has been issued already") {
+  CHECK(Stream(kIsm, Merge::any).write(0, 4100).write(4090, 6).told() ==
+        "block 0+4096 of 0, block 4096+4 of 0, block 4090+6 of 1");
+}
+
+TEST_CASE("a store block that is full is issued at once, not at the flush") {
+  Stream stream(kIsm, Merge::adjacent);
+  stream.write(0, 4000).write(4000, 96);
+  CHECK(stream.merger().empty());
+  CHECK(stream.told() == "block 0+4096 of 0..1");
+}
+
+TEST_CASE("a long write is cut as the planner would cut it, its rest waits for more") {
+  Stream stream(kIsm, Merge::adjacent);
+  stream.write(0, 10).write(10, 9000);
+  CHECK_FALSE(stream.merger().empty());
+  stream.write(9010, 10);
+  CHECK(stream.told() == "block 0+4096 of 0..1, block 4096+4096 of 1, block 8192+828 of 1..2");
+}
+
+TEST_CASE("a store that nothing joins stays a store, for a relaxed function as well") {
+  CHECK(Stream(kIsm, Merge::adjacent).store(0, 8).store(100, 4).told() == "store 0+8 of 0, store 100+4 of 1");
+  CHECK(Stream(kIsm, Merge::adjacent).store(0, 8).store(8, 8).told() == "block 0+16 of 0..1");
+}
+
+TEST_CASE("a strict function gets the pending bytes in its own legal pieces") {
+  CHECK(Stream(kStrict, Merge::adjacent).write(4, 4).write(8, 20).told() ==
+        "store 4+4 of 0, block 8+16 of 1, store 24+4 of 1");
+}
+
+TEST_CASE("whole words may be put at the end only where they complete no store") {
+  Stream stream(Rules{32, 4096, Alignment::relaxed, true}, Merge::any);
+  CHECK(stream.merger().wordsThatFit() == 0);
+  stream.store(0, 8);
+  CHECK(stream.merger().wordsThatFit() == 2);
+  stream.write(8, 16);
+  CHECK(stream.merger().wordsThatFit() == 0);
+}
+
+TEST_CASE("no word fits behind pending bytes that were filled up from the side") {
+  Stream stream(Rules{16, 4096, Alignment::relaxed, true}, Merge::any);
+  stream.write(0, 12).write(8, 8);
+  CHECK(stream.merger().end() == 16);
+  CHECK(stream.merger().wordsThatFit() == 0);
+}
+
+TEST_CASE("writes that joined another are counted once") {
+  Stream stream(kIsm, Merge::any);
+  stream.write(0, 8).write(8, 8).write(4, 4).write(100, 4);
+  CHECK(stream.merger().takeMerged() == 2);
+  CHECK(stream.merger().takeMerged() == 0);
+}
+
+TEST_CASE("overlaps and firstPending tell what waits") {
+  Stream stream(kIsm, Merge::adjacent);
+  stream.write(0, 8).write(100, 8).write(108, 8);
+  CHECK(stream.merger().firstPending() == 1);
+  CHECK(stream.merger().overlaps(115, 1));
+  CHECK_FALSE(stream.merger().overlaps(116, 1));
+  CHECK_FALSE(stream.merger().overlaps(0, 100));
+  stream.merger().discard();
+  CHECK(stream.merger().empty());
+  CHECK(stream.told() == "block 0+8 of 0");
+}
+
+TEST_CASE("when the device fails, add says so and issues nothing more") {
+  Stream stream(kIsm, Merge::adjacent);
+  stream.failFrom(1);
+  stream.write(0, 3 * 4096);
+  CHECK(stream.failed());
+}
+
+}  // namespace
+}  // namespace ismio

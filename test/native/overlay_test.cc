@@ -1,0 +1,127 @@
+// The overlay against a slow picture of it: one byte after the other, the last write wins.
+#include "exec/overlay.h"
+
+#include <doctest.h>
+
+#include <map>
+
+#include "support/random.h"
+
+namespace ismio {
+namespace {
+
+using Picture = std::map<uint64_t, uint8_t>;
+
+struct Write {
+  uint64_t offset;
+  std::vector<uint8_t> bytes;
+};
+
+Overlay overlayOf(const std::vector<Write>& writes) {
+  Overlay overlay;
+  for (const Write& write : writes) {
+    overlay.add(write.offset, write.bytes.size(), write.bytes.data(), false);
+  }
+  return overlay;
+}
+
+// What the fragments say, checked on the way: ascending, disjoint, none of them empty.
+Picture pictureOf(const std::vector<Fragment>& fragments) {
+  Picture picture;
+  uint64_t end = 0;
+  for (const Fragment& fragment : fragments) {
+    REQUIRE(fragment.length > 0);
+    REQUIRE(fragment.offset >= end);
+    end = fragment.offset + fragment.length;
+    for (uint64_t i = 0; i < fragment.length; i++) picture[fragment.offset + i] = fragment.bytes[i];
+  }
+  return picture;
+}
+
+Picture lastWriterWins(const std::vector<Write>& writes) {
+  Picture picture;
+  for (const Write& write : writes) {
+    for (uint64_t i = 0; i < write.bytes.size(); i++) picture[write.offset + i] = write.bytes[i];
+  }
+  return picture;
+}
+
+TEST_CASE("writes that do not touch come out in ascending order") {
+  const std::vector<Write> writes = {{20, {3, 4}}, {0, {1}}, {10, {2}}};
+  Overlay overlay = overlayOf(writes);
+  const auto& fragments = overlay.resolve();
+  REQUIRE(fragments.size() == 3);
+  CHECK(fragments[0].offset == 0);
+  CHECK(fragments[1].offset == 10);
+  CHECK(fragments[2].offset == 20);
+  CHECK(overlay.empty());
+}
+
+TEST_CASE("a later write in the middle of an earlier one leaves both its sides") {
+  const std::vector<Write> writes = {{0, {1, 1, 1, 1, 1}}, {2, {9}}};
+  Overlay overlay = overlayOf(writes);
+  CHECK(pictureOf(overlay.resolve()) == Picture{{0, 1}, {1, 1}, {2, 9}, {3, 1}, {4, 1}});
+}
+
+TEST_CASE("an earlier write under a later one is not seen at all") {
+  const std::vector<Write> writes = {{2, {9}}, {0, {1, 1, 1, 1, 1}}};
+  Overlay overlay = overlayOf(writes);
+  CHECK(pictureOf(overlay.resolve()) == Picture{{0, 1}, {1, 1}, {2, 1}, {3, 1}, {4, 1}});
+}
+
+TEST_CASE("an overlay that was resolved starts anew") {
+  const std::vector<Write> first = {{0, {1}}};
+  Overlay overlay = overlayOf(first);
+  overlay.resolve();
+  const std::vector<uint8_t> bytes = {7};
+  overlay.add(5, 1, bytes.data(), true);
+  CHECK(pictureOf(overlay.resolve()) == Picture{{5, 7}});
+}
+
+TEST_CASE("a store stays a store only where all of it is seen") {
+  const std::vector<uint8_t> bytes(8, 1);
+  Overlay overlay;
+  overlay.add(0, 8, bytes.data(), true);
+  overlay.add(8, 8, bytes.data(), true);
+  overlay.add(12, 2, bytes.data(), false);
+  const auto& fragments = overlay.resolve();
+  REQUIRE(fragments.size() == 4);
+  CHECK(fragments[0].scalar);
+  CHECK_FALSE(fragments[1].scalar);
+  CHECK_FALSE(fragments[2].scalar);
+  CHECK_FALSE(fragments[3].scalar);
+}
+
+TEST_CASE("readsFrom says whether a write takes its bytes from there") {
+  const std::vector<uint8_t> bytes(16, 1);
+  Overlay overlay;
+  overlay.add(100, 4, bytes.data() + 4, false);
+  CHECK(overlay.readsFrom(bytes.data(), 5));
+  CHECK(overlay.readsFrom(bytes.data() + 7, 1));
+  CHECK_FALSE(overlay.readsFrom(bytes.data(), 4));
+  CHECK_FALSE(overlay.readsFrom(bytes.data() + 8, 8));
+  overlay.discard();
+  CHECK_FALSE(overlay.readsFrom(bytes.data(), 16));
+}
+
+TEST_CASE("overlaps says whether a byte of the range is held, and no more") {
+  const std::vector<Write> writes = {{10, {1, 2, 3}}};
+  const Overlay overlay = overlayOf(writes);
+  CHECK(overlay.overlaps(12, 1));
+  CHECK(overlay.overlaps(0, 11));
+  CHECK_FALSE(overlay.overlaps(13, 5));
+  CHECK_FALSE(overlay.overlaps(0, 10));
+}
+
+TEST_CASE("20,000 random sets of writes: byte by byte, the last writer wins") {
+  test::Random random(42);
+  for (int i = 0; i < 20'000; i++) {
+    std::vector<Write> writes(random.between(1, 12));
+    for (Write& write : writes) write = {random.below(60), random.bytes(random.between(1, 20))};
+    Overlay overlay = overlayOf(writes);
+    REQUIRE(pictureOf(overlay.resolve()) == lastWriterWins(writes));
+  }
+}
+
+}  // namespace
+}  // namespace ismio

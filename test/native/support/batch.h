@@ -1,0 +1,95 @@
+// A batch for the executor: a ring that the test fills as JavaScript would, over a recording device.
+#pragma once
+
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "exec/executor.h"
+#include "support/recorder.h"
+
+namespace ismio::test {
+
+struct Operation {
+  wire::Opcode kind;
+  uint64_t offset = 0;
+  std::vector<uint8_t> bytes;  // store, write: what it writes; load: as many
+  uint64_t position = 0;       // load: where in the source memory its bytes go
+};
+
+inline std::shared_ptr<Region> regionOver(std::unique_ptr<Backend> backend, uint64_t size, const Rules& rules,
+                                          bool writable = true) {
+  return Region::create({size, rules, Kind::device, writable, "test", "test"}, std::move(backend));
+}
+
+class Batch {
+ public:
+  static constexpr uint32_t kDepth = 64;
+
+  Batch(const Rules& rules, Merge merge, bool relaxed, uint64_t size = 1 << 16, uint64_t together = 1)
+      : Batch(std::make_unique<Recorder>(size, rules, together), rules, merge, relaxed, size) {}
+
+  void store(uint64_t offset, const std::vector<uint8_t>& bytes) {
+    wire::Entry& entry = claim(wire::Opcode::store, offset, bytes);
+    entry.opcode |= static_cast<uint32_t>(bytes.size()) << 8;
+    uint64_t value = 0;
+    for (size_t i = bytes.size(); i > 0; i--) value = value << 8 | bytes[i - 1];
+    entry.value = value;
+  }
+
+  void write(uint64_t offset, const std::vector<uint8_t>& bytes) { place(wire::Opcode::write, offset, bytes); }
+  void load(uint64_t offset, uint64_t length) {
+    place(wire::Opcode::load, offset, std::vector<uint8_t>(length, 0xee));
+  }
+  void fence() { claim(wire::Opcode::fence, 0, {}); }
+
+  wire::Entry& entry(uint32_t index) const { return ring_.at(index); }
+  const uint8_t* loaded(uint32_t index) const { return memory_->base() + operations[index].position; }
+  Report run() { return executor_.run(0, static_cast<uint32_t>(operations.size()), stop); }
+
+  std::vector<Operation> operations;
+  std::atomic<uint32_t> stop{0};
+  Recorder& device;
+  const std::shared_ptr<Region> region;
+
+ private:
+  Batch(std::unique_ptr<Recorder> recorder, const Rules& rules, Merge merge, bool relaxed, uint64_t size)
+      : device(*recorder),
+        region(regionOver(std::move(recorder), size, rules)),
+        ringMemory_(Memory::allocate(sizeof(wire::Header) + sizeof(wire::Entry) * kDepth)),
+        memory_(Memory::allocate(1 << 20)),
+        ring_{new (ringMemory_->base()) wire::Header{},
+              reinterpret_cast<wire::Entry*>(ringMemory_->base() + sizeof(wire::Header)), kDepth},
+        sources_{memory_},
+        executor_(region, ring_, sources_, merge, relaxed) {}
+
+  wire::Entry& claim(wire::Opcode kind, uint64_t offset, const std::vector<uint8_t>& bytes) {
+    const auto index = static_cast<uint32_t>(operations.size());
+    REQUIRE(index < kDepth);
+    operations.push_back({kind, offset, bytes});
+    wire::Entry& entry = ring_.at(index);
+    entry = wire::Entry{};
+    entry.offset = static_cast<double>(offset);
+    entry.opcode = static_cast<uint32_t>(kind);
+    return entry;
+  }
+
+  void place(wire::Opcode kind, uint64_t offset, const std::vector<uint8_t>& bytes) {
+    wire::Entry& entry = claim(kind, offset, bytes);
+    entry.position = static_cast<double>(placed_);
+    entry.length = static_cast<double>(bytes.size());
+    operations.back().position = placed_;
+    std::copy(bytes.begin(), bytes.end(), memory_->base() + placed_);
+    placed_ += bytes.size();
+  }
+
+  const std::shared_ptr<Memory> ringMemory_;
+  const std::shared_ptr<Memory> memory_;
+  const Ring ring_;
+  const Sources sources_;
+  Executor executor_;
+  uint64_t placed_ = 0;
+};
+
+}  // namespace ismio::test
