@@ -1,5 +1,5 @@
 // The two parts of the demo: one at the machine's own speed, one on a device that is made slow.
-import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Pool } from '../pool/pool.js';
 import { emulate, mapFile } from '../region/open.js';
@@ -138,7 +138,7 @@ function namelessFile(size: number): { region: Region; descriptor: number } {
 /** Written, not just extended: a full tmpfs then says so here, and not in the middle of a store. */
 function fillWithZeros(descriptor: number, size: number): void {
   const zeros = new Uint8Array(1 << 20);
-  for (const [start, end] of pieces(size)) writeSync(descriptor, zeros, 0, end - start, start);
+  for (const [start, end] of pieces(size)) writeFileSync(descriptor, zeros.subarray(0, end - start));
 }
 
 function release({ region, descriptor }: { region: Region; descriptor: number }): void {
