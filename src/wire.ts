@@ -1,23 +1,52 @@
 // The words that this package shares with its addon: one table, compared with native/wire/wire.h when the addon is
 // loaded. A difference means that the two were not built together, and nothing would be where it is looked for.
 
+/**
+ * Where the fields of an entry are, in words of 4 bytes. Enums, because a bundler puts their values where they are used;
+ * V8 would look up anything else again for every operation. Entries begin at multiples of 8 words, so `|` adds.
+ */
+export enum Word {
+  low = 2,
+  high = 3,
+  opcode = 4,
+  source = 5,
+}
+
+/** The same in words of 8 bytes, of which an entry has 4. */
+export enum Double {
+  offset = 0,
+  value = 1,
+  position = 1,
+  length = 3,
+}
+
+/** Opcode words. A store has its width in the second byte. */
+export enum Opcode {
+  store = 1,
+  write = 2,
+  load = 3,
+  fence = 4,
+  store64 = 1 | (8 << 8),
+}
+
 /** Offsets are in bytes; an entry's fields are read and written through typed arrays of their width. */
 export const layout = {
   version: 1,
   headerBytes: 64,
   entryBytes: 32,
-  entryOffset: 0,
-  entryValue: 8,
-  entryPosition: 8,
-  entryDone: 8,
-  entryOpcode: 16,
-  entrySource: 20,
-  entryState: 20,
-  entryLength: 24,
-  opStore: 1,
-  opWrite: 2,
-  opLoad: 3,
-  opFence: 4,
+  entryOffset: Double.offset * 8,
+  entryLow: Word.low * 4,
+  entryHigh: Word.high * 4,
+  entryPosition: Double.position * 8,
+  entryDone: Double.position * 8,
+  entryOpcode: Word.opcode * 4,
+  entrySource: Word.source * 4,
+  entryState: Word.source * 4,
+  entryLength: Double.length * 8,
+  opStore: Opcode.store,
+  opWrite: Opcode.write,
+  opLoad: Opcode.load,
+  opFence: Opcode.fence,
   stateDone: 0,
   statePartial: 1,
   stateFailed: 2,

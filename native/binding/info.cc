@@ -17,7 +17,8 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "headerBytes", sizeof(wire::Header));
   tell(table, "entryBytes", sizeof(Entry));
   tell(table, "entryOffset", offsetof(Entry, offset));
-  tell(table, "entryValue", offsetof(Entry, value));
+  tell(table, "entryLow", offsetof(Entry, value.low));
+  tell(table, "entryHigh", offsetof(Entry, value.high));
   tell(table, "entryPosition", offsetof(Entry, position));
   tell(table, "entryDone", offsetof(Entry, done));
   tell(table, "entryOpcode", offsetof(Entry, opcode));

@@ -29,7 +29,10 @@ inline bool whole(double number, uint64_t& value) {
 
 // A store's value becomes bytes in the order of their addresses, least significant first.
 uint8_t* valueBytes(wire::Entry& entry) {
-  if constexpr (std::endian::native == std::endian::big) entry.value = __builtin_bswap64(entry.value);
+  if constexpr (std::endian::native == std::endian::big) {
+    entry.value.low = __builtin_bswap32(entry.value.low);
+    entry.value.high = __builtin_bswap32(entry.value.high);
+  }
   return reinterpret_cast<uint8_t*>(&entry.value);
 }
 

@@ -36,7 +36,10 @@ enum class State : uint32_t { done = 0, partial = 1, failed = 2, skipped = 3 };
 struct Entry {
   double offset;  // in the region; whole, below 2^53
   union {
-    uint64_t value;   // store
+    struct {
+      uint32_t low;  // store: the value, in halves
+      uint32_t high;
+    } value;
     double position;  // write, load: where the bytes are in their source
     double done;      // after a failed batch: bytes of this operation that went through
   };
@@ -53,7 +56,8 @@ struct Entry {
 
 static_assert(sizeof(Entry) == 32, "two entries to a cache line");
 static_assert(offsetof(Entry, offset) == 0);
-static_assert(offsetof(Entry, value) == 8);
+static_assert(offsetof(Entry, value.low) == 8);
+static_assert(offsetof(Entry, value.high) == 12);
 static_assert(offsetof(Entry, position) == 8);
 static_assert(offsetof(Entry, opcode) == 16);
 static_assert(offsetof(Entry, source) == 20);

@@ -2,7 +2,7 @@
 import type { ErrorValues, IsmioError } from '../errors.js';
 import { type Answer, failure } from '../region/failure.js';
 import type { Rules } from '../region/rules.js';
-import { Field, layout, type State, states, statuses } from '../wire.js';
+import { Double, Field, Opcode, type State, states, statuses, Word } from '../wire.js';
 
 /** What a batch did. Counts are of this batch alone. */
 export interface Completion {
@@ -59,9 +59,9 @@ export const nothingDone: Completion = Object.freeze({
 });
 
 const kinds: Readonly<Record<number, OperationOutcome['kind']>> = {
-  [layout.opStore]: 'store',
-  [layout.opWrite]: 'write',
-  [layout.opLoad]: 'load',
+  [Opcode.store]: 'store',
+  [Opcode.write]: 'write',
+  [Opcode.load]: 'load',
 };
 
 /** The ring's entries, as typed arrays over them; `at` counts for ever. */
@@ -74,18 +74,18 @@ export interface Entries {
 /** An operation as it stands in its entry, before anything happened to it. */
 export function operationAt(entries: Entries, at: number): { kind: OperationOutcome['kind']; offset: number; length: number } {
   const double = (at & entries.mask) << 2;
-  const word = entries.words[(double << 1) + layout.entryOpcode / 4] as number;
+  const word = entries.words[(double << 1) | Word.opcode] as number;
   const kind = kinds[word & 0xff] ?? 'fence';
   if (kind === 'fence') return { kind, offset: 0, length: 0 };
-  const length = kind === 'store' ? word >>> 8 : (entries.doubles[double + layout.entryLength / 8] as number);
+  const length = kind === 'store' ? word >>> 8 : (entries.doubles[double | Double.length] as number);
   return { kind, offset: entries.doubles[double] as number, length };
 }
 
 function outcomeAt(entries: Entries, from: number, index: number): OperationOutcome {
   const at = (from + index) | 0;
   const double = (at & entries.mask) << 2;
-  const state = states[entries.words[(double << 1) + layout.entryState / 4] as number] as State;
-  const bytesDone = entries.doubles[double + layout.entryDone / 8] as number;
+  const state = states[entries.words[(double << 1) | Word.source] as number] as State;
+  const bytesDone = entries.doubles[double | Double.position] as number;
   return { index, ...operationAt(entries, at), state, bytesDone };
 }
 

@@ -19,13 +19,13 @@ import {
 } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
-import { Field, layout } from '../wire.js';
+import { Double, Field, layout, Opcode, Word } from '../wire.js';
 import { type BatchError, batchError, type Completion, completionFrom, type Entries, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
 import { Sources } from './sources.js';
-import { full, Staging } from './staging.js';
+import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
 
 export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './options.js';
@@ -35,16 +35,8 @@ export interface DrainOptions {
   signal?: AbortSignal | undefined;
 }
 
-// Where the fields of an entry stand in it, in words of 4 and of 8 bytes. Entries begin at multiples of 8 and 4 of these, so
-// a field is found with `|`.
-const lowWord = layout.entryValue / 4 + (endianness() === 'LE' ? 0 : 1);
-const highWord = layout.entryValue / 4 + (endianness() === 'LE' ? 1 : 0);
-const opcodeWord = layout.entryOpcode / 4;
-const sourceWord = layout.entrySource / 4;
-const positionDouble = layout.entryPosition / 8;
-const lengthDouble = layout.entryLength / 8;
-const valueDouble = layout.entryValue / 8;
-const store8Bytes = layout.opStore | (8 << 8);
+/** A 64-bit value as the two halves of an entry are one after the other in memory. */
+const inHalves = endianness() === 'LE' ? (value: bigint) => value : (value: bigint) => (value << 32n) | (value >> 32n);
 
 /** Stands for no source: nobody else has it. */
 const noSource = new Uint8Array(0);
@@ -147,7 +139,7 @@ export class Queue {
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
   storeWords(offset: Whole, low: number, high: number): boolean {
     const place =
-      typeof offset === 'number' && offset >= 0 && offset <= this.#last && (offset & 7) === 0 && isWhole(offset)
+      typeof offset === 'number' && offset >= 0 && offset <= this.#last && (offset & 7) === 0 && Math.floor(offset) === offset
         ? offset
         : this.#checkPlace(offset, 8);
     if (typeof low !== 'number' || low >>> 0 !== low) checkValue(low, 0xffff_ffff);
@@ -157,9 +149,9 @@ export class Queue {
     const word = at << 1;
     const words = this.#words;
     this.#doubles[at] = place;
-    words[word | lowWord] = low;
-    words[word | highWord] = high;
-    words[word | opcodeWord] = store8Bytes;
+    words[word | Word.low] = low;
+    words[word | Word.high] = high;
+    words[word | Word.opcode] = Opcode.store64;
     this.#at = (at + 4) | 0;
     if (this.#flusher !== null) this.#flusher.queued(8);
     return true;
@@ -171,8 +163,8 @@ export class Queue {
     checkValue64(value);
     if (this.#at === this.#stop && !this.#claim()) return false;
     this.#doubles[this.#at] = place;
-    this.#values[this.#at | valueDouble] = value;
-    return this.#fill(store8Bytes, 8);
+    this.#values[this.#at | Double.value] = inHalves(value);
+    return this.#fill(Opcode.store64, 8);
   }
 
   /** Queues a 4-byte store at a multiple of 4. False when full. */
@@ -202,15 +194,15 @@ export class Queue {
     if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
     if (typeof count !== 'number') throw notANumber('length', count);
-    if (!(start >= 0 && count >= 0 && start + count <= available && isWhole(start) && isWhole(count))) {
+    if (!(start >= 0 && count >= 0 && start + count <= available && Math.floor(start) === start && Math.floor(count) === count)) {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
     if (this.#at === this.#stop && !this.#claim()) return false;
     const slot = this.#lastSlot;
     const position = slot === 0 ? this.#stage(source, start, count) : this.#lastStart + start;
-    if (position === full) return false;
-    return this.#fillBytes(layout.opWrite, place, slot, position, count);
+    if (position < 0) return false; // full
+    return this.#fillBytes(Opcode.write, place, slot, position, count);
   }
 
   /**
@@ -227,16 +219,16 @@ export class Queue {
     if (slot === 0) {
       this.#checkFitsStaging(count);
       position = this.#staging.reserve(count);
-      if (position === full) return false;
+      if (position < 0) return false; // full
       this.#loads.push({ index: this.#tail(), target: bytes, position });
     }
-    return this.#fillBytes(layout.opLoad, place, slot, position, count);
+    return this.#fillBytes(Opcode.load, place, slot, position, count);
   }
 
   /** Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. False when full. */
   fence(): boolean {
     if (this.#at === this.#stop && !this.#claim()) return false;
-    return this.#fill(layout.opFence, 0);
+    return this.#fill(Opcode.fence, 0);
   }
 
   /**
@@ -332,24 +324,24 @@ export class Queue {
     if (this.#at === this.#stop && !this.#claim()) return false;
     const word = this.#at << 1;
     this.#doubles[this.#at] = place;
-    this.#words[word | lowWord] = value;
-    this.#words[word | highWord] = 0;
-    return this.#fill(layout.opStore | (width << 8), width);
+    this.#words[word | Word.low] = value;
+    this.#words[word | Word.high] = 0;
+    return this.#fill(Opcode.store | (width << 8), width);
   }
 
   #fillBytes(opcode: number, place: number, slot: number, position: number, count: number): boolean {
     const at = this.#at;
     const doubles = this.#doubles;
     doubles[at] = place;
-    doubles[at | positionDouble] = position;
-    doubles[at | lengthDouble] = count;
-    this.#words[(at << 1) | sourceWord] = slot;
+    doubles[at | Double.position] = position;
+    doubles[at | Double.length] = count;
+    this.#words[(at << 1) | Word.source] = slot;
     return this.#fill(opcode, count);
   }
 
   #fill(opcode: number, bytes: number): boolean {
     const at = this.#at;
-    this.#words[(at << 1) | opcodeWord] = opcode;
+    this.#words[(at << 1) | Word.opcode] = opcode;
     this.#at = (at + 4) | 0;
     if (this.#flusher !== null) this.#flusher.queued(bytes);
     return true;
@@ -477,10 +469,6 @@ export class Queue {
   #closedError(): IsmioError {
     return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${this.region.name} is closed`, { region: this.region.name });
   }
-}
-
-function isWhole(number: number): boolean {
-  return Math.floor(number) === number;
 }
 
 function partOutOfRange(start: unknown, count: unknown, available: number): Error {

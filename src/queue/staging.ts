@@ -6,7 +6,7 @@
 // A piece is never split at the wrap: what is left of the end is passed over. Batches give their pieces back in order.
 
 /** What does not fit now. A value, not an exception: the caller hands it on as a full queue. */
-export const full = -1;
+const full = -1;
 
 export class Staging {
   readonly #bytes: Uint8Array;
@@ -27,7 +27,7 @@ export class Staging {
     return this.#tail;
   }
 
-  /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or `full`. */
+  /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or -1 when there is no room now. */
   reserve(length: number): number {
     const size = this.#bytes.byteLength;
     const room = Math.ceil(length / 8) * 8;
@@ -40,7 +40,7 @@ export class Staging {
     return start % size;
   }
 
-  /** Copies [start, start + length) of `source` in; its position, or `full`. */
+  /** Copies [start, start + length) of `source` in; its position, or -1 when there is no room. */
   copy(source: Uint8Array, start: number, length: number): number {
     const at = this.reserve(length);
     if (at === full) return full;
