@@ -185,13 +185,16 @@ test('more allocBuffer memory than there can be is refused', () => {
   for (const size of [0, 2 ** 40 + 1, 2 ** 52]) throwsCode(() => allocBuffer(size), RangeError, 'ERR_ISMIO_OPTION', { bytes: size });
 });
 
-test('allocBuffer memory that is detached is refused, and what was queued from it is stored', () => {
+type Transferable = ArrayBuffer & { transfer(): ArrayBuffer };
+const cannotDetach = !('transfer' in ArrayBuffer.prototype) && 'this Node.js cannot detach memory that an addon made';
+
+test('allocBuffer memory that is detached is refused, and what was queued from it is stored', { skip: cannotDetach }, () => {
   using region = emulate({ size: 4096 });
   const queue = region.queue();
   const source = allocBuffer(64);
   source.set(bytes);
   queue.write(0, source);
-  const moved = new Uint8Array(structuredClone(source.buffer, { transfer: [source.buffer] }));
+  const moved = new Uint8Array((source.buffer as Transferable).transfer());
   throwsCode(() => queue.write(128, source), TypeError, 'ERR_ISMIO_DETACHED');
   throwsCode(() => region.write(128, source), TypeError, 'ERR_ISMIO_DETACHED');
   queue.write(256, moved);

@@ -1,0 +1,202 @@
+// Things that end while they are in use: regions nobody closed, threads and processes in the middle of a drain.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import { emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';
+import { contents, pattern } from './support/bytes.js';
+import { runModule } from './support/child.js';
+import { rejectsCode, throwsCode } from './support/errors.js';
+import { temporaryFile } from './support/files.js';
+import { patience, scaled } from './support/scale.js';
+import { ended, nextMessage, startWorker } from './support/workers.js';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+/** Collects what nobody holds, and lets the finalizers run. */
+async function collectGarbage(): Promise<void> {
+  for (let i = 0; i < 4; i++) {
+    collect();
+    await turn();
+    await sleep(1);
+  }
+}
+
+test('every method of a closed region says that it is closed', async () => {
+  const region = emulate({ size: 4096, name: 'window' });
+  region.close();
+  region.close();
+  assert.equal(region.closed, true);
+  const calls: readonly ((r: Region) => unknown)[] = [
+    (r) => r.load8(0),
+    (r) => r.load16(0),
+    (r) => r.load32(0),
+    (r) => r.load64(0),
+    (r) => r.store8(0, 1),
+    (r) => r.store16(0, 1),
+    (r) => r.store32(0, 1),
+    (r) => r.store64(0, 1n),
+    (r) => r.read(0, new Uint8Array(8)),
+    (r) => r.read(0, new Uint8Array(0)),
+    (r) => r.write(0, new Uint8Array(8)),
+    (r) => r.storeBlock(0, new Uint8Array(8)),
+    (r) => r.plan(0, 8),
+    (r) => r.stats(),
+    (r) => r.fence(),
+    (r) => r.queue(),
+  ];
+  for (const call of calls) throwsCode(() => call(region), IsmioError, 'ERR_ISMIO_CLOSED', { region: 'window' });
+  assert.equal(region.size, 4096, 'what it was can still be asked');
+});
+
+test('closing a region closes its queues', async () => {
+  const region = emulate({ size: 4096 });
+  const queue = region.queue();
+  queue.storeWords(0, 1, 1);
+  region.close();
+  assert.equal(queue.closed, true);
+  throwsCode(() => queue.submit(), IsmioError, 'ERR_ISMIO_CLOSED');
+  await rejectsCode(queue.drain(), IsmioError, 'ERR_ISMIO_CLOSED');
+});
+
+test('regions that nobody closed go when they are collected: there is always room for more', async (t) => {
+  const path = temporaryFile(t, 4096);
+  for (let round = 0; round < 4; round++) {
+    for (let i = 0; i < 400; i++) mapFile(path).load8(0);
+    await collectGarbage();
+  }
+});
+
+test('memory of emulated regions that nobody closed is given back', async () => {
+  const bytes = new Uint8Array(2 ** 22).fill(1);
+  const leave = (): void => emulate({ size: 2 ** 40 }).write(0, bytes);
+  leave();
+  await collectGarbage();
+  const before = process.memoryUsage.rss();
+  for (let i = 0; i < 30; i++) {
+    leave();
+    if (i % 5 === 4) await collectGarbage();
+  }
+  await collectGarbage();
+  const growth = process.memoryUsage.rss() - before;
+  assert.ok(growth < 64 * 2 ** 20, `${growth} bytes more for 120 MiB that nobody holds`);
+});
+
+test('queues that nobody closed go when they are collected, and their regions stay', async () => {
+  using region = emulate({ size: 4096 });
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 50; i++) {
+      const queue = region.queue({ depth: 16, bytes: 4096 });
+      queue.storeWords(0, i, i);
+      await queue.drain();
+      queue.storeWords(8, 1, 1);
+    }
+    await collectGarbage();
+  }
+  assert.equal(region.load32(0), 49);
+  assert.equal(region.load32(8), 0, 'what was not submitted is not stored');
+});
+
+test('a drain settles although nobody holds its queue or its region any more', async () => {
+  const begin = (): Promise<unknown> => {
+    const region = emulate({ size: 4096, cost: { store: 1e6 } });
+    const queue = region.queue();
+    for (let i = 0; i < 30; i++) queue.storeWords(i * 8, i, i);
+    return queue.drain();
+  };
+  const draining = begin();
+  await collectGarbage();
+  assert.equal(((await draining) as { stores: number }).stores, 30);
+});
+
+test('a queue keeps its region', async () => {
+  const queue = ((): Queue => emulate({ size: 4096 }).queue())();
+  await collectGarbage();
+  queue.storeWords(0, 1, 1);
+  assert.equal(queue.submit().stores, 1);
+  assert.equal(queue.region.load32(0), 1);
+});
+
+test('allocBuffer memory that only a queue uses stays until it is stored', async () => {
+  const { allocBuffer } = await import('ismio');
+  using region = emulate({ size: 2 ** 20 });
+  const queue = region.queue();
+  for (let i = 0; i < 20; i++) queue.write(i * 4096, allocBuffer(4096).fill(i + 1));
+  await collectGarbage();
+  queue.submit();
+  for (let i = 0; i < 20; i++) assert.deepEqual(contents(region, i * 4096, 4096), new Uint8Array(4096).fill(i + 1));
+});
+
+test('a thread that is terminated during a drain ends at once, and the others go on', async () => {
+  using region = emulate({ size: 4096 });
+  for (let i = 0; i < 3; i++) {
+    const worker = startWorker({ name: 'drainFor', accesses: 10_000, nanoseconds: 5e6 });
+    await nextMessage(worker);
+    await sleep(20);
+    const began = performance.now();
+    await worker.terminate();
+    assert.ok(performance.now() - began < patience(1000), 'it would have taken 50 seconds');
+    region.write(0, pattern(4096, i));
+    assert.deepEqual(contents(region), pattern(4096, i));
+  }
+});
+
+test('a thread that ends with regions and queues open leaves nothing behind', async () => {
+  for (let i = 0; i < scaled(5); i++) {
+    const worker = startWorker({ name: 'leave' });
+    await nextMessage(worker);
+    await ended(worker);
+  }
+});
+
+test('process.exit in the middle of a drain ends at once with its own code', async () => {
+  const child = await runModule(`
+    import { emulate, allocBuffer } from 'ismio';
+    const region = emulate({ size: 2 ** 30, cost: { store: 5e6, storeBlock: 5e6 } });
+    for (const merge of ['none', 'any']) {
+      const queue = region.queue({ depth: 20_000, merge });
+      for (let i = 0; i < 10_000; i++) queue.storeWords(i * 64, i, i);
+      queue.drain().then(() => process.exit(1));
+    }
+    setTimeout(() => { console.log(region.stats().errors); process.exit(7); }, 50);
+  `);
+  assert.deepEqual([child.code, child.signal, child.stdout, child.stderr], [7, null, '0\n', '']);
+  assert.ok(child.milliseconds < patience(3000), `${child.milliseconds} ms, where the drains take 100 seconds`);
+});
+
+test('an exception that nobody catches in the middle of a drain ends the process as ever', async () => {
+  const child = await runModule(`
+    import { emulate } from 'ismio';
+    const queue = emulate({ size: 4096, cost: { store: 5e6 } }).queue();
+    for (let i = 0; i < 500; i++) queue.storeWords(0, i, i);
+    queue.drain();
+    setTimeout(() => { throw new Error('on purpose'); }, 20);
+  `);
+  assert.deepEqual([child.code, child.signal], [1, null]);
+  assert.match(child.stderr, /on purpose/);
+});
+
+test('a drain in flight keeps the process alive, and an idle queue does not', async () => {
+  const child = await runModule(`
+    import { emulate } from 'ismio';
+    const region = emulate({ size: 4096, cost: { store: 1e6 } });
+    const queue = region.queue();
+    region.queue({ flush: { turn: true } });
+    for (let i = 0; i < 50; i++) queue.storeWords(0, i, i);
+    queue.drain().then(({ stores }) => console.log(stores));
+  `);
+  assert.deepEqual([child.code, child.stdout, child.stderr], [0, '50\n', '']);
+});
+
+test('a drain that fails with nobody to catch it is an unhandled rejection, with its code', async () => {
+  const child = await runModule(`
+    import { emulate } from 'ismio';
+    const queue = emulate({ size: 4096, faults: [{ cc: 1 }] }).queue();
+    queue.storeWords(0, 1, 1);
+    queue.drain();
+  `);
+  assert.equal(child.code, 1);
+  assert.match(child.stderr, /ERR_ISMIO_DEVICE/);
+});
