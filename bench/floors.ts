@@ -8,6 +8,8 @@ export interface Floors {
   open(path: string, bytes: number): boolean;
   /** One plain Node-API call that makes one 8-byte store. */
   store(offset: number, low: number, high: number): void;
+  /** The same, with the value as JavaScript has it. */
+  storeBigInt(offset: number, value: bigint): void;
   empty(): void;
   /** Loops over the window in C++, block by block; nanoseconds in all. */
   copyLoop(blocks: number, bytes: number): number;

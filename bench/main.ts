@@ -6,7 +6,7 @@ import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import progress from 'cli-progress';
-import { info } from '../src/index.js';
+import { info } from 'ismio';
 import { table } from './report.js';
 import { fullEffort, type Outcome, quickEffort, reached, type Scenario } from './scenario.js';
 import { blockScenarios } from './scenarios/blocks.js';

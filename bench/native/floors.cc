@@ -45,6 +45,18 @@ Napi::Value store(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// storeBigInt(offset, value): the same with the value as JavaScript has it, a BigInt
+Napi::Value storeBigInt(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  uint64_t value = 0;
+  bool lossless = false;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  napi_get_value_bigint_uint64(info.Env(), info[1], &value, &lossless);
+  if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
+  *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = value;
+  return info.Env().Undefined();
+}
+
 // empty(): what a call into native code costs
 Napi::Value empty(const Napi::CallbackInfo& info) { return info.Env().Undefined(); }
 
@@ -90,6 +102,7 @@ void add(Napi::Env env, Napi::Object exports, const char* name) {
 Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<open>(env, exports, "open");
   add<store>(env, exports, "store");
+  add<storeBigInt>(env, exports, "storeBigInt");
   add<empty>(env, exports, "empty");
   add<loop<copyBlock>>(env, exports, "copyLoop");
   add<loop<deviceBlock>>(env, exports, "storeLoop");

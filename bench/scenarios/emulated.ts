@@ -1,8 +1,7 @@
 // A device whose accesses take time: what merging saves when the device is what one waits for. The cost is synthetic.
-import { emulate, Pool } from '../../src/index.js';
+import { allocBuffer, emulate, Pool } from 'ismio';
 import { compare, timed, timedAsync } from '../compare.js';
 import type { Effort, Outcome, Scenario } from '../scenario.js';
-import { allocBuffer } from '../../src/memory.js';
 
 const bytes = 65_536;
 const words = bytes / 8;

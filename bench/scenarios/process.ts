@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { median } from 'simple-statistics';
-import { allocBuffer, mapFile, type Queue } from '../../src/index.js';
+import { allocBuffer, mapFile, type Queue } from 'ismio';
 import { packageRoot } from '../../src/package.js';
 import { compare, timed, timedAsync } from '../compare.js';
 import type { Effort, Outcome, Scenario } from '../scenario.js';

@@ -1,6 +1,6 @@
 // 8-byte stores: through the queue, against one call each.
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { emulate, mapFile, type Queue } from '../../src/index.js';
+import { emulate, mapFile, type Queue } from 'ismio';
 import { type Batch, compare, timed } from '../compare.js';
 import { floors } from '../floors.js';
 import type { Effort, Outcome, Scenario } from '../scenario.js';
@@ -14,21 +14,24 @@ const depth = 4096;
 const sequential = Int32Array.from({ length: batch }, (_, i) => (i * 8) % windowBytes);
 const scattered = Int32Array.from({ length: batch }, (_, i) => ((Math.imul(i, 0x9e3779b1) >>> 15) * 8) % windowBytes);
 
-function throughQueue(queue: Queue, offsets: Int32Array): number {
-  return timed(() => {
-    for (let i = 0; i < offsets.length; i++) {
-      if (queue.storeWords(offsets[i] as number, i, 0)) continue;
-      queue.submit();
-      queue.storeWords(offsets[i] as number, i, 0);
-    }
+function throughQueue(queue: Queue, offsets: Int32Array): void {
+  for (let i = 0; i < offsets.length; i++) {
+    if (queue.storeWords(offsets[i] as number, i, 0)) continue;
     queue.submit();
-  });
+    queue.storeWords(offsets[i] as number, i, 0);
+  }
+  queue.submit();
 }
 
-function oneCallEach(offsets: Int32Array): number {
-  return timed(() => {
-    for (let i = 0; i < offsets.length; i++) floors.store(offsets[i] as number, i, 0);
-  });
+function oneCallEach(offsets: Int32Array): void {
+  for (let i = 0; i < offsets.length; i++) floors.store(offsets[i] as number, i, 0);
+}
+
+/** The values of `throughQueue`, as 64-bit words that each become a BigInt when they are read. */
+const bigValues = BigUint64Array.from({ length: batch }, (_, i) => BigInt(i));
+
+function oneBigCallEach(offsets: Int32Array): void {
+  for (let i = 0; i < offsets.length; i++) floors.storeBigInt(offsets[i] as number, bigValues[i] as bigint);
 }
 
 async function withWindow<T>(use: (window: Window) => Promise<T>): Promise<T> {
@@ -47,7 +50,7 @@ function measure(offsets: Int32Array, merge: 'none' | 'adjacent', floorOf: (wind
       using region = mapFile(window.path);
       const queue = region.queue({ depth, merge });
       const comparison = await compare(
-        { operations: batch, run: () => throughQueue(queue, offsets) },
+        { operations: batch, run: () => timed(() => throughQueue(queue, offsets)) },
         floorOf(window),
         rounds,
         time,
@@ -60,7 +63,9 @@ function measure(offsets: Int32Array, merge: 'none' | 'adjacent', floorOf: (wind
     });
 }
 
-const plainCalls = (offsets: Int32Array) => (): Batch => ({ operations: batch, run: () => oneCallEach(offsets) });
+const plainCalls = (offsets: Int32Array) => (): Batch => ({ operations: batch, run: () => timed(() => oneCallEach(offsets)) });
+
+const bigCalls = (offsets: Int32Array) => (): Batch => ({ operations: batch, run: () => timed(() => oneBigCallEach(offsets)) });
 
 function writeSyncs(window: Window): Batch {
   const words = 2048;
@@ -94,9 +99,16 @@ export const stores: Scenario[] = [
   {
     name: 'stores/sequential',
     subject: 'sequential 8-byte stores, queued and merged',
-    floor: 'one plain Node-API call per store',
+    floor: 'one plain Node-API call per store, the value in two 32-bit words',
     target: { atLeast: 8 },
     run: measure(sequential, 'adjacent', plainCalls(sequential)),
+  },
+  {
+    name: 'stores/sequential-bigint',
+    subject: 'sequential 8-byte stores, queued and merged',
+    floor: 'one plain Node-API call per store, the value a BigInt',
+    target: { atLeast: 8 },
+    run: measure(sequential, 'adjacent', bigCalls(sequential)),
   },
   {
     name: 'stores/fs',
@@ -108,7 +120,7 @@ export const stores: Scenario[] = [
   {
     name: 'stores/scattered',
     subject: 'scattered 8-byte stores, queued, nothing to merge',
-    floor: 'one plain Node-API call per store',
+    floor: 'one plain Node-API call per store, the value in two 32-bit words',
     target: { atLeast: 4 },
     run: measure(scattered, 'none', plainCalls(scattered)),
   },
