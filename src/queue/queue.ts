@@ -1,12 +1,4 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
-//
-// Indices (head, published, tail) count for ever as 32-bit integers; native/wire/wire.h has the drawing. The tail is kept as
-// the index at which the ring's present lap began, and the place in the lap, so that a claim is one comparison:
-//
-//     lap                    at                 stop
-//      |----------------------|..................|-----------|     in doubles, four to an entry
-//      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
-import { endianness } from 'node:os';
 import { answers, native } from '../binding.js';
 import {
   type BytesLike,
@@ -19,11 +11,12 @@ import {
 } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
-import { Double, Field, layout, Opcode, Word } from '../wire.js';
-import { type BatchError, batchError, type Completion, completionFrom, type Entries, nothingDone } from './completion.js';
+import { Field, Opcode } from '../wire.js';
+import { type BatchError, batchError, type Completion, completionFrom, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
+import { entriesFor, Ring, type Span } from './ring.js';
 import { Sources } from './sources.js';
 import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
@@ -34,9 +27,6 @@ export interface DrainOptions {
   /** Stops the batch between two accesses; it is then rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal | undefined;
 }
-
-/** A 64-bit value as the two halves of an entry are one after the other in memory. */
-const inHalves = endianness() === 'LE' ? (value: bigint) => value : (value: bigint) => (value << 32n) | (value >> 32n);
 
 /** Stands for no source: nobody else has it. */
 const noSource = new Uint8Array(0);
@@ -55,22 +45,13 @@ export class Queue {
   readonly order: 'strict' | 'relaxed';
 
   readonly #queue: number;
-  readonly #header: Int32Array;
-  readonly #doubles: Float64Array;
-  readonly #words: Uint32Array;
-  readonly #values: BigUint64Array;
-  readonly #entries: number; // a power of two, at least depth
+  readonly #ring: Ring;
   readonly #size: number;
   readonly #last: number; // the last offset of an 8-byte access
   readonly #staging: Staging;
   readonly #sources: Sources;
   readonly #flusher: Flusher | null;
 
-  #head = 0;
-  #published = 0;
-  #lap = 0;
-  #at = 0;
-  #stop = 0;
   #closed = false;
   #loads: LoadBack[] = [];
   #tickets: Ticket[] = [];
@@ -90,7 +71,7 @@ export class Queue {
     this.order = settings.order;
     this.#size = region.size;
     this.#last = region.size - 8;
-    const entries = settings.depth === 1 ? 1 : 1 << (32 - Math.clz32(settings.depth - 1));
+    const entries = entriesFor(settings.depth);
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
     const self = new WeakRef(this);
     const made = native.createQueue(
@@ -111,11 +92,7 @@ export class Queue {
       });
     }
     this.#queue = made.queue;
-    this.#header = new Int32Array(made.ring, 0, layout.headerBytes / 4);
-    this.#doubles = new Float64Array(made.ring, layout.headerBytes);
-    this.#words = new Uint32Array(made.ring, layout.headerBytes);
-    this.#values = new BigUint64Array(made.ring, layout.headerBytes);
-    this.#entries = entries;
+    this.#ring = new Ring(made.ring, settings.depth);
     this.#staging = new Staging(made.staging);
     this.#sources = new Sources(made.queue);
     this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
@@ -128,12 +105,12 @@ export class Queue {
 
   /** Operations queued and not yet submitted. */
   get queued(): number {
-    return (this.#tail() - this.#published) | 0;
+    return this.#ring.filled;
   }
 
   /** Operations handed to the drain thread and not yet settled. */
   get inFlight(): number {
-    return (this.#published - this.#head) | 0;
+    return this.#ring.inFlight;
   }
 
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
@@ -144,15 +121,9 @@ export class Queue {
         : this.#checkPlace(offset, 8);
     if (typeof low !== 'number' || low >>> 0 !== low) checkValue(low, 0xffff_ffff);
     if (typeof high !== 'number' || high >>> 0 !== high) checkValue(high, 0xffff_ffff);
-    if (this.#at === this.#stop && !this.#claim()) return false;
-    const at = this.#at;
-    const word = at << 1;
-    const words = this.#words;
-    this.#doubles[at] = place;
-    words[word | Word.low] = low;
-    words[word | Word.high] = high;
-    words[word | Word.opcode] = Opcode.store64;
-    this.#at = (at + 4) | 0;
+    const ring = this.#ring;
+    if (ring.at === ring.stop && !this.#claim()) return false;
+    ring.store(Opcode.store64, place, low, high);
     if (this.#flusher !== null) this.#flusher.queued(8);
     return true;
   }
@@ -161,10 +132,9 @@ export class Queue {
   store64(offset: Whole, value: bigint): boolean {
     const place = this.#checkPlace(offset, 8);
     checkValue64(value);
-    if (this.#at === this.#stop && !this.#claim()) return false;
-    this.#doubles[this.#at] = place;
-    this.#values[this.#at | Double.value] = inHalves(value);
-    return this.#fill(Opcode.store64, 8);
+    if (!this.#claimed()) return false;
+    this.#ring.store64(place, value);
+    return this.#queued(8);
   }
 
   /** Queues a 4-byte store at a multiple of 4. False when full. */
@@ -198,11 +168,14 @@ export class Queue {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    if (this.#at === this.#stop && !this.#claim()) return false;
+    const ring = this.#ring;
+    if (ring.at === ring.stop && !this.#claim()) return false;
     const slot = this.#lastSlot;
     const position = slot === 0 ? this.#stage(source, start, count) : this.#lastStart + start;
     if (position < 0) return false; // full
-    return this.#fillBytes(Opcode.write, place, slot, position, count);
+    ring.bytes(Opcode.write, place, slot, position, count);
+    if (this.#flusher !== null) this.#flusher.queued(count);
+    return true;
   }
 
   /**
@@ -213,22 +186,24 @@ export class Queue {
     const bytes = bytesOf(target, 'target');
     const count = bytes.byteLength;
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    if (this.#at === this.#stop && !this.#claim()) return false;
+    if (!this.#claimed()) return false;
     const slot = this.#sources.slotOf(bytes.buffer);
     let position = bytes.byteOffset;
     if (slot === 0) {
       this.#checkFitsStaging(count);
       position = this.#staging.reserve(count);
       if (position < 0) return false; // full
-      this.#loads.push({ index: this.#tail(), target: bytes, position });
+      this.#loads.push({ index: this.#ring.tail, target: bytes, position });
     }
-    return this.#fillBytes(Opcode.load, place, slot, position, count);
+    this.#ring.bytes(Opcode.load, place, slot, position, count);
+    return this.#queued(count);
   }
 
   /** Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. False when full. */
   fence(): boolean {
-    if (this.#at === this.#stop && !this.#claim()) return false;
-    return this.#fill(Opcode.fence, 0);
+    if (!this.#claimed()) return false;
+    this.#ring.fence();
+    return this.#queued(0);
   }
 
   /**
@@ -265,7 +240,7 @@ export class Queue {
     if (this.#closed) return 0;
     const dropped = this.queued;
     this.#closed = true;
-    this.#halt();
+    this.#ring.halt();
     this.#flusher?.close();
     for (const ticket of this.#tickets) this.#cancel(ticket, 'ERR_ISMIO_CLOSED', undefined);
     if (this.#tickets.length === 0) this.#end();
@@ -285,66 +260,28 @@ export class Queue {
     return checkAligned(offset, width, this.#size, this.region.name);
   }
 
-  #tail(): number {
-    return (this.#lap + (this.#at >> 2)) | 0;
+  /** Room for one more: the whole of a claim, where a comparison more does not matter. */
+  #claimed(): boolean {
+    return this.#ring.at !== this.#ring.stop || this.#claim();
   }
 
-  /** Makes the next claim look here first: something has to be thrown. */
-  #halt(): void {
-    this.#stop = this.#at;
-  }
-
-  /** Finds room for at least one entry, and how far the claims after it need not look. False when the queue is full. */
+  /** The part of a claim that looks. */
   #claim(): boolean {
     this.#checkUsable();
-    if (this.#at === this.#entries << 2) {
-      this.#lap = (this.#lap + this.#entries) | 0;
-      this.#at = 0;
-    }
-    let room = this.depth - ((this.#tail() - this.#head) | 0);
-    if (room === 0) {
-      this.#reap();
-      room = this.depth - ((this.#tail() - this.#head) | 0);
-    }
-    this.#stop = Math.min(this.#at + (room << 2), this.#entries << 2);
-    return room > 0;
+    return this.#ring.claim(this.#tickets[0]);
   }
 
-  /** Looks how far the drain thread is with the oldest batch in flight. */
-  #reap(): void {
-    const oldest = this.#tickets[0];
-    if (oldest === undefined) return;
-    const done = (Atomics.load(this.#header, 0) - oldest.from) | 0;
-    if (done > 0 && done <= ((oldest.to - oldest.from) | 0)) this.#head = (oldest.from + done) | 0;
+  #queued(bytes: number): true {
+    if (this.#flusher !== null) this.#flusher.queued(bytes);
+    return true;
   }
 
   #storeNarrow(offset: Whole, value: number, width: number, largest: number): boolean {
     const place = this.#checkPlace(offset, width);
     checkValue(value, largest);
-    if (this.#at === this.#stop && !this.#claim()) return false;
-    const word = this.#at << 1;
-    this.#doubles[this.#at] = place;
-    this.#words[word | Word.low] = value;
-    this.#words[word | Word.high] = 0;
-    return this.#fill(Opcode.store | (width << 8), width);
-  }
-
-  #fillBytes(opcode: number, place: number, slot: number, position: number, count: number): boolean {
-    const at = this.#at;
-    const doubles = this.#doubles;
-    doubles[at] = place;
-    doubles[at | Double.position] = position;
-    doubles[at | Double.length] = count;
-    this.#words[(at << 1) | Word.source] = slot;
-    return this.#fill(opcode, count);
-  }
-
-  #fill(opcode: number, bytes: number): boolean {
-    const at = this.#at;
-    this.#words[(at << 1) | Word.opcode] = opcode;
-    this.#at = (at + 4) | 0;
-    if (this.#flusher !== null) this.#flusher.queued(bytes);
-    return true;
+    if (!this.#claimed()) return false;
+    this.#ring.store(Opcode.store | (width << 8), place, value, 0);
+    return this.#queued(width);
   }
 
   /** Finds out about a source; remembers it as the last one if it is read in place. */
@@ -372,12 +309,11 @@ export class Queue {
   }
 
   /** Hands what is queued over: from here on the entries are the addon's. */
-  #publish(): { from: number; to: number; loads: LoadBack[] } {
-    const batch = { from: this.#published, to: this.#tail(), loads: this.#loads };
-    this.#published = batch.to;
-    if (this.#loads.length > 0) this.#loads = [];
+  #publish(): Span & { readonly loads: LoadBack[] } {
+    const loads = this.#loads;
+    if (loads.length > 0) this.#loads = [];
     this.#flusher?.published();
-    return batch;
+    return { ...this.#ring.publish(), loads };
   }
 
   #submit(): Completion {
@@ -429,21 +365,17 @@ export class Queue {
 
   /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
   #outcome(failed: boolean, from: number, loads: readonly LoadBack[]): Error | null {
-    const error: BatchError | null = failed ? batchError(answers, this.#view(), from, this.region) : null;
+    const error: BatchError | null = failed ? batchError(answers, this.#ring, from, this.region) : null;
     const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, error?.operations ?? null);
     return error ?? gone;
   }
 
   #settled(to: number, mark: number): void {
-    this.#head = to;
+    this.#ring.free(to);
     this.#staging.release(mark);
-    if (this.#head !== this.#tail()) return;
+    if (!this.#ring.empty) return;
     this.#lastSource = noSource;
     this.#sources.release();
-  }
-
-  #view(): Entries {
-    return { doubles: this.#doubles, words: this.#words, mask: this.#entries - 1 };
   }
 
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
@@ -456,7 +388,7 @@ export class Queue {
         return queue.#tickets.length;
       },
       flush: () => queue.#submit(),
-      holding: () => queue.#halt(),
+      holding: () => queue.#ring.halt(),
     };
     return new Flusher(flushed, policy, onFlush);
   }

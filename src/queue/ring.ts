@@ -1,0 +1,152 @@
+// The ring that JavaScript and the addon share, in its four verbs: claim, fill, publish, reap. native/wire/wire.h has the
+// drawing of the indices, which count for ever as 32-bit integers. The tail is kept as the index at which the ring's
+// present lap began, and the place in the lap, so that a claim is one comparison:
+//
+//     lap                    at                 stop
+//      |----------------------|..................|-----------|     in doubles, four to an entry
+//      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
+import { endianness } from 'node:os';
+import { Double, layout, Opcode, Word } from '../wire.js';
+
+/** Entries [from, to). */
+export interface Span {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A 64-bit value as the two halves of an entry are, one after the other in memory. */
+const inHalves = endianness() === 'LE' ? (value: bigint) => value : (value: bigint) => (value << 32n) | (value >> 32n);
+
+/** How many entries the memory needs for a queue of this depth: the next power of two. */
+export function entriesFor(depth: number): number {
+  return depth === 1 ? 1 : 1 << (32 - Math.clz32(depth - 1));
+}
+
+export class Ring {
+  /** Claimable without a look while it is not `stop`. */
+  at = 0;
+  stop = 0;
+
+  readonly doubles: Float64Array;
+  readonly words: Uint32Array;
+  /** Entries less one: an index modulo this is a place. */
+  readonly mask: number;
+
+  readonly #depth: number;
+  readonly #lapEnd: number;
+  readonly #header: Int32Array;
+  readonly #values: BigUint64Array;
+  #lap = 0;
+  #head = 0;
+  #published = 0;
+
+  /** @param memory a header and entriesFor(depth) entries */
+  constructor(memory: ArrayBuffer, depth: number) {
+    this.#depth = depth;
+    this.mask = entriesFor(depth) - 1;
+    this.#lapEnd = (this.mask + 1) << 2;
+    this.#header = new Int32Array(memory, 0, layout.headerBytes / 4);
+    this.doubles = new Float64Array(memory, layout.headerBytes);
+    this.words = new Uint32Array(memory, layout.headerBytes);
+    this.#values = new BigUint64Array(memory, layout.headerBytes);
+  }
+
+  get tail(): number {
+    return (this.#lap + (this.at >> 2)) | 0;
+  }
+
+  /** Entries filled and not yet published. */
+  get filled(): number {
+    return (this.tail - this.#published) | 0;
+  }
+
+  /** Entries published and not yet free again. */
+  get inFlight(): number {
+    return (this.#published - this.#head) | 0;
+  }
+
+  get empty(): boolean {
+    return this.tail === this.#head;
+  }
+
+  /** Makes the next claim look, whatever room there is. */
+  halt(): void {
+    this.stop = this.at;
+  }
+
+  /**
+   * Finds room for at least one entry, and how far the claims after it need not look. False when the ring is full.
+   * @param oldest the oldest batch in flight
+   */
+  claim(oldest: Span | undefined): boolean {
+    if (this.at === this.#lapEnd) {
+      this.#lap = (this.#lap + this.mask + 1) | 0;
+      this.at = 0;
+    }
+    if (this.#room() === 0 && oldest !== undefined) this.#reap(oldest);
+    this.stop = Math.min(this.at + (this.#room() << 2), this.#lapEnd);
+    return this.stop > this.at;
+  }
+
+  /** Fills a claimed entry with a store; `opcode` has its width. */
+  store(opcode: number, place: number, low: number, high: number): void {
+    const { at, words, doubles } = this;
+    const word = at << 1;
+    this.at = (at + 4) | 0;
+    doubles[at] = place;
+    words[word | Word.low] = low;
+    words[word | Word.high] = high;
+    words[word | Word.opcode] = opcode;
+  }
+
+  /** Fills a claimed entry with an 8-byte store. */
+  store64(place: number, value: bigint): void {
+    const at = this.at;
+    this.doubles[at] = place;
+    this.#values[at | Double.value] = inHalves(value);
+    this.words[(at << 1) | Word.opcode] = Opcode.store64;
+    this.at = (at + 4) | 0;
+  }
+
+  /** Fills a claimed entry with a write or load of `count` bytes at `position` of a source. */
+  bytes(opcode: number, place: number, slot: number, position: number, count: number): void {
+    const at = this.at;
+    const word = at << 1;
+    const doubles = this.doubles;
+    const words = this.words;
+    doubles[at] = place;
+    doubles[at | Double.position] = position;
+    doubles[at | Double.length] = count;
+    words[word | Word.source] = slot;
+    words[word | Word.opcode] = opcode;
+    this.at = (at + 4) | 0;
+  }
+
+  /** Fills a claimed entry with a fence. */
+  fence(): void {
+    this.words[(this.at << 1) | Word.opcode] = Opcode.fence;
+    this.at = (this.at + 4) | 0;
+  }
+
+  /** Hands what is filled over: from here on the entries are the addon's. */
+  publish(): Span {
+    const span = { from: this.#published, to: this.tail };
+    this.#published = span.to;
+    return span;
+  }
+
+  /** The oldest batch in flight has ended, and what its entries had to say has been read. */
+  free(to: number): void {
+    this.#head = to;
+  }
+
+  #room(): number {
+    return this.#depth - ((this.tail - this.#head) | 0);
+  }
+
+  /** Looks how far the addon is with the oldest batch. Its end is told by its settlement, not here. */
+  #reap(oldest: Span): void {
+    const done = (Atomics.load(this.#header, 0) - oldest.from) | 0;
+    if (done > 0 && done <= ((oldest.to - oldest.from) | 0)) this.#head = (oldest.from + done) | 0;
+  }
+}
