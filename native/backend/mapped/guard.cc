@@ -36,20 +36,22 @@ bool mend(uint8_t* address) {
   return false;
 }
 
-// Not one of ours: whoever handled the signal before us does, and where nobody did the access is made again with the
-// default action in place, which ends the process as it would have without us.
+// Not one of ours: whoever handled the signal before us does. Where nobody did, the default action ends the process, as it
+// would have without us: at once for a signal that somebody sent, and for a fault when the access is made again.
 void pass(int number, siginfo_t* info, void* context) {
   if ((previous.sa_flags & SA_SIGINFO) != 0) {
     previous.sa_sigaction(number, info, context);
-  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
-    previous.sa_handler(number);
-  } else {
+  } else if (previous.sa_handler == SIG_DFL) {
     signal(SIGBUS, SIG_DFL);
+    if (info->si_code <= 0) raise(SIGBUS);
+  } else if (previous.sa_handler != SIG_IGN) {
+    previous.sa_handler(number);
   }
 }
 
 void onBusError(int number, siginfo_t* info, void* context) {
-  if (!mend(static_cast<uint8_t*>(info->si_addr))) pass(number, info, context);
+  const bool fault = info->si_code > 0;  // else it was sent, and has no address
+  if (!fault || !mend(static_cast<uint8_t*>(info->si_addr))) pass(number, info, context);
 }
 
 void installOnce() {
