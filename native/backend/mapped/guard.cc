@@ -36,16 +36,18 @@ bool mend(uint8_t* address) {
   return false;
 }
 
-// Not one of ours: whoever handled the signal before us does. Where nobody did, the default action ends the process, as it
-// would have without us: at once for a signal that somebody sent, and for a fault when the access is made again.
+// Not one of ours: whoever handled the signal before us does. Where nobody did, it is as it would have been without us: a
+// signal that somebody sent ends the process, or is ignored; a fault ends it (the kernel lets nobody ignore one) when the
+// access is made again.
 void pass(int number, siginfo_t* info, void* context) {
+  const bool sent = info->si_code <= 0;
   if ((previous.sa_flags & SA_SIGINFO) != 0) {
     previous.sa_sigaction(number, info, context);
-  } else if (previous.sa_handler == SIG_DFL) {
-    signal(SIGBUS, SIG_DFL);
-    if (info->si_code <= 0) raise(SIGBUS);
-  } else if (previous.sa_handler != SIG_IGN) {
+  } else if (previous.sa_handler != SIG_DFL && previous.sa_handler != SIG_IGN) {
     previous.sa_handler(number);
+  } else if (previous.sa_handler == SIG_DFL || !sent) {
+    signal(SIGBUS, SIG_DFL);
+    if (sent) raise(SIGBUS);
   }
 }
 
