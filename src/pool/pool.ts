@@ -61,12 +61,12 @@ export class Pool {
   }
 
   /** Stores `source` at `offset`, in shards. Memory from allocBuffer and shared buffers are read in place. */
-  write(region: Region, offset: Whole, source: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
+  async write(region: Region, offset: Whole, source: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
     return this.#transfer('write', region, offset, bytesOf(source, 'source'), options);
   }
 
   /** Fills `target` from `offset` on, in shards. */
-  read(region: Region, offset: Whole, target: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
+  async read(region: Region, offset: Whole, target: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
     return this.#transfer('read', region, offset, bytesOf(target, 'target'), options);
   }
 
