@@ -185,6 +185,19 @@ test('more allocBuffer memory than there can be is refused', () => {
   for (const size of [0, 2 ** 40 + 1, 2 ** 52]) throwsCode(() => allocBuffer(size), RangeError, 'ERR_ISMIO_OPTION', { bytes: size });
 });
 
+test('allocBuffer memory that was offered to another thread can still be used', () => {
+  using region = emulate({ size: 4096 });
+  const source = allocBuffer(64);
+  source.set(bytes);
+  try {
+    structuredClone(source.buffer, { transfer: [source.buffer] }); // refused, or a clone, as Node.js sees fit
+  } catch (error) {
+    assert.equal((error as Error).name, 'DataCloneError');
+  }
+  region.write(0, source);
+  assert.deepEqual(contents(region, 0, 64), bytes);
+});
+
 type Transferable = ArrayBuffer & { transfer(): ArrayBuffer };
 const cannotDetach = !('transfer' in ArrayBuffer.prototype) && 'this Node.js cannot detach memory that an addon made';
 

@@ -10,7 +10,7 @@ import { runModule } from './support/child.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 import { temporaryFile } from './support/files.js';
 import { patience, scaled } from './support/scale.js';
-import { ended, nextMessage, startWorker } from './support/workers.js';
+import { startWorker } from './support/workers.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -133,7 +133,7 @@ test('a thread that is terminated during a drain ends at once, and the others go
   using region = emulate({ size: 4096 });
   for (let i = 0; i < 3; i++) {
     const worker = startWorker({ name: 'drainFor', accesses: 10_000, nanoseconds: 5e6 });
-    await nextMessage(worker);
+    await worker.said;
     await sleep(20);
     const began = performance.now();
     await worker.terminate();
@@ -146,8 +146,8 @@ test('a thread that is terminated during a drain ends at once, and the others go
 test('a thread that ends with regions and queues open leaves nothing behind', async () => {
   for (let i = 0; i < scaled(5); i++) {
     const worker = startWorker({ name: 'leave' });
-    await nextMessage(worker);
-    await ended(worker);
+    await worker.said;
+    await worker.ended;
   }
 });
 

@@ -8,7 +8,7 @@ import { emulate, IsmioError, info, mapFile } from 'ismio';
 import { runModule } from './support/child.js';
 import { throwsCode } from './support/errors.js';
 import { temporaryFile, temporaryFolder } from './support/files.js';
-import { ended, nextMessage, startWorker } from './support/workers.js';
+import { startWorker } from './support/workers.js';
 
 function copyOfAddon(t: TestContext): string {
   const copy = join(temporaryFolder(t), 'copy.node');
@@ -28,9 +28,9 @@ test('each copy notices the loss of its own regions, whichever was loaded first'
   checkThatLossIsNoticed(t);
   const copy = copyOfAddon(t);
   const worker = startWorker({ name: 'loseRegion', path: temporaryFile(t, 8192) }, { ISMIO_BINARY: copy });
-  assert.deepEqual(await nextMessage(worker), { binary: copy, code: 'ERR_ISMIO_REGION_LOST' });
+  assert.deepEqual(await worker.said, { binary: copy, code: 'ERR_ISMIO_REGION_LOST' });
   checkThatLossIsNoticed(t);
-  await ended(worker);
+  await worker.ended;
   checkThatLossIsNoticed(t);
 });
 
@@ -38,8 +38,8 @@ test('a copy that only an ended thread used does not take the others with it', a
   for (let i = 0; i < 3; i++) {
     const env = { ISMIO_BINARY: copyOfAddon(t) };
     const worker = startWorker({ name: 'loseRegion', path: temporaryFile(t, 8192) }, env);
-    assert.deepEqual(await nextMessage(worker), { binary: env.ISMIO_BINARY, code: 'ERR_ISMIO_REGION_LOST' });
-    await ended(worker);
+    assert.deepEqual(await worker.said, { binary: env.ISMIO_BINARY, code: 'ERR_ISMIO_REGION_LOST' });
+    await worker.ended;
     checkThatLossIsNoticed(t);
   }
 });

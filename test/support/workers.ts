@@ -3,26 +3,22 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { Job } from './worker.js';
 
-export function startWorker(job: Job, env: Readonly<Record<string, string>> = {}): Worker {
-  return new Worker(new URL('./worker.js', import.meta.url), { workerData: job, env: { ...process.env, ...env } });
+export interface Running {
+  /** What the thread says first; rejects with what it threw, or when it ends without a word. */
+  readonly said: Promise<unknown>;
+  /** Settles when the thread has ended. */
+  readonly ended: Promise<unknown>;
+  terminate(): Promise<unknown>;
 }
 
-/** What the thread says next. Rejects with what it threw. */
-export async function nextMessage(worker: Worker): Promise<unknown> {
-  const ended = new AbortController();
-  const { signal } = ended;
-  try {
-    const [message] = await Promise.race([
-      once(worker, 'message', { signal }),
-      once(worker, 'exit', { signal }).then(([code]) => Promise.reject(new Error(`the worker ended with ${code}`))),
-    ]);
-    return message;
-  } finally {
-    ended.abort();
-  }
-}
-
-/** Waits until the thread has ended by itself. */
-export async function ended(worker: Worker): Promise<void> {
-  await once(worker, 'exit');
+export function startWorker(job: Job, env: Readonly<Record<string, string>> = {}): Running {
+  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: job, env: { ...process.env, ...env } });
+  // Both are listened for from the start: a thread may say its word and end in one turn of the event loop.
+  const ended = once(worker, 'exit');
+  const said = new Promise((resolve, reject) => {
+    worker.once('message', resolve);
+    worker.once('error', reject);
+    worker.once('exit', (code) => reject(new Error(`the thread ended with ${code} and said nothing`)));
+  });
+  return { said, ended, terminate: () => worker.terminate() };
 }
