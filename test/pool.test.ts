@@ -280,6 +280,16 @@ test('a worker that dies in the middle of a transfer leaves a true account, and 
   await own.close();
 });
 
+test('a buffer that is detached meanwhile is told', async () => {
+  using region = emulate({ size: 1 << 20, cost: { storeBlock: 200_000, load: 5_000 } });
+  for (const kind of ['write', 'read'] as const) {
+    const bytes = new Uint8Array(400_000);
+    const transfer = failureOf(pool[kind](region, 0, bytes), 'ERR_ISMIO_DETACHED');
+    structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    assert.ok((await transfer).notDone.length > 0);
+  }
+});
+
 test('options are checked', async () => {
   assert.throws(() => new Pool({ threads: 0 }), { name: 'RangeError', code: 'ERR_ISMIO_OPTION' });
   assert.throws(() => new Pool({ threads: 1.5 }), { code: 'ERR_ISMIO_OPTION' });

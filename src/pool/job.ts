@@ -1,5 +1,6 @@
 // One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
 import type { Piscina } from 'piscina';
+import { detached } from '../check.js';
 import { type ErrorCode, IsmioError } from '../errors.js';
 import { allocBuffer, memoryId } from '../memory.js';
 import { failure } from '../region/failure.js';
@@ -44,6 +45,14 @@ interface Staged {
   readonly start: number;
 }
 
+/** How the shards of a transfer become tasks. */
+export interface Plan {
+  readonly make: (shard: Range, controls: Controls) => WriteTask | CopyTask;
+  readonly staged?: Staged | undefined;
+  /** Kept alive until the transfer has ended: the workers know it by a number only. */
+  readonly holds: unknown;
+}
+
 export class Job {
   readonly #piscina: Piscina;
   readonly #region: Region;
@@ -67,8 +76,7 @@ export class Job {
     whole: Range,
     slots: number,
     shardBytes: number,
-    readonly make: (shard: Range, controls: Controls) => WriteTask | CopyTask,
-    readonly staged?: Staged,
+    readonly plan: Plan,
   ) {
     this.#piscina = piscina;
     this.#region = region;
@@ -99,21 +107,27 @@ export class Job {
   }
 
   async #work(slot: number, onProgress: ((progress: Progress) => void) | undefined): Promise<void> {
-    const memory = this.staged === undefined ? null : this.#stagingMemory();
+    const memory = this.plan.staged === undefined ? null : this.#stagingMemory();
     while (this.#error === null) {
       const { value: shard, done } = this.#shards.next();
       if (done === true) return;
-      Atomics.store(this.#progress, slot, 0n);
       try {
-        const result = (await this.#piscina.run(this.#taskFor(shard, slot, memory))) as ShardResult;
-        if (result !== null) this.#fail(this.#shardError(result));
-      } catch (cause) {
-        this.#fail(new IsmioError('ERR_ISMIO_WORKER_DIED', 'a worker of the pool ended in the middle of its work', {}, cause));
+        await this.#transfer(shard, slot, memory);
+        if (this.#error === null) this.#report(shard, onProgress);
+      } catch (error) {
+        this.#fail(error as Error);
       }
-      const bytes = Number(Atomics.load(this.#progress, slot));
-      this.#account(shard, bytes, memory);
-      if (bytes === shard.length) this.#report(shard, onProgress);
     }
+  }
+
+  async #transfer(shard: Range, slot: number, memory: Uint8Array | null): Promise<void> {
+    Atomics.store(this.#progress, slot, 0n);
+    const task = this.#taskFor(shard, slot, memory);
+    const result = (await this.#piscina.run(task).catch(died)) as ShardResult | IsmioError;
+    const bytes = Number(Atomics.load(this.#progress, slot));
+    this.#account(shard, bytes, memory);
+    if (result instanceof IsmioError) throw result;
+    if (result !== null) throw this.#shardError(result);
   }
 
   #stagingMemory(): Uint8Array {
@@ -121,10 +135,12 @@ export class Job {
   }
 
   #taskFor(shard: Range, slot: number, memory: Uint8Array | null): WriteTask | CopyTask {
-    const task = this.make(shard, { control: this.#control, progress: this.#progress, slot });
-    if (memory === null || this.staged === undefined) return task;
-    const { kind, bytes, start } = this.staged;
+    const { make, staged } = this.plan;
+    const task = make(shard, { control: this.#control, progress: this.#progress, slot });
+    if (memory === null || staged === undefined) return task;
+    const { kind, bytes, start } = staged;
     const at = shard.offset - start;
+    if (at + shard.length > bytes.length) throw detached(kind === 'write' ? 'source' : 'target');
     if (kind === 'write') memory.set(bytes.subarray(at, at + shard.length));
     return { ...task, bytes: memoryId(memory.buffer) as number, position: 0 } as WriteTask;
   }
@@ -132,13 +148,14 @@ export class Job {
   #account(shard: Range, bytes: number, memory: Uint8Array | null): void {
     this.#done.push({ offset: shard.offset, length: bytes });
     this.#bytes += bytes;
-    if (memory !== null && this.staged?.kind === 'read') {
-      this.staged.bytes.set(memory.subarray(0, bytes), shard.offset - this.staged.start);
+    const { staged } = this.plan;
+    if (memory !== null && staged?.kind === 'read') {
+      if (staged.bytes.length === 0) throw detached('target');
+      staged.bytes.set(memory.subarray(0, bytes), shard.offset - staged.start);
     }
   }
 
   #report(shard: Range, onProgress: ((progress: Progress) => void) | undefined): void {
-    if (this.#error !== null) return;
     try {
       onProgress?.({ bytes: this.#bytes, total: this.#whole.length, shard });
     } catch (cause) {
@@ -164,6 +181,11 @@ export class Job {
     error.message += `; ${this.#bytes} of ${this.#whole.length} bytes were done`;
     return Object.assign(error, { done, notDone });
   }
+}
+
+/** Piscina rejects a task whose worker has ended. */
+function died(cause: unknown): IsmioError {
+  return new IsmioError('ERR_ISMIO_WORKER_DIED', 'a worker of the pool ended in the middle of its work', {}, cause);
 }
 
 function codeOf(error: Error): ErrorCode | undefined {

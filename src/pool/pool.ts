@@ -9,7 +9,7 @@ import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import { packageRoot } from '../package.js';
 import { idOf, type Region } from '../region/region.js';
-import { Job, type Progress, type Transfer } from './job.js';
+import { Job, type Plan, type Progress, type Transfer } from './job.js';
 import type { RunContext, RunResult, RunTask } from './tasks.js';
 
 export interface PoolOptions {
@@ -86,21 +86,23 @@ export class Pool {
     const from = checkOffset(sourceOffset, bytes, source.size, source.name);
     const to = checkOffset(targetOffset, bytes, target.size, target.name);
     const sourceId = idOf(source);
-    if (sourceId === idOf(target) && from < to + bytes && to < from + bytes && bytes > 0) {
+    const targetId = idOf(target);
+    if (sourceId === targetId && from < to + bytes && to < from + bytes && bytes > 0) {
       throw rangeError('ERR_ISMIO_OVERLAP', `source [${from}, ${from + bytes}) and target [${to}, ${to + bytes}) overlap`, {
         offset: to,
         sourceOffset: from,
         length: bytes,
       });
     }
-    return this.#start(target, to, bytes, options, (shard, controls) => ({
+    const make: Plan['make'] = (shard, controls) => ({
       kind: 'copy',
       source: sourceId,
       sourceOffset: from + (shard.offset - to),
-      region: idOf(target),
+      region: targetId,
       ...shard,
       ...controls,
-    }));
+    });
+    return this.#start(target, to, bytes, options, { make, holds: source });
   }
 
   /**
@@ -164,21 +166,17 @@ export class Pool {
     const id = memoryId(bytes.buffer);
     const shared = id ?? (bytes.buffer instanceof SharedArrayBuffer ? bytes : undefined);
     const base = id === undefined ? 0 : bytes.byteOffset;
-    return this.#start(
-      region,
-      start,
-      bytes.byteLength,
-      options,
-      (shard, controls) => ({
-        kind,
-        region: idOf(region),
-        ...shard,
-        bytes: shared ?? 0,
-        position: base + (shard.offset - start),
-        ...controls,
-      }),
-      shared === undefined ? { kind, bytes, start } : undefined,
-    );
+    const regionId = idOf(region);
+    const make: Plan['make'] = (shard, controls) => ({
+      kind,
+      region: regionId,
+      ...shard,
+      bytes: shared ?? 0,
+      position: base + (shard.offset - start),
+      ...controls,
+    });
+    const staged = shared === undefined ? { kind, bytes, start } : undefined;
+    return this.#start(region, start, bytes.byteLength, options, { make, staged, holds: bytes });
   }
 
   async #start(
@@ -186,7 +184,7 @@ export class Pool {
     offset: number,
     length: number,
     options: TransferOptions,
-    ...how: [make: Job['make'], staged?: Job['staged']]
+    how: Plan,
   ): Promise<Transfer> {
     this.#checkOpen();
     checkOptions(options, transferNames, 'the transfer');
@@ -194,7 +192,7 @@ export class Pool {
       throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `onProgress must be a function, not ${shown(options.onProgress)}`);
     }
     const shardBytes = this.#shardBytes ?? Math.min(2 ** 20, Math.max(2 ** 16, length / (this.threads * 16)));
-    const job = new Job(this.#piscina, region, { offset, length }, this.threads, shardBytes, ...how);
+    const job = new Job(this.#piscina, region, { offset, length }, this.threads, shardBytes, how);
     const onAbort = (): void => job.stop('ERR_ISMIO_ABORTED', options.signal?.reason);
     if (options.signal?.aborted === true) onAbort();
     options.signal?.addEventListener('abort', onAbort, { once: true });
