@@ -274,6 +274,30 @@ test('closing a region with work in flight stops it, and nothing more is stored'
   throwsCode(() => region.load8(0), IsmioError, 'ERR_ISMIO_CLOSED');
 });
 
+test('queues of one region drain side by side, and its counts are exact', async () => {
+  using region = emulate({ size: 2 ** 20 });
+  const rounds = scaled(200);
+  const work = async (queue: Queue, base: number): Promise<void> => {
+    for (let round = 0; round < rounds; round++) {
+      for (let i = 0; i < 100; i++) queue.storeWords(base + i * 64, round, i);
+      queue.load(base, new Uint8Array(80));
+      await queue.drain();
+    }
+  };
+  const queues = [0, 1, 2].map((n) => work(region.queue(), n * 65_536));
+  let own = 0;
+  const everyOtherTurn = setInterval(() => {
+    region.store8(2 ** 20 - 1, own++ & 0xff);
+  }, 0);
+  await Promise.all(queues);
+  clearInterval(everyOtherTurn);
+  const { loads, stores, bytes, errors } = region.stats();
+  assert.deepEqual(
+    { loads, stores, bytes, errors },
+    { loads: 3 * rounds * 10, stores: 3 * rounds * 100 + own, bytes: 3 * rounds * 880 + own, errors: 0 },
+  );
+});
+
 test('a closed queue refuses every call', async () => {
   using region = emulate({ size: 4096 });
   const queue = region.queue();

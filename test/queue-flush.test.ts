@@ -187,6 +187,18 @@ test('onFlush may queue, submit and close', () => {
   assert.deepEqual([region.load32(64), region.load32(72)], [7, 0]);
 });
 
+test('onFlush may close the region', async () => {
+  for (const flush of [{ ops: 1 }, { turn: true }]) {
+    const region = emulate({ size: 4096 });
+    const queue = region.queue({ flush, onFlush: () => region.close() });
+    queue.storeWords(0, 1, 1);
+    await turn();
+    await turn();
+    assert.equal(queue.closed, true);
+    throwsCode(() => queue.storeWords(8, 1, 1), IsmioError, 'ERR_ISMIO_CLOSED');
+  }
+});
+
 test('a batch that is due while others are drained comes after them', async () => {
   using region = emulate({ size: 4096, cost: { store: 200_000 } });
   const { queue, told } = queueThatTells(region, { flush: { ops: 50 } });

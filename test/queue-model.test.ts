@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Completion, emulate, type Queue, type Region } from 'ismio';
+import { type Completion, emulate, info, mapFile, type Queue, type Region, type Rules } from 'ismio';
 import { anyRules } from './support/arbitraries.js';
 import { contents } from './support/bytes.js';
+import { temporaryFile } from './support/files.js';
 import { accessesOf, anyOperations, anyQueue, apply, claim, modelSize, type Operation } from './support/operations.js';
 import { scaled } from './support/scale.js';
 
@@ -77,18 +78,39 @@ class Run {
   }
 }
 
-test('any operations in any mode end as if done one by one, in no more accesses', async () => {
+/** How a region with these rules is opened; it has only zeros. */
+type Open = (rules: Rules) => Region;
+
+async function checkQueuesOf(open: Open, numRuns: number): Promise<void> {
   await fc.assert(
     fc.asyncProperty(anyRules(8), anyQueue, steps, async (rules, options, all) => {
-      using region = emulate({ size: modelSize, rules });
+      using region = open(rules);
       using queue = region.queue(options);
       const run = new Run(region, queue);
       for (const step of all) await run.step(step);
       await run.end();
     }),
-    { numRuns: scaled(3000) },
+    { numRuns },
   );
+}
+
+test('any operations in any mode end as if done one by one, in no more accesses', async () => {
+  await checkQueuesOf((rules) => emulate({ size: modelSize, rules }), scaled(2500));
 });
+
+for (const kind of ['memory', 'device'] as const) {
+  for (const burst of kind === 'device' && info().kernels.burst !== null ? [false, true] : [false]) {
+    test(`the same on a mapped file of kind '${kind}'${burst ? ' with bursts' : ''}`, async (t) => {
+      const path = temporaryFile(t, modelSize);
+      const open: Open = (rules) => {
+        const region = mapFile(path, { kind, burst, rules });
+        region.write(0, new Uint8Array(modelSize));
+        return region;
+      };
+      await checkQueuesOf(open, scaled(400));
+    });
+  }
+}
 
 test('registers are never merged, whatever the queue asks for', async () => {
   await fc.assert(
