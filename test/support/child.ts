@@ -1,12 +1,7 @@
 // Programs that a test runs in a process of their own, because they end it or because it must stay clean.
-//
-// ISMIO_TEST_NODE is the command that runs Node.js where that is not simply this process's binary, such as under a CPU
-// emulator; words are separated by spaces.
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { patience } from './scale.js';
-
-const [command, ...prefix] = (process.env['ISMIO_TEST_NODE'] ?? process.execPath).split(' ') as [string, ...string[]];
 
 /** The package's root, where `import 'ismio'` finds itself. */
 export const packageRoot = fileURLToPath(new URL('../../../', import.meta.url));
@@ -36,7 +31,7 @@ export function runScript(source: string, options: ChildOptions = {}): Promise<E
 
 function run(words: readonly string[], options: ChildOptions): Promise<Ended> {
   const began = performance.now();
-  const child = spawn(command, [...prefix, ...words], {
+  const child = spawn(process.execPath, words, {
     cwd: packageRoot,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
