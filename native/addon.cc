@@ -10,6 +10,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportInfo(env, exports);
   ismio::binding::exportMemory(env, exports);
   ismio::binding::exportRegions(env, exports);
+  ismio::binding::exportShards(env, exports);
   ismio::binding::exportQueues(env, exports);
   return exports;
 }

@@ -87,8 +87,9 @@ class Environment {
   Napi::Reference<Napi::ArrayBuffer> answers_;
 };
 
-// The regions', queues', memory's and info's share of the export list.
+// The share that each file of this folder has in the export list.
 void exportRegions(Napi::Env env, Napi::Object exports);
+void exportShards(Napi::Env env, Napi::Object exports);
 void exportQueues(Napi::Env env, Napi::Object exports);
 void exportMemory(Napi::Env env, Napi::Object exports);
 void exportInfo(Napi::Env env, Napi::Object exports);
@@ -126,6 +127,25 @@ inline std::string textAt(const Napi::CallbackInfo& info, size_t index) { return
 // What a call answers: undefined when all went well (the cheapest value to make), else the status.
 inline Napi::Value status(const Napi::CallbackInfo& info, Status status) {
   return status == Status::ok ? Napi::Value() : Napi::Number::New(info.Env(), static_cast<double>(status));
+}
+
+inline HeldRegion* regionAt(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).regions.find(wordAt(info, 0));
+}
+
+// An access of `length` bytes at the offset that is argument 1, to the region that is argument 0. `issue` makes it.
+template <class Issue>
+Status access(const Napi::CallbackInfo& info, uint64_t length, Issue&& issue) {
+  Environment& environment = Environment::of(info.Env());
+  HeldRegion* held = environment.regions.find(wordAt(info, 0));
+  Failure failure;
+  uint64_t offset = 0;
+  if (held == nullptr) return environment.answer(Status::closed, failure);
+  if (!offsetAt(info, 1, offset) || !held->attachment.region().contains(offset, length)) {
+    return environment.answer(Status::outOfRange, failure);
+  }
+  const Status status = issue(*held, offset, failure);
+  return status == Status::ok ? status : environment.answer(status, failure);
 }
 
 struct Bytes {

@@ -98,8 +98,6 @@ Napi::Value close(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-HeldRegion* regionAt(const Napi::CallbackInfo& info) { return Environment::of(info.Env()).regions.find(wordAt(info, 0)); }
-
 // traits(region) -> {id, size, ...} | undefined
 Napi::Value traits(const Napi::CallbackInfo& info) {
   const HeldRegion* held = regionAt(info);
@@ -132,23 +130,9 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
 
 // Every access below answers a status and leaves the details of a failure in the environment's answers.
 template <class Access>
-Status access(const Napi::CallbackInfo& info, uint64_t length, Access&& issue) {
-  Environment& environment = Environment::of(info.Env());
-  HeldRegion* held = environment.regions.find(wordAt(info, 0));
-  Failure failure;
-  uint64_t offset = 0;
-  if (held == nullptr) return environment.answer(Status::closed, failure);
-  if (!offsetAt(info, 1, offset) || !held->attachment.region().contains(offset, length)) {
-    return environment.answer(Status::outOfRange, failure);
-  }
-  const Status status = issue(held->issuer, offset, failure);
-  return status == Status::ok ? status : environment.answer(status, failure);
-}
-
-template <class Access>
 Status narrowAccess(const Napi::CallbackInfo& info, uint64_t width, Access&& issue) {
-  return access(info, width, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-    return offset % width != 0 ? Status::misaligned : issue(issuer, offset, failure);
+  return access(info, width, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
+    return offset % width != 0 ? Status::misaligned : issue(held.issuer, offset, failure);
   });
 }
 
@@ -207,69 +191,26 @@ Napi::Value store(const Napi::CallbackInfo& info) {
 // storeBlock(region, offset, source) -> status
 Napi::Value storeBlock(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
-  return status(info, access(info, source.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+  return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   // A length past 32 bits breaks every rule of length just as the longest one does.
                   const auto length = static_cast<uint32_t>(least(source.length, UINT32_MAX));
-                  return issuer.storeBlock(offset, source.data, length, failure);
+                  return held.issuer.storeBlock(offset, source.data, length, failure);
                 }));
 }
 
 // write(region, offset, source) -> status
 Napi::Value write(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
-  return status(info, access(info, source.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-                  return issuer.write(offset, source.data, source.length, failure);
+  return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
+                  return held.issuer.write(offset, source.data, source.length, failure);
                 }));
 }
 
 // read(region, offset, target) -> status
 Napi::Value read(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 2);
-  return status(info, access(info, target.length, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-                  return issuer.read(offset, target.data, target.length, failure);
-                }));
-}
-
-// A shard of a pool's transfer: its bytes are the view of a shared buffer, or memory by id; `control` is a shared
-// Int32Array whose word 0 stops it; `progress` a shared BigUint64Array in which word `slot` says how far it is.
-struct Shard {
-  std::shared_ptr<Memory> memory;
-  Bytes bytes;
-  std::atomic<uint32_t>* stop = nullptr;
-  std::atomic<uint64_t>* progress = nullptr;
-};
-
-// The arguments from 2 on: bytes | memory id, position, length, control, progress, slot.
-bool shardAt(const Napi::CallbackInfo& info, Shard& shard) {
-  uint64_t position = 0;
-  uint64_t length = 0;
-  if (!offsetAt(info, 3, position) || !offsetAt(info, 4, length)) return false;
-  if (info[2].IsNumber()) {
-    shard.memory = Memory::find(static_cast<uint64_t>(numberAt(info, 2)));
-    if (shard.memory == nullptr) return false;
-    shard.bytes = {shard.memory->base(), shard.memory->size()};
-  } else {
-    shard.bytes = bytesAt(info, 2);
-  }
-  if (position > shard.bytes.length || length > shard.bytes.length - position) return false;
-  shard.bytes = {shard.bytes.data + position, length};
-  auto control = info[5].As<Napi::Int32Array>();
-  auto progress = info[6].As<Napi::BigUint64Array>();
-  const uint32_t slot = wordAt(info, 7);
-  if (control.ElementLength() == 0 || slot >= progress.ElementLength()) return false;
-  shard.stop = reinterpret_cast<std::atomic<uint32_t>*>(control.Data());
-  shard.progress = reinterpret_cast<std::atomic<uint64_t>*>(progress.Data() + slot);
-  return true;
-}
-
-template <auto transfer>
-Napi::Value shard(const Napi::CallbackInfo& info) {
-  Shard shard;
-  if (!shardAt(info, shard)) return status(info, Environment::of(info.Env()).answer(Status::badEntry, Failure{}));
-  return status(info, access(info, shard.bytes.length, [&](Issuer&, uint64_t offset, Failure& failure) {
-                  Issuer issuer(regionAt(info)->attachment);
-                  issuer.watch(shard.stop, shard.progress);
-                  return (issuer.*transfer)(offset, shard.bytes.data, shard.bytes.length, failure);
+  return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
+                  return held.issuer.read(offset, target.data, target.length, failure);
                 }));
 }
 
@@ -322,8 +263,6 @@ void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<storeBlock>(env, exports, "storeBlock");
   exportFunction<write>(env, exports, "write");
   exportFunction<read>(env, exports, "read");
-  exportFunction<shard<&Issuer::write>>(env, exports, "writeShard");
-  exportFunction<shard<&Issuer::read>>(env, exports, "readShard");
   exportFunction<fence>(env, exports, "fence");
   exportFunction<plan>(env, exports, "plan");
 }
