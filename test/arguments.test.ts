@@ -191,7 +191,11 @@ describe('ranges at the very end', () => {
   });
   onRegion('read and write one byte too far do nothing at all', (region) => {
     const target = new Uint8Array(9).fill(0xaa);
-    throwsCode(() => region.read(size - 8, target), RangeError, 'ERR_ISMIO_OUT_OF_RANGE', { offset: size - 8, length: 9, size });
+    throwsCode(() => region.read(size - 8, target), RangeError, 'ERR_ISMIO_OUT_OF_RANGE', {
+      offset: size - 8,
+      length: 9,
+      size,
+    });
     assert.deepEqual(target, new Uint8Array(9).fill(0xaa));
     throwsCode(() => region.write(size - 8, target), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');
     throwsCode(() => region.write(0, new Uint8Array(size + 1)), RangeError, 'ERR_ISMIO_OUT_OF_RANGE');
@@ -217,7 +221,12 @@ test('an error names the value as it was given', () => {
   throwsCode(() => region.load8(-5), RangeError, 'ERR_ISMIO_OFFSET', { offset: -5 });
   throwsCode(() => region.load8(2n ** 70n), RangeError, 'ERR_ISMIO_OFFSET', { offset: 2n ** 70n });
   throwsCode(() => region.store8(0, 300), RangeError, 'ERR_ISMIO_VALUE', { value: 300 });
-  const error = throwsCode(() => region.load64(256n), RangeError, 'ERR_ISMIO_OUT_OF_RANGE', { offset: 256, length: 8, size, region: 'window' });
+  const error = throwsCode(() => region.load64(256n), RangeError, 'ERR_ISMIO_OUT_OF_RANGE', {
+    offset: 256,
+    length: 8,
+    size,
+    region: 'window',
+  });
   assert.match(error.message, /0x100/);
   assert.match(error.message, /window/);
 });

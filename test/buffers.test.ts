@@ -48,16 +48,22 @@ const kinds: Readonly<Record<string, BytesLike>> = {
   allocBuffer: filled(allocBuffer(64).buffer),
   'a wide view of allocBuffer memory': new Float64Array(filled(allocBuffer(64).buffer)),
   'a Uint8Array of another realm': runInNewContext('Uint8Array.from(bytes)', { bytes: [...bytes] }) as Uint8Array,
-  'an ArrayBuffer of another realm': runInNewContext('Uint8Array.from(bytes).buffer', { bytes: [...bytes] }) as ArrayBuffer,
+  'an ArrayBuffer of another realm': runInNewContext('Uint8Array.from(bytes).buffer', {
+    bytes: [...bytes],
+  }) as ArrayBuffer,
 };
 
 function clear(target: BytesLike): void {
-  const view = ArrayBuffer.isView(target) ? new Uint8Array(target.buffer, target.byteOffset, 64) : new Uint8Array(target);
+  const view = ArrayBuffer.isView(target)
+    ? new Uint8Array(target.buffer, target.byteOffset, 64)
+    : new Uint8Array(target);
   view.fill(0);
 }
 
 function bytesIn(source: BytesLike): Uint8Array {
-  const view = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, 64) : new Uint8Array(source);
+  const view = ArrayBuffer.isView(source)
+    ? new Uint8Array(source.buffer, source.byteOffset, 64)
+    : new Uint8Array(source);
   return Uint8Array.from(view);
 }
 
@@ -182,7 +188,8 @@ test('allocBuffer memory is zeroed, of the size asked for, and apart from other 
 });
 
 test('more allocBuffer memory than there can be is refused', () => {
-  for (const size of [0, 2 ** 40 + 1, 2 ** 52]) throwsCode(() => allocBuffer(size), RangeError, 'ERR_ISMIO_OPTION', { bytes: size });
+  for (const size of [0, 2 ** 40 + 1, 2 ** 52])
+    throwsCode(() => allocBuffer(size), RangeError, 'ERR_ISMIO_OPTION', { bytes: size });
 });
 
 test('allocBuffer memory that was offered to another thread can still be used', () => {
@@ -201,7 +208,9 @@ test('allocBuffer memory that was offered to another thread can still be used', 
 type Transferable = ArrayBuffer & { transfer(): ArrayBuffer };
 const cannotDetach = !('transfer' in ArrayBuffer.prototype) && 'this Node.js cannot detach memory that an addon made';
 
-test('allocBuffer memory that is detached is refused, and what was queued from it is stored', { skip: cannotDetach }, () => {
+test('allocBuffer memory that is detached is refused, and what was queued from it is stored', {
+  skip: cannotDetach,
+}, () => {
   using region = emulate({ size: 4096 });
   const queue = region.queue();
   const source = allocBuffer(64);

@@ -21,7 +21,14 @@ function struckLoads(region: Region, count: number): number[] {
 
 test('condition code 1 is an error with its status, and the access does nothing', () => {
   using region = withFaults([{ cc: 1, status: 0x5a, times: 1 }]);
-  const values = { conditionCode: 1, deviceStatus: 0x5a, errno: 'EIO', offset: 8, length: 8, region: 'emulated region' };
+  const values = {
+    conditionCode: 1,
+    deviceStatus: 0x5a,
+    errno: 'EIO',
+    offset: 8,
+    length: 8,
+    region: 'emulated region',
+  };
   const error = throwsCode(() => region.store64(8, 1n), IsmioError, 'ERR_ISMIO_DEVICE', values);
   assert.match(error.message, /0x5a/);
   assert.equal(region.load64(8), 0n);
@@ -52,7 +59,10 @@ test('busy for some tries, then it goes through: retries are counted, errors are
 
 test('busy for ever gives up after a bounded number of tries', () => {
   using region = withFaults([{ cc: 2 }]);
-  const error = throwsCode(() => region.store64(0, 7n), IsmioError, 'ERR_ISMIO_BUSY', { conditionCode: 2, errno: 'EIO' });
+  const error = throwsCode(() => region.store64(0, 7n), IsmioError, 'ERR_ISMIO_BUSY', {
+    conditionCode: 2,
+    errno: 'EIO',
+  });
   const { stores, retries, errors } = region.stats();
   assert.deepEqual({ stores, errors }, { stores: 0, errors: 1 });
   assert.equal(error.tries, retries + 1);
@@ -60,19 +70,28 @@ test('busy for ever gives up after a bounded number of tries', () => {
 });
 
 test('each access has its tries to itself', () => {
-  using region = withFaults([{ cc: 2, range: [0, 8], tries: 60 }, { cc: 2, range: [8, 16], tries: 60 }]);
+  using region = withFaults([
+    { cc: 2, range: [0, 8], tries: 60 },
+    { cc: 2, range: [8, 16], tries: 60 },
+  ]);
   const queue = region.queue();
   queue.storeWords(0, 1, 1);
   queue.storeWords(8, 2, 2);
   assert.equal(queue.submit().retries, 120);
   assert.equal(region.load32(8), 2);
-  using reading = withFaults([{ cc: 2, range: [0, 8], tries: 60 }, { cc: 2, range: [8, 16], tries: 60 }]);
+  using reading = withFaults([
+    { cc: 2, range: [0, 8], tries: 60 },
+    { cc: 2, range: [8, 16], tries: 60 },
+  ]);
   reading.read(0, new Uint8Array(16));
   assert.equal(reading.stats().retries, 120);
 });
 
 test('only a busy access is repeated: each other fault strikes one access once', () => {
-  const lines: readonly Fault[] = [{ cc: 1, times: 1 }, { cc: 3, times: 1 }];
+  const lines: readonly Fault[] = [
+    { cc: 1, times: 1 },
+    { cc: 3, times: 1 },
+  ];
   const acts: readonly ((region: Region) => unknown)[] = [
     (r) => r.load8(0),
     (r) => r.store64(0, 1n),
@@ -85,7 +104,10 @@ test('only a busy access is repeated: each other fault strikes one access once',
       using region = withFaults([line]);
       thrownBy(() => act(region));
       const { loads, stores, storeBlocks, retries, errors } = region.stats();
-      assert.deepEqual({ loads, stores, storeBlocks, retries, errors }, { loads: 0, stores: 0, storeBlocks: 0, retries: 0, errors: 1 });
+      assert.deepEqual(
+        { loads, stores, storeBlocks, retries, errors },
+        { loads: 0, stores: 0, storeBlocks: 0, retries: 0, errors: 1 },
+      );
       act(region);
     }
   }
@@ -107,7 +129,10 @@ test('the n-th access is the n-th of its kind', () => {
 });
 
 test('a busy access that is tried again is still the same one', () => {
-  using region = withFaults([{ nth: 1, cc: 2, tries: 5 }, { nth: 2, cc: 1 }]);
+  using region = withFaults([
+    { nth: 1, cc: 2, tries: 5 },
+    { nth: 2, cc: 1 },
+  ]);
   region.store8(0, 1);
   throwsCode(() => region.store8(0, 2), IsmioError, 'ERR_ISMIO_DEVICE');
   assert.equal(region.load8(0), 1);
@@ -123,7 +148,9 @@ test('a range is struck by every access that touches a byte of it', () => {
   throwsCode(() => region.load64(64), IsmioError, 'ERR_ISMIO_DEVICE');
   region.load8(63);
   region.load8(72);
-  const error = throwsCode(() => region.read(0, new Uint8Array(128)), IsmioError, 'ERR_ISMIO_DEVICE', { bytesDone: 64 });
+  const error = throwsCode(() => region.read(0, new Uint8Array(128)), IsmioError, 'ERR_ISMIO_DEVICE', {
+    bytesDone: 64,
+  });
   assert.match(error.message, /64 bytes/);
 });
 
@@ -138,7 +165,11 @@ test('what was read before a fault is in the target, and nothing after it is tou
 
 test('a write says how many of its bytes went through before the fault', () => {
   using region = emulate({ size: 4096, rules: { maxStoreBlock: 64 }, faults: [{ nth: 3, cc: 1 }] });
-  throwsCode(() => region.write(10, pattern(300)), IsmioError, 'ERR_ISMIO_DEVICE', { offset: 10, length: 300, bytesDone: 128 });
+  throwsCode(() => region.write(10, pattern(300)), IsmioError, 'ERR_ISMIO_DEVICE', {
+    offset: 10,
+    length: 300,
+    bytesDone: 128,
+  });
   const expected = new Uint8Array(4096);
   expected.set(pattern(300).subarray(0, 128), 10);
   assert.deepEqual(contents(region), expected);
@@ -149,8 +180,13 @@ test('chance is drawn from the seed: the same seed strikes the same accesses', (
   const runs = [1, 1, 2].map((seed) => struckLoads(withFaults({ seed, script }), 500));
   assert.deepEqual(runs[0], runs[1]);
   assert.notDeepEqual(runs[0], runs[2]);
-  for (const struck of runs) assert.ok(struck.length > 50 && struck.length < 150, `${struck.length} of 500 at a chance of 0.2`);
-  assert.deepEqual(struckLoads(withFaults({ script }), 500), struckLoads(withFaults(script), 500), 'there is a default seed');
+  for (const struck of runs)
+    assert.ok(struck.length > 50 && struck.length < 150, `${struck.length} of 500 at a chance of 0.2`);
+  assert.deepEqual(
+    struckLoads(withFaults({ script }), 500),
+    struckLoads(withFaults(script), 500),
+    'there is a default seed',
+  );
   assert.equal(struckLoads(withFaults([{ chance: 0, cc: 1 }]), 100).length, 0);
   assert.equal(struckLoads(withFaults([{ chance: 1, cc: 1 }]), 100).length, 100);
 });
@@ -158,7 +194,16 @@ test('chance is drawn from the seed: the same seed strikes the same accesses', (
 test('a line strikes as often as it says', () => {
   assert.deepEqual(struckLoads(withFaults([{ cc: 1, times: 3 }]), 6), [1, 2, 3]);
   assert.deepEqual(struckLoads(withFaults([{ cc: 1, times: 0 }]), 6), []);
-  assert.deepEqual(struckLoads(withFaults([{ nth: 2, cc: 1 }, { nth: 5, cc: 3 }]), 6), [2, 5]);
+  assert.deepEqual(
+    struckLoads(
+      withFaults([
+        { nth: 2, cc: 1 },
+        { nth: 5, cc: 3 },
+      ]),
+      6,
+    ),
+    [2, 5],
+  );
 });
 
 test('without faults nothing fails', () => {

@@ -1,7 +1,7 @@
 // Things that end while they are in use: regions nobody closed, threads and processes in the middle of a drain.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';

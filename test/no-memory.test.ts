@@ -42,7 +42,9 @@ test('a drain that gets no thread is rejected, and works when there is one', { s
   assert.equal(child.stdout, 'ERR_ISMIO_SYSTEM EAGAIN 0\n1 1\n', `${child.signal} ${child.stderr}`);
 });
 
-test('no memory for an emulated region, its bytes, a queue or a buffer is an error', { skip: cannotLimit }, async () => {
+test('no memory for an emulated region, its bytes, a queue or a buffer is an error', {
+  skip: cannotLimit,
+}, async () => {
   const child = await runModule(
     program(`
       const region = emulate({ size: 2 ** 40 });
@@ -63,7 +65,11 @@ test('no memory for an emulated region, its bytes, a queue or a buffer is an err
     `),
   );
   const refusal = 'IsmioError ERR_ISMIO_NO_MEMORY ';
-  assert.deepEqual(child.stdout.trimEnd().split('\n'), [...Array(5).fill(refusal), '5'], `${child.signal} ${child.stderr}`);
+  assert.deepEqual(
+    child.stdout.trimEnd().split('\n'),
+    [...Array(5).fill(refusal), '5'],
+    `${child.signal} ${child.stderr}`,
+  );
 });
 
 const noLimit = constants.MAX_LENGTH >= 2 ** 40 && 'this Node.js has buffers of any size that there can be';

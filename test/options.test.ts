@@ -15,7 +15,8 @@ function refusesValues(open: (value: never) => unknown, values: readonly unknown
     assert.throws(
       () => open(value as never),
       (error: Error & { code?: string }) =>
-        (error instanceof RangeError && error.code === optionCode) || (error instanceof TypeError && error.code === typeCode),
+        (error instanceof RangeError && error.code === optionCode) ||
+        (error instanceof TypeError && error.code === typeCode),
       `with ${String(value)}`,
     );
   }
@@ -52,7 +53,12 @@ test('a misspelt option is refused by its name', async (t) => {
   throwsCode(() => emulate({ size: 8, rules: misspelt }), RangeError, optionCode, values);
   throwsCode(() => emulate({ size: 8, cost: misspelt }), RangeError, optionCode, values);
   throwsCode(() => emulate({ size: 8, faults: [{ cc: 1, ...(misspelt as object) }] }), RangeError, optionCode, values);
-  throwsCode(() => emulate({ size: 8, faults: { script: [], ...(misspelt as object) } }), RangeError, optionCode, values);
+  throwsCode(
+    () => emulate({ size: 8, faults: { script: [], ...(misspelt as object) } }),
+    RangeError,
+    optionCode,
+    values,
+  );
   await rejectsCode(region.queue().drain(misspelt), RangeError, optionCode, values);
 });
 
@@ -98,7 +104,8 @@ test('sizes, depths and other counts that are none are refused', () => {
 
 test('queues of no depth, no memory or too much are refused', () => {
   using region = emulate({ size: 64 });
-  for (const depth of [0, 2 ** 20 + 1, 2 ** 32]) throwsCode(() => region.queue({ depth }), RangeError, optionCode, { depth });
+  for (const depth of [0, 2 ** 20 + 1, 2 ** 32])
+    throwsCode(() => region.queue({ depth }), RangeError, optionCode, { depth });
   for (const bytes of [0, 7, 2 ** 32 + 1]) throwsCode(() => region.queue({ bytes }), RangeError, optionCode, { bytes });
   for (const merge of ['all', 'None', '', 1] as never[]) {
     throwsCode(() => region.queue({ merge }), RangeError, optionCode);

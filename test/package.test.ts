@@ -41,7 +41,10 @@ test('require gives the same names, and the same classes where a module can be r
 test('its package.json can be asked for, and its insides cannot', () => {
   const require = createRequire(import.meta.url);
   assert.equal(require('ismio/package.json').name, 'ismio');
-  assert.equal((thrownBy(() => require('ismio/dist/src/binding.js')) as { code: string }).code, 'ERR_PACKAGE_PATH_NOT_EXPORTED');
+  assert.equal(
+    (thrownBy(() => require('ismio/dist/src/binding.js')) as { code: string }).code,
+    'ERR_PACKAGE_PATH_NOT_EXPORTED',
+  );
 });
 
 test('loading it warns of nothing and prints nothing', async () => {
@@ -100,8 +103,11 @@ test('what is no addon is refused with the reason the system gives', async (t) =
 
 test('an addon of another build is refused with the words that differ', async (t) => {
   const other = join(temporaryFolder(t), 'other.cjs');
-  writeFileSync(other, `module.exports = { ...require(${JSON.stringify(ismio.info().binary)}) };
-    module.exports.layout = { ...module.exports.layout, entryBytes: 48, surprise: 1 };`);
+  writeFileSync(
+    other,
+    `module.exports = { ...require(${JSON.stringify(ismio.info().binary)}) };
+    module.exports.layout = { ...module.exports.layout, entryBytes: 48, surprise: 1 };`,
+  );
   const { stdout } = await runModule(tellError, { env: { ISMIO_BINARY: other } });
   const { name, code, message, values } = JSON.parse(stdout);
   assert.deepEqual([name, code], ['IsmioError', 'ERR_ISMIO_LAYOUT']);

@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type BatchError, type Completion, emulate, type Fault, IsmioError, type OperationOutcome, type Region } from 'ismio';
+import {
+  type BatchError,
+  type Completion,
+  emulate,
+  type Fault,
+  IsmioError,
+  type OperationOutcome,
+  type Region,
+} from 'ismio';
 import { anyRules } from './support/arbitraries.js';
 import { contents } from './support/bytes.js';
 import { rejectsCode, thrownBy, throwsCode } from './support/errors.js';
@@ -20,7 +28,10 @@ const lengthOf = (operation: Operation): number => operation.length;
 
 function checkOutcome(outcome: OperationOutcome, index: number, operation: Operation): void {
   const { kind, offset, length, state, bytesDone } = outcome;
-  assert.deepEqual({ kind, offset, length }, { kind: operation.kind, offset: operation.offset, length: operation.length });
+  assert.deepEqual(
+    { kind, offset, length },
+    { kind: operation.kind, offset: operation.offset, length: operation.length },
+  );
   assert.equal(outcome.index, index);
   if (state === 'done') assert.equal(bytesDone, length);
   else if (state === 'partial') assert.ok(bytesDone > 0 && bytesDone < length, `${bytesDone} of ${length}`);
@@ -63,28 +74,35 @@ function checkRegionAndLoads(
 test('states and bytes done agree with the bytes of the region, in every mode', async (t) => {
   let failures = 0;
   await fc.assert(
-    fc.asyncProperty(anyRules(8), anyQueue, anyOperations(16), fault, fc.boolean(), async (rules, options, operations, line, drained) => {
-      using region = emulate({ size: modelSize, rules, faults: [line] });
-      const queue = region.queue({ ...options, depth: 32, bytes: 4096 });
-      const targets = claimAll(queue, operations);
-      let error: BatchError | null = null;
-      try {
-        if (drained) await queue.drain();
-        else queue.submit();
-      } catch (thrown) {
-        error = thrown as BatchError;
-      }
-      if (error === null) return;
-      failures++;
-      assert.equal(error.code, line.cc === 1 ? 'ERR_ISMIO_DEVICE' : 'ERR_ISMIO_INVALID_HANDLE');
-      const bytesDone = bytesDoneOf(error, operations);
-      // What is read back here may meet the fault; it strikes once, and has.
-      checkRegionAndLoads(region, operations, bytesDone, targets);
+    fc.asyncProperty(
+      anyRules(8),
+      anyQueue,
+      anyOperations(16),
+      fault,
+      fc.boolean(),
+      async (rules, options, operations, line, drained) => {
+        using region = emulate({ size: modelSize, rules, faults: [line] });
+        const queue = region.queue({ ...options, depth: 32, bytes: 4096 });
+        const targets = claimAll(queue, operations);
+        let error: BatchError | null = null;
+        try {
+          if (drained) await queue.drain();
+          else queue.submit();
+        } catch (thrown) {
+          error = thrown as BatchError;
+        }
+        if (error === null) return;
+        failures++;
+        assert.equal(error.code, line.cc === 1 ? 'ERR_ISMIO_DEVICE' : 'ERR_ISMIO_INVALID_HANDLE');
+        const bytesDone = bytesDoneOf(error, operations);
+        // What is read back here may meet the fault; it strikes once, and has.
+        checkRegionAndLoads(region, operations, bytesDone, targets);
 
-      queue.storeWords(0, 1, 2);
-      assert.equal(queue.submit().stores, 1, 'the queue goes on');
-      assert.equal(region.load64(0), 0x2_0000_0001n);
-    }),
+        queue.storeWords(0, 1, 2);
+        assert.equal(queue.submit().stores, 1, 'the queue goes on');
+        assert.equal(region.load64(0), 0x2_0000_0001n);
+      },
+    ),
     { numRuns: scaled(4000) },
   );
   t.diagnostic(`${failures} batches failed and agreed`);
@@ -95,9 +113,21 @@ test('the counts of a failed batch are those of what went through', () => {
   const queue = region.queue();
   for (let i = 0; i < 6; i++) queue.storeWords(i * 64, i + 1, 0);
   const error = thrownBy(() => queue.submit()) as unknown as BatchError;
-  const counts: Completion = { operations: 6, issued: 3, loads: 0, stores: 3, storeBlocks: 0, bytes: 24, merged: 0, retries: 0 };
+  const counts: Completion = {
+    operations: 6,
+    issued: 3,
+    loads: 0,
+    stores: 3,
+    storeBlocks: 0,
+    bytes: 24,
+    merged: 0,
+    retries: 0,
+  };
   assert.deepEqual(error.completion, counts);
-  assert.deepEqual(error.operations.map(({ state }) => state), ['failed', 'skipped', 'skipped']);
+  assert.deepEqual(
+    error.operations.map(({ state }) => state),
+    ['failed', 'skipped', 'skipped'],
+  );
   assert.equal(error.index, 3);
   assert.equal(error.offset, 192);
   assert.equal(error.length, 8);
@@ -126,7 +156,10 @@ test('one store block that carries several writes fails for all of them', () => 
   const queue = region.queue({ merge: 'adjacent' });
   for (let i = 0; i < 4; i++) queue.storeWords(i * 8, 7, 7);
   const error = thrownBy(() => queue.submit()) as unknown as BatchError;
-  assert.deepEqual(error.operations.map(({ state }) => state), ['failed', 'failed', 'failed', 'failed']);
+  assert.deepEqual(
+    error.operations.map(({ state }) => state),
+    ['failed', 'failed', 'failed', 'failed'],
+  );
   assert.equal(error.index, 0);
   assert.deepEqual(contents(region, 0, 32), new Uint8Array(32));
 });
@@ -138,7 +171,9 @@ test('a write that is cut into pieces is partly done when a later piece fails', 
   const error = thrownBy(() => queue.submit()) as unknown as BatchError;
   assert.equal(error.code, 'ERR_ISMIO_INVALID_HANDLE');
   assert.equal(error.conditionCode, 3);
-  assert.deepEqual(error.operations, [{ index: 0, kind: 'write', offset: 0, length: 200, state: 'partial', bytesDone: 128 }]);
+  assert.deepEqual(error.operations, [
+    { index: 0, kind: 'write', offset: 0, length: 200, state: 'partial', bytesDone: 128 },
+  ]);
   assert.deepEqual(contents(region, 0, 200), new Uint8Array(200).fill(5, 0, 128));
 });
 
@@ -153,7 +188,9 @@ test('loads that were done before a failure have their bytes', () => {
   const error = thrownBy(() => queue.submit()) as unknown as BatchError;
   assert.deepEqual(done, new Uint8Array(8).fill(9));
   assert.deepEqual(partly, new Uint8Array(16).fill(9, 0, 8).fill(0xaa, 8));
-  assert.deepEqual(error.operations, [{ index: 1, kind: 'load', offset: 8, length: 16, state: 'partial', bytesDone: 8 }]);
+  assert.deepEqual(error.operations, [
+    { index: 1, kind: 'load', offset: 8, length: 16, state: 'partial', bytesDone: 8 },
+  ]);
 });
 
 test('the error of a lost region says so for every batch that follows', () => {

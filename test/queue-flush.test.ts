@@ -31,7 +31,13 @@ test('so many operations are submitted at once', () => {
   using region = emulate({ size: 4096 });
   const { queue, told } = queueThatTells(region, { flush: { ops: 3 } });
   for (let i = 0; i < 7; i++) queue.storeWords(i * 8, i, i);
-  assert.deepEqual(told.map(([error, { operations }]) => [error, operations]), [[null, 3], [null, 3]]);
+  assert.deepEqual(
+    told.map(([error, { operations }]) => [error, operations]),
+    [
+      [null, 3],
+      [null, 3],
+    ],
+  );
   assert.equal(queue.queued, 1);
   assert.equal(region.stats().stores, 6);
   assert.equal(queue.submit().operations, 1);
@@ -82,7 +88,10 @@ test('policies go together: whichever comes first', async () => {
   queue.store8(0, 1);
   await turn();
   await turn();
-  assert.deepEqual(told.map(([, { operations }]) => operations), [4, 1, 1]);
+  assert.deepEqual(
+    told.map(([, { operations }]) => operations),
+    [4, 1, 1],
+  );
 });
 
 test('the call that sets off a batch throws its error', () => {
@@ -92,7 +101,10 @@ test('the call that sets off a batch throws its error', () => {
   queue.storeWords(8, 2, 2);
   const error = throwsCode(() => queue.storeWords(16, 3, 3), IsmioError, 'ERR_ISMIO_DEVICE', { index: 1 });
   const { operations } = error as unknown as BatchError;
-  assert.deepEqual(operations.map(({ state }) => state), ['failed', 'skipped']);
+  assert.deepEqual(
+    operations.map(({ state }) => state),
+    ['failed', 'skipped'],
+  );
   assert.equal(queue.queued, 0);
   assert.ok(queue.storeWords(24, 4, 4), 'it is thrown once');
 });

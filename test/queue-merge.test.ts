@@ -55,8 +55,14 @@ test('merging goes on across operations that come one batch after the other into
   }
   total += queue.submit().issued;
   // Ten batches of 800 bytes; two of them cross a boundary of 4096 bytes, and one store block ends on it.
-  const crossings = Array.from({ length: 10 }, (_, i) => Math.ceil((i + 1) * 800 / 4096) - Math.floor(i * 800 / 4096));
-  assert.equal(total, crossings.reduce((sum, n) => sum + n, 0));
+  const crossings = Array.from(
+    { length: 10 },
+    (_, i) => Math.ceil(((i + 1) * 800) / 4096) - Math.floor((i * 800) / 4096),
+  );
+  assert.equal(
+    total,
+    crossings.reduce((sum, n) => sum + n, 0),
+  );
 });
 
 test("merge 'none' issues each operation on its own", () => {
@@ -75,7 +81,11 @@ test("merge 'any' joins what touches or overlaps, in any direction", () => {
   const merge = 'any';
   assert.deepEqual(counts(issued({}, { merge }, words(0, 8, 16))), [0, 0, 1, 2]);
   assert.deepEqual(counts(issued({}, { merge }, words(16, 8, 0))), [0, 0, 1, 2], 'downwards');
-  assert.deepEqual(counts(issued({}, { merge }, words(0, 16, 8))), [0, 1, 1, 1], 'a gap ends it, where order is strict');
+  assert.deepEqual(
+    counts(issued({}, { merge }, words(0, 16, 8))),
+    [0, 1, 1, 1],
+    'a gap ends it, where order is strict',
+  );
   assert.equal(issued({}, { merge }, words(0, 0, 0)).issued, 1, 'over each other');
 });
 

@@ -12,7 +12,10 @@ import { scaled } from './support/scale.js';
 type Step = Operation | { readonly kind: 'submit' } | { readonly kind: 'drain' };
 
 const steps: fc.Arbitrary<Step[]> = fc
-  .tuple(anyOperations(60), fc.array(fc.tuple(fc.nat(60), fc.constantFrom('submit' as const, 'drain' as const)), { maxLength: 6 }))
+  .tuple(
+    anyOperations(60),
+    fc.array(fc.tuple(fc.nat(60), fc.constantFrom('submit' as const, 'drain' as const)), { maxLength: 6 }),
+  )
   .map(([operations, ends]) => {
     const all: Step[] = [...operations];
     for (const [at, kind] of ends) all.splice(at, 0, { kind });
@@ -66,7 +69,10 @@ class Run {
     if (this.#exact) {
       assert.equal(issued, alone);
       assert.equal(completion.merged, 0);
-      assert.equal(completion.bytes, this.#waiting.reduce((sum, operation) => sum + operation.length, 0));
+      assert.equal(
+        completion.bytes,
+        this.#waiting.reduce((sum, operation) => sum + operation.length, 0),
+      );
     }
     this.#waiting = [];
     assert.equal(this.#queue.queued, 0);

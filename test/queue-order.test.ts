@@ -90,7 +90,10 @@ test("order 'strict': every access is legal, and after each the region is as pro
       const states = statesOf(batch);
       checkEveryAccessIsLegal(batch, states);
       for (const [n, state] of states.entries()) {
-        assert.ok(isProgramOrder(batch.operations, state), `after ${n} accesses: ${Buffer.from(state).toString('hex')}`);
+        assert.ok(
+          isProgramOrder(batch.operations, state),
+          `after ${n} accesses: ${Buffer.from(state).toString('hex')}`,
+        );
       }
     }),
     { numRuns: scaled(700) },

@@ -130,7 +130,14 @@ onEachBackend('accesses are counted one by one', 4096 * 4, (region) => {
     retries: 0,
     errors: 0,
   });
-  for (const [offset, length] of [[0, 8], [1, 7], [3, 13], [8, 4096], [5, 1], [6, 5]] as const) {
+  for (const [offset, length] of [
+    [0, 8],
+    [1, 7],
+    [3, 13],
+    [8, 4096],
+    [5, 1],
+    [6, 5],
+  ] as const) {
     const before = region.stats();
     region.read(offset, new Uint8Array(length));
     const after = region.stats();

@@ -93,7 +93,10 @@ test('synthetic cost is spent by every access: per load, store and store block, 
     const took = performance.now() - began;
     assert.ok(took >= milliseconds * 0.99, `${took} ms where ${milliseconds} were asked for`);
   };
-  using region = emulate({ size: 8192, cost: { load: millisecond, store: 2 * millisecond, storeBlock: 3 * millisecond } });
+  using region = emulate({
+    size: 8192,
+    cost: { load: millisecond, store: 2 * millisecond, storeBlock: 3 * millisecond },
+  });
   atLeast(1, () => region.load8(0));
   atLeast(2, () => region.store8(0, 1));
   atLeast(3, () => region.storeBlock(0, new Uint8Array(9)));

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { truncateSync } from 'node:fs';
 import { test } from 'node:test';
-import { type BatchError, allocBuffer, IsmioError, mapFile, type Region } from 'ismio';
+import { allocBuffer, type BatchError, IsmioError, mapFile, type Region } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { rejectsCode, thrownBy, throwsCode } from './support/errors.js';
 import { temporaryFile } from './support/files.js';

@@ -139,7 +139,13 @@ test('64-byte bursts are for regions of kind device', (t) => {
   }
   using region = open();
   assert.equal(region.access, info().kernels.burst);
-  for (const [offset, length] of [[0, 4096], [1, 300], [63, 66], [64, 64], [100, 3]] as const) {
+  for (const [offset, length] of [
+    [0, 4096],
+    [1, 300],
+    [63, 66],
+    [64, 64],
+    [100, 3],
+  ] as const) {
     region.write(0, new Uint8Array(8192));
     region.write(offset, pattern(length));
     const expected = new Uint8Array(8192);

@@ -1,6 +1,6 @@
 // What a refusal has to look like, in one place: its class, its stable code, and the values it names.
 import assert from 'node:assert/strict';
-import { type ErrorCode, type ErrorValues, IsmioError } from 'ismio';
+import type { ErrorCode, ErrorValues, IsmioError } from 'ismio';
 
 type Refusal = Error & ErrorValues & { code: ErrorCode };
 type Class = typeof RangeError | typeof TypeError | typeof IsmioError;

@@ -24,15 +24,24 @@ const store: fc.Arbitrary<Operation> = fc
 const transfer: fc.Arbitrary<Operation> = fc
   .tuple(fc.constantFrom('write' as const, 'write' as const, 'load' as const), fc.nat(longestOperation), fc.boolean())
   .chain(([kind, length, own]) =>
-    fc.oneof(fc.nat((modelSize - length) >> 3).map((n) => n * 8), fc.nat(modelSize - length)).map((offset) => {
-      return { kind, offset, length, own };
-    }),
+    fc
+      .oneof(
+        fc.nat((modelSize - length) >> 3).map((n) => n * 8),
+        fc.nat(modelSize - length),
+      )
+      .map((offset) => {
+        return { kind, offset, length, own };
+      }),
   );
 
 const fence: fc.Arbitrary<Operation> = fc.constant({ kind: 'fence', offset: 0, length: 0 });
 
 export function anyOperations(most: number): fc.Arbitrary<Operation[]> {
-  const one = fc.oneof({ weight: 5, arbitrary: store }, { weight: 4, arbitrary: transfer }, { weight: 1, arbitrary: fence });
+  const one = fc.oneof(
+    { weight: 5, arbitrary: store },
+    { weight: 4, arbitrary: transfer },
+    { weight: 1, arbitrary: fence },
+  );
   // A run of words, each at or near the end of the one before: what merging is for.
   const run = fc
     .tuple(fc.nat(20), fc.array(fc.constantFrom(8, 8, 8, 8, 16, -8, 0), { maxLength: 10 }))
@@ -44,7 +53,9 @@ export function anyOperations(most: number): fc.Arbitrary<Operation[]> {
       });
     });
   return fc
-    .array(fc.oneof({ weight: 6, arbitrary: one.map((each) => [each]) }, { weight: 1, arbitrary: run }), { maxLength: most })
+    .array(fc.oneof({ weight: 6, arbitrary: one.map((each) => [each]) }, { weight: 1, arbitrary: run }), {
+      maxLength: most,
+    })
     .map((parts) => parts.flat().slice(0, most));
 }
 
@@ -70,7 +81,11 @@ export function apply(model: Uint8Array, operation: Operation, number: number, b
 }
 
 /** Queues the operation; for a load, with a target that is in the answer. */
-export function claim(queue: Queue, operation: Operation, number: number): { taken: boolean; target: Uint8Array | null } {
+export function claim(
+  queue: Queue,
+  operation: Operation,
+  number: number,
+): { taken: boolean; target: Uint8Array | null } {
   const { offset, length } = operation;
   const memory = (own: boolean): Uint8Array => (own && length > 0 ? allocBuffer(length) : new Uint8Array(length));
   switch (operation.kind) {

@@ -12,7 +12,10 @@ export interface Running {
 }
 
 export function startWorker(job: Job, env: Readonly<Record<string, string>> = {}): Running {
-  const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: job, env: { ...process.env, ...env } });
+  const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    workerData: job,
+    env: { ...process.env, ...env },
+  });
   // Both are listened for from the start: a thread may say its word and end in one turn of the event loop.
   const ended = once(worker, 'exit');
   const said = new Promise((resolve, reject) => {
