@@ -22,7 +22,7 @@ async function withQueue<T>(use: (queue: Queue, source: Uint8Array) => Promise<T
   const window = makeWindow(windowBytes);
   try {
     using region = mapFile(window.path);
-    return await use(region.queue({ depth: 1024 }), allocBuffer(windowBytes).fill(0x5a));
+    return await use(region.queue({ depth: 4096 }), allocBuffer(windowBytes).fill(0x5a));
   } finally {
     window.remove();
   }
@@ -75,7 +75,7 @@ function memoryGrowth({ share }: Effort): Promise<Outcome> {
   return withQueue(async (queue) => {
     const run = (n: number): void => {
       for (let i = 0; i < n; i++) {
-        const offset = (i * 8) % windowBytes;
+        const offset = (i * 8) & (MiB - 1);
         if (queue.storeWords(offset, i & 0xffff, 0)) continue;
         queue.submit();
         queue.storeWords(offset, i & 0xffff, 0);

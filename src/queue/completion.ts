@@ -40,11 +40,21 @@ export interface BatchError extends IsmioError {
   readonly operations: readonly OperationOutcome[];
 }
 
+/** Read word by word: a queue that is submitted often would else make more garbage than anything. */
 export function completionFrom(answer: Answer): Completion {
-  const [operations, loads, stores, storeBlocks, bytes, merged, retries] = Array.from(
-    answer.slice(Field.operations, Field.retries + 1),
-  ) as [number, number, number, number, number, number, number];
-  return { operations, issued: loads + stores + storeBlocks, loads, stores, storeBlocks, bytes, merged, retries };
+  const loads = answer[Field.loads] as number;
+  const stores = answer[Field.stores] as number;
+  const storeBlocks = answer[Field.storeBlocks] as number;
+  return {
+    operations: answer[Field.operations] as number,
+    issued: loads + stores + storeBlocks,
+    loads,
+    stores,
+    storeBlocks,
+    bytes: answer[Field.bytes] as number,
+    merged: answer[Field.merged] as number,
+    retries: answer[Field.retries] as number,
+  };
 }
 
 export const nothingDone: Completion = Object.freeze({

@@ -16,7 +16,7 @@ import { type BatchError, batchError, type Completion, completionFrom, nothingDo
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
-import { entriesFor, Ring, type Span } from './ring.js';
+import { entriesFor, Ring } from './ring.js';
 import { Sources } from './sources.js';
 import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
@@ -308,17 +308,23 @@ export class Queue {
     );
   }
 
-  /** Hands what is queued over: from here on the entries are the addon's. */
-  #publish(): Span & { readonly loads: LoadBack[] } {
+  #takeLoads(): LoadBack[] {
     const loads = this.#loads;
     if (loads.length > 0) this.#loads = [];
+    return loads;
+  }
+
+  /** Hands what is queued over: from here on the entries are the addon's. */
+  #publish(): number {
     this.#flusher?.published();
-    return { ...this.#ring.publish(), loads };
+    return this.#ring.publish();
   }
 
   #submit(): Completion {
     if (this.queued === 0) return nothingDone;
-    const { from, to, loads } = this.#publish();
+    const loads = this.#takeLoads();
+    const from = this.#ring.published;
+    const to = this.#publish();
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
     const error = this.#outcome(failed !== undefined, from, loads);
@@ -329,7 +335,9 @@ export class Queue {
 
   #drain(signal: AbortSignal | undefined): Promise<Completion> {
     if (this.queued === 0 && this.#tickets.length === 0) return nothingToDrain(signal);
-    const { from, to, loads } = this.#publish();
+    const loads = this.#takeLoads();
+    const from = this.#ring.published;
+    const to = this.#publish();
     const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads);
     this.#nextTicket = (ticket.number + 1) >>> 0;
     this.#tickets.push(ticket);

@@ -128,11 +128,15 @@ export class Ring {
     this.at = (this.at + 4) | 0;
   }
 
-  /** Hands what is filled over: from here on the entries are the addon's. */
-  publish(): Span {
-    const span = { from: this.#published, to: this.tail };
-    this.#published = span.to;
-    return span;
+  /** Where what is filled and not published begins. */
+  get published(): number {
+    return this.#published;
+  }
+
+  /** Hands what is filled over: from here on the entries are the addon's. Where it ends. */
+  publish(): number {
+    this.#published = this.tail;
+    return this.#published;
   }
 
   /** The oldest batch in flight has ended, and what its entries had to say has been read. */
