@@ -1,4 +1,5 @@
 // Buffers that the engine reads without a copy.
+import { constants } from 'node:buffer';
 import { native } from './binding.js';
 import { checkWhole } from './check.js';
 import { IsmioError, rangeError } from './errors.js';
@@ -8,13 +9,14 @@ const ids = new WeakMap<ArrayBufferLike, number>();
 /**
  * Page-aligned memory, zeroed: `queue.write` and the pool take it without a copy, and it can be mapped for DMA. It is given
  * back when it has been garbage-collected and no operation in flight uses it.
- * @param bytes 1 to 2^40
+ * @param bytes 1 to what an ArrayBuffer of this Node.js can have (buffer.constants.MAX_LENGTH)
  * @throws IsmioError ERR_ISMIO_NO_MEMORY
  */
 export function allocBuffer(bytes: number): Uint8Array<ArrayBuffer> {
   const size = checkWhole(bytes, 'bytes');
-  if (size < 1 || size > 2 ** 40) {
-    throw rangeError('ERR_ISMIO_OPTION', `bytes must be from 1 to 2^40, not ${size}`, { bytes });
+  if (size < 1 || size > constants.MAX_LENGTH) {
+    const text = `bytes must be from 1 to ${constants.MAX_LENGTH}, the most that this Node.js takes, not ${size}`;
+    throw rangeError('ERR_ISMIO_OPTION', text, { bytes });
   }
   const made = native.allocate(size);
   if (made === undefined) {

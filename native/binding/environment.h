@@ -94,8 +94,8 @@ void exportQueues(Napi::Env env, Napi::Object exports);
 void exportMemory(Napi::Env env, Napi::Object exports);
 void exportInfo(Napi::Env env, Napi::Object exports);
 
-// An ArrayBuffer over this memory, which lives at least as long.
-Napi::ArrayBuffer viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory);
+// An ArrayBuffer over this memory, which lives at least as long. Empty when Node.js refuses to make one.
+Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory);
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void exportFunction(Napi::Env env, Napi::Object exports, const char* name) {

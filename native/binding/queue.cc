@@ -66,9 +66,12 @@ Napi::Value createQueue(const Napi::CallbackInfo& info) {
   const QueueTraits traits{depth, stagingBytes, static_cast<Merge>(merge), flagAt(info, 4)};
   std::unique_ptr<Queue> queue = Queue::create(held->attachment.shared(), traits);
   if (queue == nullptr) return info.Env().Undefined();
+  const Napi::Value ring = viewOf(info.Env(), queue->ringMemory());
+  const Napi::Value staging = viewOf(info.Env(), queue->staging());
+  if (ring.IsEmpty() || staging.IsEmpty()) return info.Env().Undefined();
   Napi::Object made = Napi::Object::New(info.Env());
-  made.Set("ring", viewOf(info.Env(), queue->ringMemory()));
-  made.Set("staging", viewOf(info.Env(), queue->staging()));
+  made.Set("ring", ring);
+  made.Set("staging", staging);
   auto heldQueue = std::make_unique<HeldQueue>(info.Env(), std::move(queue), info[5].As<Napi::Function>());
   made.Set("queue", environment.queues.add(std::move(heldQueue)));
   return made;

@@ -112,6 +112,18 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   return report;
 }
 
+Report Executor::skip(uint32_t from, uint32_t to, const Failure& why) {
+  for (uint32_t index = from; index != to; index++) {
+    wire::Entry& entry = ring_.at(index);
+    entry.state = static_cast<uint32_t>(wire::State::skipped);
+    entry.done = 0;
+  }
+  Report report;
+  report.failure = why;
+  report.operations = to - from;
+  return report;
+}
+
 // The short way for what queues mostly carry, 8-byte stores: a run in which none can be merged is handed to the backend
 // together, a run in which each continues the one before is gathered in one go. Stops at the first operation that wants
 // the long way.

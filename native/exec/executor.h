@@ -44,6 +44,8 @@ class Executor {
 
   // Runs the operations [from, to). `stop` ends it between two accesses.
   Report run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop);
+  // Runs none of them: each is skipped, and the report says why.
+  Report skip(uint32_t from, uint32_t to, const Failure& why);
 
  private:
   bool takeWords(uint32_t to);

@@ -35,7 +35,7 @@ Queue::~Queue() {
     ending_ = true;
   }
   work_.notify_one();
-  if (thread_.joinable()) thread_.join();
+  if (thread_.has_value()) pthread_join(*thread_, nullptr);
 }
 
 uint32_t Queue::hold(const std::shared_ptr<Memory>& memory) {
@@ -57,12 +57,31 @@ void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, con
   batch->ticket = ticket;
   batch->settled = settled;
   batch->stop.store(stopped ? 1 : 0, std::memory_order_relaxed);
+  if (const int refused = start(); refused != 0) {
+    Failure failure;
+    failure.status = Status::systemError;
+    failure.errorNumber = refused;
+    settled(ticket, executor_.skip(from, to, failure));
+    return;
+  }
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     batches_.push_back(std::move(batch));
-    if (!thread_.joinable()) thread_ = std::thread([this] { serve(); });
   }
   work_.notify_one();
+}
+
+// The thread comes with the first batch. (pthread_create says why it failed; std::thread would throw.) Its errno, or 0.
+int Queue::start() {
+  if (thread_.has_value()) return 0;
+  pthread_t thread;
+  const auto entry = [](void* self) -> void* {
+    static_cast<Queue*>(self)->serve();
+    return nullptr;
+  };
+  const int refused = pthread_create(&thread, nullptr, entry, this);
+  if (refused == 0) thread_ = thread;
+  return refused;
 }
 
 void Queue::stop(uint32_t ticket) {

@@ -6,7 +6,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <thread>
+#include <optional>
+#include <pthread.h>
 
 #include "exec/executor.h"
 
@@ -21,7 +22,7 @@ struct QueueTraits {
 
 class Queue {
  public:
-  // Called on the drain thread, once for each batch.
+  // Called once for each batch, on the drain thread if there is one.
   using Settled = std::function<void(uint32_t ticket, const Report& report)>;
 
   // Null when there is no memory for it.
@@ -41,7 +42,7 @@ class Queue {
   // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
   Report submit(uint32_t from, uint32_t to);
   // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes its
-  // turn and issues nothing.
+  // turn and issues nothing. Where the system gives no thread, the batch is settled at once, with its errno.
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled);
   // Ends this batch between two accesses, or before its first.
   void stop(uint32_t ticket);
@@ -58,6 +59,7 @@ class Queue {
 
   Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
         std::shared_ptr<Memory> staging);
+  int start();
   void serve();
 
   const std::shared_ptr<Memory> ringMemory_;
@@ -70,7 +72,7 @@ class Queue {
   std::condition_variable work_;
   std::deque<std::shared_ptr<Batch>> batches_;  // the front one is being run
   bool ending_ = false;
-  std::thread thread_;
+  std::optional<pthread_t> thread_;
 };
 
 }  // namespace ismio

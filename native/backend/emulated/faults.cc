@@ -1,10 +1,8 @@
 #include "backend/emulated/faults.h"
 
-#include <utility>
-
 namespace ismio {
 
-FaultPlan::FaultPlan(std::vector<Fault> script, uint64_t seed) : silent_(script.empty()), state_(seed) {
+FaultPlan::FaultPlan(const std::vector<Fault>& script, uint64_t seed) : silent_(script.empty()), state_(seed) {
   for (const Fault& fault : script) lines_.push_back({fault});
 }
 

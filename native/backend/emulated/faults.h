@@ -26,7 +26,7 @@ struct Fault {
 
 class FaultPlan {
  public:
-  FaultPlan(std::vector<Fault> script, uint64_t seed);
+  FaultPlan(const std::vector<Fault>& script, uint64_t seed);
 
   // ok, or what the device answers to this access.
   Status strike(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure);
