@@ -30,10 +30,10 @@ TEST_CASE("without merging each operation is an access of its own, in program or
 
 TEST_CASE("n sequential 8-byte stores are exactly ceil(8n / maxStoreBlock) store blocks") {
   for (const uint32_t most : {64u, 128u, 256u}) {
-    for (uint32_t n = 2; n <= Batch::kDepth; n++) {
+    for (uint64_t n = 2; n <= Batch::kDepth; n++) {
       const Rules rules{most, 4096, Alignment::relaxed, true};
       Batch batch(rules, Merge::adjacent, false);
-      for (uint32_t i = 0; i < n; i++) batch.store(i * 8, filled(8, static_cast<uint8_t>(i)));
+      for (uint64_t i = 0; i < n; i++) batch.store(i * 8, filled(8, static_cast<uint8_t>(i)));
       const Report report = batch.run();
       REQUIRE(batch.device.taken.size() == (8 * n + most - 1) / most);
       REQUIRE(report.moved.bytes == 8 * n);

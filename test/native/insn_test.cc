@@ -1,10 +1,12 @@
 // The access kernels of this CPU: for every length and alignment the exact bytes, and nothing beside them.
 //
 // Includes the kernels' sources, because those that this CPU did not choose are visible only there.
+// NOLINTBEGIN(bugprone-suspicious-include)
 #include "insn/aarch64.cc"
 #include "insn/portable.cc"
 #include "insn/s390x.cc"
 #include "insn/x86_64.cc"
+// NOLINTEND(bugprone-suspicious-include)
 
 #include <doctest.h>
 

@@ -152,7 +152,7 @@ TEST_CASE("overlaps and firstPending tell what waits") {
 TEST_CASE("when the device fails, add says so and issues nothing more") {
   Stream stream(kIsm, Merge::adjacent);
   stream.failFrom(1);
-  stream.write(0, 3 * 4096);
+  stream.write(0, 12288);
   CHECK(stream.failed());
 }
 

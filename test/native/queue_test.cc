@@ -15,7 +15,7 @@
 namespace ismio {
 namespace {
 
-constexpr uint32_t kDepth = 256;
+constexpr uint64_t kDepth = 256;
 constexpr uint64_t kSize = 1 << 20;
 
 // A queue over an emulated region, used as JavaScript uses it: by one thread, which claims, fills and publishes.
@@ -24,7 +24,7 @@ class Client {
   explicit Client(const Cost& cost = {}, Merge merge = Merge::none, uint64_t seed = 0)
       : region_(test::regionOver(std::make_unique<Emulated>(kSize, Rules{}, cost, std::vector<Fault>{}, seed), kSize,
                                  Rules{})),
-        queue_(Queue::create(region_, {kDepth, 1 << 16, merge, false})),
+        queue_(Queue::create(region_, {static_cast<uint32_t>(kDepth), 1 << 16, merge, false})),
         header_(reinterpret_cast<wire::Header*>(queue_->ringMemory()->base())),
         entries_(reinterpret_cast<wire::Entry*>(queue_->ringMemory()->base() + sizeof(wire::Header))) {}
 
@@ -35,7 +35,7 @@ class Client {
     entry = wire::Entry{};
     entry.offset = static_cast<double>(offset);
     entry.opcode = static_cast<uint32_t>(wire::Opcode::store) | 8 << 8;
-    entry.value = value;
+    entry.value = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
     tail_++;
   }
 
@@ -122,34 +122,34 @@ TEST_CASE("batches settle once each, in the order in which they came") {
   Client client;
   constexpr uint32_t kBatches = 500;
   for (uint32_t ticket = 0; ticket < kBatches; ticket++) {
-    client.store(ticket * 8, ticket + 1);
+    client.store(ticket * uint64_t{8}, ticket + 1);
     client.drain(ticket);
   }
   const auto settled = client.settled(kBatches);
   REQUIRE(settled.size() == kBatches);
   for (uint32_t ticket = 0; ticket < kBatches; ticket++) {
     REQUIRE(settled[ticket].first == ticket);
-    REQUIRE(client.word(ticket * 8) == ticket + 1);
+    REQUIRE(client.word(ticket * uint64_t{8}) == ticket + 1);
   }
 }
 
 TEST_CASE("entries are filled again as soon as the thread has reaped them, 20 times round the ring") {
   for (const Merge merge : {Merge::none, Merge::adjacent, Merge::any}) {
     Client client({}, merge);
-    constexpr uint32_t kOperations = 20 * kDepth;
+    constexpr uint64_t kOperations = 20 * kDepth;
     uint32_t batches = 0;
-    for (uint32_t i = 0; i < kOperations; i++) {
+    for (uint64_t i = 0; i < kOperations; i++) {
       client.store((i * 8) % kSize, i);
       if (i % 100 == 99 || i + 1 == kOperations) client.drain(batches++);
     }
     for (const auto& [ticket, report] : client.settled(batches)) REQUIRE(report.failure.status == Status::ok);
-    for (uint32_t i = 0; i < kOperations; i++) REQUIRE(client.word((i * 8) % kSize) == i);
+    for (uint64_t i = 0; i < kOperations; i++) REQUIRE(client.word((i * 8) % kSize) == i);
   }
 }
 
 TEST_CASE("a stop ends a batch between two accesses; what it told done is in the region, the rest is not") {
   Client client(kSlow);
-  for (uint32_t i = 0; i < kDepth; i++) client.store(i * 8, i + 1);
+  for (uint64_t i = 0; i < kDepth; i++) client.store(i * 8, i + 1);
   client.drain(7);
   waitUntil(client, 1);
   client.queue().stop(7);
@@ -158,13 +158,13 @@ TEST_CASE("a stop ends a batch between two accesses; what it told done is in the
   REQUIRE(report.unfinished > 0);
   REQUIRE(report.unfinished < kDepth);
   CHECK(report.moved.stores == report.unfinished);
-  for (uint32_t i = 0; i < kDepth; i++) REQUIRE(client.word(i * 8) == (i < report.unfinished ? i + 1 : 0));
+  for (uint64_t i = 0; i < kDepth; i++) REQUIRE(client.word(i * 8) == (i < report.unfinished ? i + 1 : 0));
 }
 
 TEST_CASE("a stop of one batch leaves the others alone, also while it waits for its turn") {
   Client client(kSlow);
   for (uint32_t ticket = 0; ticket < 3; ticket++) {
-    for (uint32_t i = 0; i < 20; i++) client.store(ticket * 1000 * 8 + i * 8, 1);
+    for (uint64_t i = 0; i < 20; i++) client.store(ticket * uint64_t{8000} + i * 8, 1);
     client.drain(ticket);
   }
   client.queue().stop(1);
@@ -197,7 +197,7 @@ TEST_CASE("closing a queue with work in flight settles every batch before it ret
   Client client(kSlow);
   constexpr uint32_t kBatches = 8;
   for (uint32_t ticket = 0; ticket < kBatches; ticket++) {
-    for (uint32_t i = 0; i < kDepth / kBatches; i++) client.store(i * 8, 1);
+    for (uint64_t i = 0; i < kDepth / kBatches; i++) client.store(i * 8, 1);
     client.drain(ticket);
   }
   client.close();
@@ -209,7 +209,7 @@ TEST_CASE("closing a queue with work in flight settles every batch before it ret
 TEST_CASE("queues are made, drained and closed many times over") {
   for (int i = 0; i < 200; i++) {
     Client client;
-    for (uint32_t n = 0; n < 10; n++) client.store(n * 8, n);
+    for (uint64_t n = 0; n < 10; n++) client.store(n * 8, n);
     client.drain(0);
     if (i % 2 == 0) client.settled(1);
   }
@@ -217,7 +217,7 @@ TEST_CASE("queues are made, drained and closed many times over") {
 
 TEST_CASE("closing the region ends the drain of another thread at its next access") {
   Client client(kSlow);
-  for (uint32_t i = 0; i < kDepth; i++) client.store(i * 8, 1);
+  for (uint64_t i = 0; i < kDepth; i++) client.store(i * 8, 1);
   client.drain(0);
   waitUntil(client, 1);
   client.region().close();
@@ -229,18 +229,18 @@ TEST_CASE("closing the region ends the drain of another thread at its next acces
 TEST_CASE("threads with queues of their own use one region at once; its counters miss nothing") {
   const auto region = test::regionOver(
       std::make_unique<Emulated>(kSize, Rules{}, Cost{}, std::vector<Fault>{}, 0), kSize, Rules{});
-  constexpr uint32_t kThreads = 4, kStores = 2'000;
+  constexpr uint64_t kThreads = 4, kStores = 2'000;
   const auto worker = [&](uint32_t number) {
     const Attachment attachment(Region::find(region->id()));
     Issuer issuer(attachment);
     Failure failure;
-    for (uint32_t i = 0; i < kStores; i++) {
+    for (uint64_t i = 0; i < kStores; i++) {
       const uint64_t value = number;
-      issuer.store(number * 4096 + i % 512 * 8, reinterpret_cast<const uint8_t*>(&value), 8, failure);
+      issuer.store(number * uint64_t{4096} + i % 512 * 8, reinterpret_cast<const uint8_t*>(&value), 8, failure);
     }
   };
   std::vector<std::thread> threads;
-  for (uint32_t i = 0; i < kThreads; i++) threads.emplace_back(worker, i);
+  for (uint64_t i = 0; i < kThreads; i++) threads.emplace_back(worker, i);
   for (int i = 0; i < 100; i++) REQUIRE(region->counters().sum().stores <= kThreads * kStores);
   for (std::thread& thread : threads) thread.join();
   CHECK(region->counters().sum().stores == kThreads * kStores);

@@ -35,7 +35,7 @@ class Batch {
     entry.opcode |= static_cast<uint32_t>(bytes.size()) << 8;
     uint64_t value = 0;
     for (size_t i = bytes.size(); i > 0; i--) value = value << 8 | bytes[i - 1];
-    entry.value = value;
+    entry.value = {static_cast<uint32_t>(value), static_cast<uint32_t>(value >> 32)};
   }
 
   void write(uint64_t offset, const std::vector<uint8_t>& bytes) { place(wire::Opcode::write, offset, bytes); }
