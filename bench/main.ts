@@ -4,8 +4,8 @@ import { spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { cpus, loadavg, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
 import progress from 'cli-progress';
+import { Command } from 'commander';
 import { info } from 'ismio';
 import { table } from './report.js';
 import { fullEffort, type Outcome, quickEffort, reached, type Scenario } from './scenario.js';
@@ -45,7 +45,10 @@ function environment(): Record<string, unknown> {
 }
 
 async function runAll(chosen: readonly Scenario[], quick: boolean): Promise<Row[]> {
-  const bar = new progress.SingleBar({ format: '{bar} {value}/{total} {name}', noTTYOutput: false }, progress.Presets.rect);
+  const bar = new progress.SingleBar(
+    { format: '{bar} {value}/{total} {name}', noTTYOutput: false },
+    progress.Presets.rect,
+  );
   if (process.stderr.isTTY) bar.start(chosen.length, 0, { name: '' });
   const rows: Row[] = [];
   for (const scenario of chosen) {

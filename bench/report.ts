@@ -20,8 +20,22 @@ function time(measured: Measured | undefined): string {
 }
 
 export function table(rows: readonly Row[], environment: Record<string, unknown>): string {
-  const head = ['subject, against its floor', 'measured', 'target', '', 'subject per op', 'floor per op', 'issued', 'notes'];
-  const drawn = new Table({ head, style: { head: [], border: [] }, wordWrap: true, colWidths: [44, 13, 8, 4, 24, 25, 9, 34] });
+  const head = [
+    'subject, against its floor',
+    'measured',
+    'target',
+    '',
+    'subject per op',
+    'floor per op',
+    'issued',
+    'notes',
+  ];
+  const drawn = new Table({
+    head,
+    style: { head: [], border: [] },
+    wordWrap: true,
+    colWidths: [44, 13, 8, 4, 24, 25, 9, 34],
+  });
   for (const { scenario, outcome, reached } of rows) {
     drawn.push([
       `${scenario.subject}\nagainst ${scenario.floor}`,

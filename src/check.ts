@@ -124,7 +124,9 @@ export function checkFlag(value: unknown, what: string): boolean {
 
 export function checkText(value: unknown, what: string): string {
   if (typeof value === 'string' && !value.includes('\0')) return value;
-  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string without NUL, not ${shown(value)}`, { [what]: value });
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string without NUL, not ${shown(value)}`, {
+    [what]: value,
+  });
 }
 
 /** Options are an object, and have only the names that are known: a misspelt one would otherwise be ignored. */

@@ -1,7 +1,7 @@
 // Exports only.
 export type { BytesLike, Whole } from './check.js';
 export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
-export { info, type Info } from './info.js';
+export { type Info, info } from './info.js';
 export { allocBuffer } from './memory.js';
 export type { Progress, Transfer, TransferError } from './pool/job.js';
 export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from './pool/pool.js';

@@ -83,14 +83,7 @@ export const statuses = [
 export type Status = (typeof statuses)[number];
 
 /** Which rule a store block breaks. In the order of `enum class Rule` in native/plan/rules.h. */
-export const rules = [
-  'none',
-  'length',
-  'maxStoreBlock',
-  'boundary',
-  'offsetAlignment',
-  'lengthAlignment',
-] as const;
+export const rules = ['none', 'length', 'maxStoreBlock', 'boundary', 'offsetAlignment', 'lengthAlignment'] as const;
 export type Rule = (typeof rules)[number];
 
 /** What became of an operation, by the state word of its entry. */

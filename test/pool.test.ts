@@ -33,7 +33,10 @@ async function failureOf(transfer: Promise<unknown>, code: string): Promise<Tran
 
 /** What the error says is done has the bytes of `source`, what it says is not done has none, and the two make the whole. */
 function checkAccount(error: TransferError, region: Region, offset: number, source: Uint8Array): void {
-  const said = [...error.done.map((range) => ({ ...range, done: true })), ...error.notDone.map((range) => ({ ...range, done: false }))];
+  const said = [
+    ...error.done.map((range) => ({ ...range, done: true })),
+    ...error.notDone.map((range) => ({ ...range, done: false })),
+  ];
   said.sort((a, b) => a.offset - b.offset);
   let at = offset;
   for (const range of said) {
@@ -49,9 +52,26 @@ function checkAccount(error: TransferError, region: Region, offset: number, sour
 
 const sources: [string, (bytes: Uint8Array) => Uint8Array][] = [
   ['an ordinary buffer', (bytes) => new Uint8Array(bytes)],
-  ['a part of a larger buffer', (bytes) => Buffer.concat([Buffer.alloc(5), bytes, Buffer.alloc(3)]).subarray(5, 5 + bytes.length)],
-  ['memory from allocBuffer', (bytes) => { const memory = allocBuffer(bytes.length + 9).subarray(9); memory.set(bytes); return memory; }],
-  ['a shared buffer', (bytes) => { const shared = new Uint8Array(new SharedArrayBuffer(bytes.length + 2), 2); shared.set(bytes); return shared; }],
+  [
+    'a part of a larger buffer',
+    (bytes) => Buffer.concat([Buffer.alloc(5), bytes, Buffer.alloc(3)]).subarray(5, 5 + bytes.length),
+  ],
+  [
+    'memory from allocBuffer',
+    (bytes) => {
+      const memory = allocBuffer(bytes.length + 9).subarray(9);
+      memory.set(bytes);
+      return memory;
+    },
+  ],
+  [
+    'a shared buffer',
+    (bytes) => {
+      const shared = new Uint8Array(new SharedArrayBuffer(bytes.length + 2), 2);
+      shared.set(bytes);
+      return shared;
+    },
+  ],
 ];
 
 for (const [what, make] of sources) {
@@ -93,9 +113,15 @@ test('progress is told shard by shard, up to the whole', async () => {
     },
   });
   assert.equal(seen.length, shards);
-  assert.deepEqual(seen, [...seen].sort((a, b) => a - b));
+  assert.deepEqual(
+    seen,
+    [...seen].sort((a, b) => a - b),
+  );
   assert.equal(seen.at(-1), 100_000);
-  assert.equal(ranges.reduce((sum, { length }) => sum + length, 0), 100_000);
+  assert.equal(
+    ranges.reduce((sum, { length }) => sum + length, 0),
+    100_000,
+  );
 });
 
 test('a callback that throws stops the transfer, and the account is true', async () => {
@@ -145,7 +171,10 @@ describe('copy', () => {
 
 describe('a transfer that fails', () => {
   test('at one place: the account agrees with the bytes in the region', async () => {
-    using region = emulate({ size: 1 << 20, faults: [{ range: [300_000, 300_001], access: 'storeBlock', cc: 1, status: 4 }] });
+    using region = emulate({
+      size: 1 << 20,
+      faults: [{ range: [300_000, 300_001], access: 'storeBlock', cc: 1, status: 4 }],
+    });
     const source = random(600_000);
     const error = await failureOf(pool.write(region, 0, source), 'ERR_ISMIO_DEVICE');
     assert.equal(error.deviceStatus, 4);
@@ -165,7 +194,10 @@ describe('a transfer that fails', () => {
 
   test('by a signal that was aborted before: nothing is issued', async () => {
     using region = emulate({ size: 65_536 });
-    const error = await failureOf(pool.write(region, 0, random(65_536), { signal: AbortSignal.abort() }), 'ERR_ISMIO_ABORTED');
+    const error = await failureOf(
+      pool.write(region, 0, random(65_536), { signal: AbortSignal.abort() }),
+      'ERR_ISMIO_ABORTED',
+    );
     assert.equal(region.stats().storeBlocks, 0);
     assert.deepEqual(error.notDone, [{ offset: 0, length: 65_536 }]);
   });
@@ -252,11 +284,14 @@ describe('run', () => {
 
   test('a worker that ends is an error of its own, and the pool goes on', async () => {
     const own = new Pool({ threads: 1 });
-    await assert.rejects(own.run(() => process.exit(3)), (error: IsmioError) => {
-      assert.ok(error instanceof IsmioError);
-      assert.equal(error.code, 'ERR_ISMIO_WORKER_DIED');
-      return true;
-    });
+    await assert.rejects(
+      own.run(() => process.exit(3)),
+      (error: IsmioError) => {
+        assert.ok(error instanceof IsmioError);
+        assert.equal(error.code, 'ERR_ISMIO_WORKER_DIED');
+        return true;
+      },
+    );
     assert.equal(await own.run(() => 7), 7);
     await own.close();
   });
@@ -295,9 +330,14 @@ test('options are checked', async () => {
   assert.throws(() => new Pool({ threads: 1.5 }), { code: 'ERR_ISMIO_OPTION' });
   assert.throws(() => new Pool({ thread: 1 } as never), { code: 'ERR_ISMIO_OPTION' });
   using region = emulate({ size: 4096 });
-  await assert.rejects(pool.write(region, 4000, new Uint8Array(100)), { name: 'RangeError', code: 'ERR_ISMIO_OUT_OF_RANGE' });
+  await assert.rejects(pool.write(region, 4000, new Uint8Array(100)), {
+    name: 'RangeError',
+    code: 'ERR_ISMIO_OUT_OF_RANGE',
+  });
   await assert.rejects(pool.write(region, 0, 'text' as never), { name: 'TypeError', code: 'ERR_ISMIO_ARGUMENT_TYPE' });
-  await assert.rejects(pool.write(region, 0, new Uint8Array(8), { onProgress: 5 } as never), { code: 'ERR_ISMIO_ARGUMENT_TYPE' });
+  await assert.rejects(pool.write(region, 0, new Uint8Array(8), { onProgress: 5 } as never), {
+    code: 'ERR_ISMIO_ARGUMENT_TYPE',
+  });
   await assert.rejects(pool.write(region, 0, new Uint8Array(8), { sginal: 5 } as never), { code: 'ERR_ISMIO_OPTION' });
 });
 

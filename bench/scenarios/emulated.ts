@@ -51,7 +51,13 @@ async function poolScaling({ rounds, time }: Effort): Promise<Outcome> {
     run: () => timedAsync(() => pool.write(region, 0, source)),
   });
   const comparison = await compare(through(two), through(one), rounds, time);
-  return { value: comparison.ratio, unit: 'x', comparison, bytes: length, note: 'synthetic 1 ms per store block, most of it asleep' };
+  return {
+    value: comparison.ratio,
+    unit: 'x',
+    comparison,
+    bytes: length,
+    note: 'synthetic 1 ms per store block, most of it asleep',
+  };
 }
 
 export const emulated: Scenario[] = [

@@ -1,8 +1,8 @@
 // What the engine does to the process around it: event loop, memory, start-up.
 import { spawnSync } from 'node:child_process';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { median } from 'simple-statistics';
 import { allocBuffer, mapFile, type Queue } from 'ismio';
+import { median } from 'simple-statistics';
 import { packageRoot } from '../../src/package.js';
 import { compare, timed, timedAsync } from '../compare.js';
 import type { Effort, Outcome, Scenario } from '../scenario.js';
@@ -40,7 +40,12 @@ function drainDelay({ share }: Effort): Promise<Outcome> {
       delay.disable();
       p99.push(delay.percentile(99) / 1e6);
     }
-    return { value: median(p99), unit: 'ms', bytes, note: "perf_hooks' monitorEventLoopDelay, its own 1 ms timer included" };
+    return {
+      value: median(p99),
+      unit: 'ms',
+      bytes,
+      note: "perf_hooks' monitorEventLoopDelay, its own 1 ms timer included",
+    };
   });
 }
 
@@ -93,7 +98,10 @@ function memoryGrowth({ share }: Effort): Promise<Outcome> {
 async function startUp({ rounds }: Effort): Promise<Outcome> {
   const start = (code: string): number =>
     timed(() => {
-      const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { cwd: packageRoot, encoding: 'utf8' });
+      const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+        cwd: packageRoot,
+        encoding: 'utf8',
+      });
       if (status !== 0) throw new Error(stderr);
     }) / 1e6;
   const more: number[] = [];

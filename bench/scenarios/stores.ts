@@ -63,9 +63,15 @@ function measure(offsets: Int32Array, merge: 'none' | 'adjacent', floorOf: (wind
     });
 }
 
-const plainCalls = (offsets: Int32Array) => (): Batch => ({ operations: batch, run: () => timed(() => oneCallEach(offsets)) });
+const plainCalls = (offsets: Int32Array) => (): Batch => ({
+  operations: batch,
+  run: () => timed(() => oneCallEach(offsets)),
+});
 
-const bigCalls = (offsets: Int32Array) => (): Batch => ({ operations: batch, run: () => timed(() => oneBigCallEach(offsets)) });
+const bigCalls = (offsets: Int32Array) => (): Batch => ({
+  operations: batch,
+  run: () => timed(() => oneBigCallEach(offsets)),
+});
 
 function writeSyncs(window: Window): Batch {
   const words = 2048;

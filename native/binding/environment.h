@@ -152,8 +152,8 @@ struct Bytes {
   uint8_t* data = nullptr;
   size_t length = 0;
 };
-// The bytes of a Uint8Array; none for what is no typed array, and for a detached one. (Of another typed array it would be
-// the first as many bytes as it has elements; to ask for the type would cost more than all the rest.)
+// The bytes of a Uint8Array; none for what is no typed array, and for a detached one. (Of another typed array it would
+// be the first as many bytes as it has elements; to ask for the type would cost more than all the rest.)
 inline Bytes bytesAt(const Napi::CallbackInfo& info, size_t index) {
   Bytes bytes;
   void* data = nullptr;

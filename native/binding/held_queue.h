@@ -1,8 +1,8 @@
 // A queue and the way back from its drain thread to JavaScript.
 //
-// The order of taking down matters. A thread-safe function may be gone as soon as Node.js tears the thread's environment
-// down, and the drain thread must not call it then. Cleanup hooks run last in, first out; ours is added after the
-// function was made, so it runs before, and joins the thread.
+// The order of taking down matters. A thread-safe function may be gone as soon as Node.js tears the thread's
+// environment down, and the drain thread must not call it then. Cleanup hooks run last in, first out; ours is added
+// after the function was made, so it runs before, and joins the thread.
 #pragma once
 
 #include <napi.h>

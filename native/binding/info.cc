@@ -54,7 +54,8 @@ Napi::Value names(const Napi::CallbackInfo& info) {
   told.Set("memory", chosen.memory->name);
   told.Set("mapped", chosen.mapped->name);
   told.Set("resource", chosen.resource->name);
-  told.Set("burst", chosen.burst == nullptr ? info.Env().Null() : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));
+  told.Set("burst", chosen.burst == nullptr ? info.Env().Null()
+                                            : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));
   return told;
 }
 

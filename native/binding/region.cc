@@ -8,11 +8,10 @@
 namespace ismio::binding {
 namespace {
 
-
 // The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
 Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
-  return {wordAt(info, first), wordAt(info, first + 1), flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed,
-          flagAt(info, first + 3)};
+  return {wordAt(info, first), wordAt(info, first + 1),
+          flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed, flagAt(info, first + 3)};
 }
 
 Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region) {
@@ -80,8 +79,8 @@ Napi::Value map(const Napi::CallbackInfo& info) {
   if (mmio == nullptr) return describe(info.Env(), problem);
   std::unique_ptr<Mapping> mapping = Mapping::open(request, problem);
   if (mapping == nullptr) return describe(info.Env(), problem);
-  RegionTraits traits{mapping->length(), rules,         access == 0 ? Kind::memory : Kind::device, request.writable,
-                      textAt(info, 9), mmio->name};
+  RegionTraits traits{mapping->length(), rules,           access == 0 ? Kind::memory : Kind::device,
+                      request.writable,  textAt(info, 9), mmio->name};
   return hold(info, Region::create(std::move(traits), std::make_unique<Mapped>(std::move(mapping), rules, mmio)));
 }
 
@@ -158,10 +157,9 @@ void toBytes(Word value, uint8_t* bytes, bool bigEndian) {
 template <class Word>
 Napi::Value load(const Napi::CallbackInfo& info) {
   uint8_t bytes[sizeof(Word)];
-  const Status status =
-      narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-        return issuer.load(offset, bytes, sizeof(Word), failure);
-      });
+  const Status status = narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+    return issuer.load(offset, bytes, sizeof(Word), failure);
+  });
   if (status != Status::ok) return info.Env().Undefined();
   const Word value = fromBytes<Word>(bytes, flagAt(info, 2));
   if constexpr (sizeof(Word) == 8) {

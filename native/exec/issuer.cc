@@ -33,8 +33,8 @@ Status Issuer::attempt(Status allowed, uint64_t offset, uint64_t length, Failure
   return status;
 }
 
-// `run(from, count, part)` makes up to `count` accesses from the one numbered `from` on. In portions that the backend takes
-// together; between two of them the work may be stopped.
+// `run(from, count, part)` makes up to `count` accesses from the one numbered `from` on. In portions that the backend
+// takes together; between two of them the work may be stopped.
 template <class Run>
 Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run) {
   Status status = Status::ok;
@@ -52,8 +52,8 @@ Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure&
 }
 
 Status Issuer::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
-  const Status status = attempt(mayGoOn(), offset, width, failure,
-                                [&] { return backend_.load(offset, target, width, failure); });
+  const Status status =
+      attempt(mayGoOn(), offset, width, failure, [&] { return backend_.load(offset, target, width, failure); });
   if (status == Status::ok) {
     counters_.loads.add(1);
     counters_.bytes.add(width);
@@ -62,8 +62,8 @@ Status Issuer::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
 }
 
 Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  const Status status = attempt(mayStore(), offset, width, failure,
-                                [&] { return backend_.store(offset, source, width, failure); });
+  const Status status =
+      attempt(mayStore(), offset, width, failure, [&] { return backend_.store(offset, source, width, failure); });
   if (status == Status::ok) {
     counters_.stores.add(1);
     counters_.bytes.add(width);

@@ -1,4 +1,5 @@
-// One access at a time: checked, tried again while the device is busy, counted. Whole writes and reads are planned here.
+// One access at a time: checked, tried again while the device is busy, counted. Whole writes and reads are planned
+// here.
 #pragma once
 
 #include <atomic>

@@ -41,8 +41,8 @@ class Queue {
 
   // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
   Report submit(uint32_t from, uint32_t to);
-  // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes its
-  // turn and issues nothing. Where the system gives no thread, the batch is settled at once, with its errno.
+  // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes
+  // its turn and issues nothing. Where the system gives no thread, the batch is settled at once, with its errno.
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled);
   // Ends this batch between two accesses, or before its first.
   void stop(uint32_t ticket);

@@ -35,8 +35,8 @@ Status storeBurst(uint8_t* address, const uint8_t* source, uint32_t length, Fail
 }
 
 constexpr Mmio kMemory = plain::memoryMmio(fence);
-constexpr Mmio kMapped = {"aarch64 8-byte", true, plain::load,       plain::loadWords,
-                          plain::store, plain::storeBlock, fence};
+constexpr Mmio kMapped = {"aarch64 8-byte",  true, plain::load, plain::loadWords, plain::store,
+                          plain::storeBlock, fence};
 constexpr Mmio kBurst = {"aarch64 burst stnp", true, plain::load, plain::loadWords, plain::store, storeBurst, fence};
 
 }  // namespace

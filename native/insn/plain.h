@@ -107,8 +107,6 @@ inline Status copyBlock(uint8_t* address, const uint8_t* source, uint32_t length
   return Status::ok;
 }
 
-constexpr Mmio memoryMmio(void (*fence)()) {
-  return {"memory copy", true, load, copyWords, store, copyBlock, fence};
-}
+constexpr Mmio memoryMmio(void (*fence)()) { return {"memory copy", true, load, copyWords, store, copyBlock, fence}; }
 
 }  // namespace ismio::plain

@@ -12,8 +12,8 @@ namespace {
 void fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 constexpr Mmio kMemory = plain::memoryMmio(fence);
-constexpr Mmio kMapped = {"portable 8-byte", true, plain::load,       plain::loadWords,
-                          plain::store,      plain::storeBlock, fence};
+constexpr Mmio kMapped = {"portable 8-byte", true, plain::load, plain::loadWords, plain::store,
+                          plain::storeBlock, fence};
 
 }  // namespace
 

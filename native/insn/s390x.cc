@@ -24,7 +24,9 @@ Status report(s390x::Answer answer, Failure& failure) {
   if (answer.conditionCode == 0) return Status::ok;
   failure.conditionCode = static_cast<uint8_t>(answer.conditionCode);
   failure.deviceStatus = answer.status;
-  return answer.conditionCode == 1 ? Status::deviceError : answer.conditionCode == 2 ? Status::busy : Status::invalidHandle;
+  return answer.conditionCode == 1   ? Status::deviceError
+         : answer.conditionCode == 2 ? Status::busy
+                                     : Status::invalidHandle;
 }
 
 Status report(long result, Failure& failure) {

@@ -80,7 +80,8 @@ constexpr Mmio withBurst(const char* name, decltype(Mmio::storeBlock) storeBlock
 
 constexpr Mmio kCopy = plain::memoryMmio(fence);
 constexpr Mmio kCopyAvx2 = {"memory copy avx2", true, plain::load, plain::copyWords, plain::store, copyAvx2, fence};
-constexpr Mmio kCopyAvx512 = {"memory copy avx512", true, plain::load, plain::copyWords, plain::store, copyAvx512, fence};
+constexpr Mmio kCopyAvx512 = {"memory copy avx512", true,       plain::load, plain::copyWords,
+                              plain::store,         copyAvx512, fence};
 constexpr Mmio kMapped = withBurst("x86-64 8-byte", plain::storeBlock);
 constexpr Mmio kSse2 = withBurst("x86-64 burst sse2", storeBurst<burstSse2>);
 constexpr Mmio kAvx512 = withBurst("x86-64 burst avx512", storeBurst<burstAvx512>);

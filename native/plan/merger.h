@@ -50,8 +50,8 @@ class Merger {
   // How many writes were joined to the one before them since this was last asked.
   uint64_t takeMerged() { return std::exchange(merged_, 0); }
 
-  // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at `end`
-  // itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
+  // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at
+  // `end` itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
   uint64_t wordsThatFit() const { return empty() || end_ == cut_ ? 0 : (cut_ - end_ - 1) / 8; }
   uint64_t end() const { return end_; }
   uint8_t* tail() { return gathered(end_); }

@@ -21,8 +21,7 @@ inline void pauseFor(double nanoseconds) {
     const timespec pause{static_cast<time_t>(asleep / 1'000'000'000), static_cast<long>(asleep % 1'000'000'000)};
     nanosleep(&pause, nullptr);  // cut short by a signal: the loop below waits for the rest
   }
-  while (nanosecondsNow() < deadline) {
-  }
+  while (nanosecondsNow() < deadline) {}
 }
 
 }  // namespace ismio

@@ -172,7 +172,10 @@ export class Job {
     const stopped = statuses[failed.answer[Field.status] as number] === 'aborted';
     if (stopped && this.#error !== null) return this.#error;
     const { name, rules } = this.#region;
-    return failure({ what: failed.what, offset: failed.offset, length: failed.length, region: name, rules }, failed.answer);
+    return failure(
+      { what: failed.what, offset: failed.offset, length: failed.length, region: name, rules },
+      failed.answer,
+    );
   }
 
   #accountedFor(error: Error): Error {

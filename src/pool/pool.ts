@@ -42,7 +42,10 @@ export class Pool {
   readonly threads: number;
   readonly #shardBytes: number | undefined;
   readonly #piscina: Piscina;
-  readonly #jobs = new Set<{ stop(code: 'ERR_ISMIO_CLOSED', cause: unknown): void; readonly ended: Promise<unknown> }>();
+  readonly #jobs = new Set<{
+    stop(code: 'ERR_ISMIO_CLOSED', cause: unknown): void;
+    readonly ended: Promise<unknown>;
+  }>();
   #closing: Promise<void> | null = null;
 
   constructor(options: PoolOptions = {}) {
@@ -88,11 +91,15 @@ export class Pool {
     const sourceId = idOf(source);
     const targetId = idOf(target);
     if (sourceId === targetId && from < to + bytes && to < from + bytes && bytes > 0) {
-      throw rangeError('ERR_ISMIO_OVERLAP', `source [${from}, ${from + bytes}) and target [${to}, ${to + bytes}) overlap`, {
-        offset: to,
-        sourceOffset: from,
-        length: bytes,
-      });
+      throw rangeError(
+        'ERR_ISMIO_OVERLAP',
+        `source [${from}, ${from + bytes}) and target [${to}, ${to + bytes}) overlap`,
+        {
+          offset: to,
+          sourceOffset: from,
+          length: bytes,
+        },
+      );
     }
     const make: Plan['make'] = (shard, controls) => ({
       kind: 'copy',
@@ -127,7 +134,7 @@ export class Pool {
     const job = { stop, ended: ended.catch(() => undefined) };
     this.#jobs.add(job);
     try {
-      return valueOf(await ended.catch(diedIn)) as T;
+      return valueIn(await ended.catch(diedIn)) as T;
     } finally {
       this.#jobs.delete(job);
       options.signal?.removeEventListener('abort', stop);
@@ -179,13 +186,7 @@ export class Pool {
     return this.#start(region, start, bytes.byteLength, options, { make, staged, holds: bytes });
   }
 
-  async #start(
-    region: Region,
-    offset: number,
-    length: number,
-    options: TransferOptions,
-    how: Plan,
-  ): Promise<Transfer> {
+  async #start(region: Region, offset: number, length: number, options: TransferOptions, how: Plan): Promise<Transfer> {
     this.#checkOpen();
     checkOptions(options, transferNames, 'the transfer');
     if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
@@ -226,10 +227,15 @@ function codeOf(what: unknown): RunTask['code'] {
   return { text };
 }
 
-function valueOf(result: RunResult): unknown {
+function valueIn(result: RunResult): unknown {
   if ('value' in result) return result.value;
   const { threw } = result;
-  throw new IsmioError('ERR_ISMIO_WORKER', `the code run in a worker threw: ${(threw as Error)?.message ?? shown(threw)}`, {}, threw);
+  throw new IsmioError(
+    'ERR_ISMIO_WORKER',
+    `the code run in a worker threw: ${(threw as Error)?.message ?? shown(threw)}`,
+    {},
+    threw,
+  );
 }
 
 function diedIn(cause: unknown): never {

@@ -55,7 +55,8 @@ function copy(task: CopyTask): ShardResult {
       const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0);
       const written = writing === undefined ? bytes : (answers[Field.done] as number);
       Atomics.store(progress, slot, BigInt(done + written));
-      if (writing !== undefined) return resultOf(writing, { what: 'write', region, offset: offset + done, length: bytes });
+      if (writing !== undefined)
+        return resultOf(writing, { what: 'write', region, offset: offset + done, length: bytes });
     }
     return null;
   });

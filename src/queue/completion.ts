@@ -82,7 +82,10 @@ export interface Entries {
 }
 
 /** An operation as it stands in its entry, before anything happened to it. */
-export function operationAt(entries: Entries, at: number): { kind: OperationOutcome['kind']; offset: number; length: number } {
+export function operationAt(
+  entries: Entries,
+  at: number,
+): { kind: OperationOutcome['kind']; offset: number; length: number } {
   const double = (at & entries.mask) << 2;
   const word = entries.words[(double << 1) | Word.opcode] as number;
   const kind = kinds[word & 0xff] ?? 'fence';

@@ -1,14 +1,6 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 import { answers, native } from '../binding.js';
-import {
-  type BytesLike,
-  bytesOf,
-  checkAligned,
-  checkOffset,
-  checkOptions,
-  checkWhole,
-  type Whole,
-} from '../check.js';
+import { type BytesLike, bytesOf, checkAligned, checkOffset, checkOptions, checkWhole, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
 import { Field, Opcode } from '../wire.js';
@@ -86,10 +78,14 @@ export class Queue {
       },
     );
     if (made === undefined) {
-      throw new IsmioError('ERR_ISMIO_NO_MEMORY', `no memory for a queue of ${entries} entries and ${settings.bytes} bytes`, {
-        depth: entries,
-        bytes: settings.bytes,
-      });
+      throw new IsmioError(
+        'ERR_ISMIO_NO_MEMORY',
+        `no memory for a queue of ${entries} entries and ${settings.bytes} bytes`,
+        {
+          depth: entries,
+          bytes: settings.bytes,
+        },
+      );
     }
     this.#queue = made.queue;
     this.#ring = new Ring(made.ring, settings.depth);
@@ -116,7 +112,11 @@ export class Queue {
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
   storeWords(offset: Whole, low: number, high: number): boolean {
     const place =
-      typeof offset === 'number' && offset >= 0 && offset <= this.#last && (offset & 7) === 0 && Math.floor(offset) === offset
+      typeof offset === 'number' &&
+      offset >= 0 &&
+      offset <= this.#last &&
+      (offset & 7) === 0 &&
+      Math.floor(offset) === offset
         ? offset
         : this.#checkPlace(offset, 8);
     if (typeof low !== 'number' || low >>> 0 !== low) checkValue(low, 0xffff_ffff);
@@ -164,7 +164,15 @@ export class Queue {
     if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
     if (typeof count !== 'number') throw notANumber('length', count);
-    if (!(start >= 0 && count >= 0 && start + count <= available && Math.floor(start) === start && Math.floor(count) === count)) {
+    if (
+      !(
+        start >= 0 &&
+        count >= 0 &&
+        start + count <= available &&
+        Math.floor(start) === start &&
+        Math.floor(count) === count
+      )
+    ) {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
@@ -407,7 +415,9 @@ export class Queue {
   }
 
   #closedError(): IsmioError {
-    return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${this.region.name} is closed`, { region: this.region.name });
+    return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${this.region.name} is closed`, {
+      region: this.region.name,
+    });
   }
 }
 
@@ -434,5 +444,7 @@ function checkSignal(options: DrainOptions): AbortSignal | undefined {
 function nothingToDrain(signal: AbortSignal | undefined): Promise<Completion> {
   if (signal?.aborted !== true) return Promise.resolve(nothingDone);
   const text = 'the drain was aborted before anything was issued';
-  return Promise.reject(new IsmioError('ERR_ISMIO_ABORTED', text, { completion: nothingDone, operations: [] }, signal.reason));
+  return Promise.reject(
+    new IsmioError('ERR_ISMIO_ABORTED', text, { completion: nothingDone, operations: [] }, signal.reason),
+  );
 }

@@ -67,7 +67,9 @@ export function faultArguments(faults: Faults = []): { rows: Float64Array; seed:
       faults,
     });
   }
-  const plan = Array.isArray(faults) ? { script: faults as readonly Fault[] } : (faults as { script: readonly Fault[] });
+  const plan = Array.isArray(faults)
+    ? { script: faults as readonly Fault[] }
+    : (faults as { script: readonly Fault[] });
   checkOptions(plan, ['seed', 'script'], 'faults');
   if (!Array.isArray(plan.script)) {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `faults.script must be an array, not ${shown(plan.script)}`, { faults });

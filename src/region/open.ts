@@ -87,9 +87,13 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
     });
   }
   if (checkFlag(options.burst ?? false, 'burst') && kind === 'memory') {
-    throw rangeError('ERR_ISMIO_OPTION', "burst is for kind 'device'; kind 'memory' is copied in the fastest way anyway", {
-      burst: true,
-    });
+    throw rangeError(
+      'ERR_ISMIO_OPTION',
+      "burst is for kind 'device'; kind 'memory' is copied in the fastest way anyway",
+      {
+        burst: true,
+      },
+    );
   }
   const how = kind === 'memory' ? access.memory : burstOr(options.burst, access.deviceBurst, access.device);
   return map(path, path, offset, options.length, options.writable, how, checkRules(options.rules));
@@ -105,9 +109,13 @@ export function openResource(bdf: string, bar: number, options: ResourceOptions 
   checkPath(bdf, 'bdf');
   checkOptions(options, ['rules', 'writable', 'burst', 'sysfs'], 'openResource');
   if (!/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(bdf)) {
-    throw rangeError('ERR_ISMIO_OPTION', `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`, {
-      bdf,
-    });
+    throw rangeError(
+      'ERR_ISMIO_OPTION',
+      `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`,
+      {
+        bdf,
+      },
+    );
   }
   if (!Number.isInteger(bar) || bar < 0 || bar > 5) {
     throw rangeError('ERR_ISMIO_OPTION', `bar must be from 0 to 5, not ${shown(bar)}`, { bar });
@@ -165,7 +173,11 @@ function refusal(path: string, offset: number, length: number, writable: boolean
     return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, errno: cause.code }, cause);
   }
   if (told.refusal === 2) {
-    return new IsmioError('ERR_ISMIO_FILE_EMPTY', `${path} is empty: there is nothing to map. Give it a size first`, values);
+    return new IsmioError(
+      'ERR_ISMIO_FILE_EMPTY',
+      `${path} is empty: there is nothing to map. Give it a size first`,
+      values,
+    );
   }
   if (told.refusal === 3) {
     const needed = length === 0 ? `more than ${offset}` : `at least ${offset + length}`;

@@ -1,4 +1,5 @@
-// The emulated backend: refuses what the device refuses, fails as scripted, and takes memory only where it is stored to.
+// The emulated backend: refuses what the device refuses, fails as scripted, and takes memory only where it is stored
+// to.
 #include "backend/emulated/emulated.h"
 
 #include <doctest.h>
@@ -74,7 +75,8 @@ uint64_t residentBytes() {
 TEST_CASE("a region of 2^48 bytes holds what was stored at its ends and takes memory there only") {
   const uint64_t before = residentBytes();
   Device device(kIsm);
-  for (const uint64_t offset : {uint64_t{0}, kLargest / 2, kLargest - 8}) CHECK(device.store(offset, offset + 5) == Status::ok);
+  for (const uint64_t offset : {uint64_t{0}, kLargest / 2, kLargest - 8})
+    CHECK(device.store(offset, offset + 5) == Status::ok);
   for (const uint64_t offset : {uint64_t{0}, kLargest / 2, kLargest - 8}) {
     uint64_t value = 0;
     CHECK(device.load(offset, value) == Status::ok);

@@ -155,7 +155,12 @@ TEST_CASE("an entry that no caller writes is refused before anything of it is do
       {"length reaches past the end", [](wire::Entry& e) { e.offset = (1 << 16) - 4; }, Status::outOfRange},
       {"opcode is unknown", [](wire::Entry& e) { e.opcode = 9; }, Status::badEntry},
       {"store of 3 bytes", [](wire::Entry& e) { e.opcode = 1 | 3 << 8; }, Status::badEntry},
-      {"store of 8 bytes at 4", [](wire::Entry& e) { e.opcode = 1 | 8 << 8; e.offset = 4; }, Status::badEntry},
+      {"store of 8 bytes at 4",
+       [](wire::Entry& e) {
+         e.opcode = 1 | 8 << 8;
+         e.offset = 4;
+       },
+       Status::badEntry},
       {"slot that holds nothing", [](wire::Entry& e) { e.source = 5; }, Status::badEntry},
       {"slot that does not exist", [](wire::Entry& e) { e.source = 64; }, Status::badEntry},
       {"position outside the source", [](wire::Entry& e) { e.position = 1 << 20; }, Status::badEntry},

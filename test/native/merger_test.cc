@@ -12,7 +12,8 @@ namespace {
 constexpr Rules kIsm{};
 constexpr Rules kStrict{128, 4096, Alignment::strict, true};
 
-// Feeds writes to a merger and tells what it issued: "block 0+16 of 0..1" is a store block with the bytes of operations 0 to 1.
+// Feeds writes to a merger and tells what it issued: "block 0+16 of 0..1" is a store block with the bytes of operations
+// 0 to 1.
 class Stream {
  public:
   Stream(const Rules& rules, Merge mode) : merger_(rules, mode), memory_(1 << 16) {}

@@ -1,4 +1,5 @@
-// The queue and its drain thread: batches in order, each settled once, stopped between two accesses, closed at any time.
+// The queue and its drain thread: batches in order, each settled once, stopped between two accesses, closed at any
+// time.
 #include "exec/queue.h"
 
 #include <doctest.h>
@@ -86,7 +87,7 @@ class Client {
   std::vector<std::pair<uint32_t, Report>> settled_;
   std::thread::id thread_;
   std::atomic<uint32_t> reaped_{0};  // a settled batch is done with all its entries, however it ended
-  std::unique_ptr<Queue> queue_;  // goes before what its thread calls back into
+  std::unique_ptr<Queue> queue_;     // goes before what its thread calls back into
   wire::Header* const header_;
   wire::Entry* const entries_;
   uint32_t tail_ = 0;
@@ -227,8 +228,8 @@ TEST_CASE("closing the region ends the drain of another thread at its next acces
 }
 
 TEST_CASE("threads with queues of their own use one region at once; its counters miss nothing") {
-  const auto region = test::regionOver(
-      std::make_unique<Emulated>(kSize, Rules{}, Cost{}, std::vector<Fault>{}, 0), kSize, Rules{});
+  const auto region =
+      test::regionOver(std::make_unique<Emulated>(kSize, Rules{}, Cost{}, std::vector<Fault>{}, 0), kSize, Rules{});
   constexpr uint64_t kThreads = 4, kStores = 2'000;
   const auto worker = [&](uint32_t number) {
     const Attachment attachment(Region::find(region->id()));

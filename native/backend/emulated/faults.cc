@@ -34,9 +34,7 @@ Status FaultPlan::strike(Access access, uint64_t offset, uint64_t length, bool r
       case 1: answer = Status::deviceError; break;
       case 2: answer = Status::busy; break;
       case 3: answer = Status::invalidHandle; break;
-      default:
-        lost_.store(true, std::memory_order_relaxed);
-        answer = Status::regionLost;
+      default: lost_.store(true, std::memory_order_relaxed); answer = Status::regionLost;
     }
   }
   return answer;

@@ -14,9 +14,9 @@ enum class Access : uint8_t { load = 1, store = 2, storeBlock = 4 };
 
 // One line of the script. An access is struck when every condition that is set holds.
 struct Fault {
-  uint8_t accesses = 7;         // which kinds, as a set of Access bits
-  uint64_t nth = 0;             // 1-based, counted over the accesses of these kinds; 0: any
-  uint64_t from = 0;            // touches [from, to)
+  uint8_t accesses = 7;  // which kinds, as a set of Access bits
+  uint64_t nth = 0;      // 1-based, counted over the accesses of these kinds; 0: any
+  uint64_t from = 0;     // touches [from, to)
   uint64_t to = UINT64_MAX;
   double chance = 1;            // drawn for each access that fits
   uint8_t conditionCode = 0;    // 1, 2 or 3; 0: the region is lost

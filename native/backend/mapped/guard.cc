@@ -36,9 +36,9 @@ bool mend(uint8_t* address) {
   return false;
 }
 
-// Not one of ours: whoever handled the signal before us does. Where nobody did, it is as it would have been without us: a
-// signal that somebody sent ends the process, or is ignored; a fault ends it (the kernel lets nobody ignore one) when the
-// access is made again.
+// Not one of ours: whoever handled the signal before us does. Where nobody did, it is as it would have been without us:
+// a signal that somebody sent ends the process, or is ignored; a fault ends it (the kernel lets nobody ignore one) when
+// the access is made again.
 void pass(int number, siginfo_t* info, void* context) {
   const bool sent = info->si_code <= 0;
   if ((previous.sa_flags & SA_SIGINFO) != 0) {

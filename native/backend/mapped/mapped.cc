@@ -57,11 +57,9 @@ std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem)
 
   const size_t length = request.length == 0 ? available : request.length;
   const int protection = PROT_READ | (request.writable ? PROT_WRITE : 0);
-  void* base =
-      mmap(nullptr, length, protection, MAP_SHARED, file.descriptor, static_cast<off_t>(request.offset));
+  void* base = mmap(nullptr, length, protection, MAP_SHARED, file.descriptor, static_cast<off_t>(request.offset));
   if (base == MAP_FAILED) return refuse(Refusal::systemError, "mmap", errno);
-  std::unique_ptr<Mapping> mapping(
-      new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(file.descriptor)));
+  std::unique_ptr<Mapping> mapping(new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(file.descriptor)));
   if (!mapping->guard_.watching()) return refuse(Refusal::tooMany, "mmap", 0);
   return mapping;
 }
@@ -75,11 +73,16 @@ Mapping::~Mapping() {
 }
 
 Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
-    : Backend(mmio->plain ? kTogether : 1), mapping_(std::move(mapping)), base_(mapping_->base()), rules_(rules), mmio_(*mmio) {}
+    : Backend(mmio->plain ? kTogether : 1),
+      mapping_(std::move(mapping)),
+      base_(mapping_->base()),
+      rules_(rules),
+      mmio_(*mmio) {}
 
 Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
   const uint8_t* address = base_ + offset;
-  return after(mmio_.plain ? plain::load(address, target, width, failure) : mmio_.load(address, target, width, failure));
+  return after(mmio_.plain ? plain::load(address, target, width, failure)
+                           : mmio_.load(address, target, width, failure));
 }
 
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
@@ -90,7 +93,8 @@ Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint6
 
 Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
   uint8_t* address = base_ + offset;
-  return after(mmio_.plain ? plain::store(address, source, width, failure) : mmio_.store(address, source, width, failure));
+  return after(mmio_.plain ? plain::store(address, source, width, failure)
+                           : mmio_.store(address, source, width, failure));
 }
 
 Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {

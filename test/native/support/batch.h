@@ -39,9 +39,7 @@ class Batch {
   }
 
   void write(uint64_t offset, const std::vector<uint8_t>& bytes) { place(wire::Opcode::write, offset, bytes); }
-  void load(uint64_t offset, uint64_t length) {
-    place(wire::Opcode::load, offset, std::vector<uint8_t>(length, 0xee));
-  }
+  void load(uint64_t offset, uint64_t length) { place(wire::Opcode::load, offset, std::vector<uint8_t>(length, 0xee)); }
   void fence() { claim(wire::Opcode::fence, 0, {}); }
 
   wire::Entry& entry(uint32_t index) const { return ring_.at(index); }

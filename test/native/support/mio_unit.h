@@ -1,6 +1,6 @@
 // Stands in for the MIO instructions of IBM Z, which no emulator of user programs knows: each raises SIGILL, and the
-// handler does what the instruction would, with ordinary memory as the device. It reads the source at the moment at which
-// the instruction would, so it sees what the compiler has really put there.
+// handler does what the instruction would, with ordinary memory as the device. It reads the source at the moment at
+// which the instruction would, so it sees what the compiler has really put there.
 //
 // Instruction formats: Principles of Operation, "Instruction formats"; opcodes as in native/insn/s390x.h.
 #pragma once

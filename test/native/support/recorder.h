@@ -23,8 +23,7 @@ class Recorder final : public Backend {
     uint32_t length;
   };
 
-  Recorder(uint64_t size, const Rules& rules, uint64_t together = 1)
-      : Backend(together), memory(size), rules_(rules) {}
+  Recorder(uint64_t size, const Rules& rules, uint64_t together = 1) : Backend(together), memory(size), rules_(rules) {}
 
   std::vector<uint8_t> memory;
   std::vector<Access> taken;
