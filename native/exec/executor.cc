@@ -36,13 +36,12 @@ uint8_t* valueBytes(wire::Entry& entry) {
   return reinterpret_cast<uint8_t*>(&entry.value);
 }
 
+// A length that is none fits no region.
 uint64_t lengthOf(const wire::Entry& entry) {
-  switch (entry.kind()) {
-    case wire::Opcode::store: return entry.width();
-    case wire::Opcode::write:
-    case wire::Opcode::load: return static_cast<uint64_t>(entry.length);
-    default: return 0;
-  }
+  if (entry.kind() == wire::Opcode::store) return entry.width();
+  if (entry.kind() == wire::Opcode::fence) return 0;
+  uint64_t length = 0;
+  return whole(entry.length, length) ? length : UINT64_MAX;
 }
 
 bool isWrite(const wire::Entry& entry) {
