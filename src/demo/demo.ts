@@ -1,6 +1,5 @@
 // The demo from beginning to end: a file into two regions in each way, told as it goes.
-import { IsmioError } from '../errors.js';
-import { Pool } from '../pool/pool.js';
+import { IsmioError, Pool } from 'ismio';
 import { drawChart, drawTable, drawWays, whole, wrapped } from './draw.js';
 import { type DemoFile, readDemoFile } from './file.js';
 import { fastPart, type Part, type PartReport, runPart, slowPart } from './parts.js';

@@ -1,7 +1,6 @@
 // The file that the demo moves, in memory from which the engine takes it without a copy.
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import { IsmioError } from '../errors.js';
-import { allocBuffer } from '../memory.js';
+import { allocBuffer, IsmioError } from 'ismio';
 import { pieces } from './ways.js';
 
 export interface DemoFile {

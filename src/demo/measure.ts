@@ -1,6 +1,6 @@
 // One way on one region: moved, timed, counted, read back and compared.
 import { createHash } from 'node:crypto';
-import type { Region } from '../region/region.js';
+import type { Region } from 'ismio';
 import { pieces, type Tick, type Way } from './ways.js';
 
 export interface Outcome {

@@ -1,9 +1,7 @@
 // The two parts of the demo: one at the machine's own speed, one on a device that is made slow.
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Pool } from '../pool/pool.js';
-import { emulate, mapFile } from '../region/open.js';
-import type { Region } from '../region/region.js';
+import { emulate, mapFile, type Pool, type Region } from 'ismio';
 import type { DemoFile } from './file.js';
 import { measure, type Outcome, sha256Of } from './measure.js';
 import { mergedQueue, perWord, pieces, plannedWrites, pooled, systemCalls, type Tick, type Way } from './ways.js';

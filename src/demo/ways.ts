@@ -1,7 +1,6 @@
 // The ways in which the demo moves bytes into a region. Each begins at offset 0 and moves all of them.
 import { writeSync } from 'node:fs';
-import type { Pool } from '../pool/pool.js';
-import type { Region } from '../region/region.js';
+import type { Pool, Region } from 'ismio';
 
 /** Told how many bytes have gone so far. */
 export type Tick = (bytes: number) => void;
