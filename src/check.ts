@@ -27,8 +27,7 @@ export function checkAligned(offset: Whole, width: number, size: number, region:
   if (place % width !== 0) {
     throw rangeError(
       'ERR_ISMIO_MISALIGNED',
-      `offset ${hex(place)} is not a multiple of ${width}: a ${width}-byte access must not cross an ${width}-byte boundary. ` +
-        'Use read or write for any alignment.',
+      `offset ${hex(place)} is not a multiple of ${width}, as an access of ${width} bytes needs. Use read or write for any alignment.`,
       { offset: place, length: width, region },
     );
   }
