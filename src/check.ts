@@ -60,6 +60,15 @@ export function checkWhole(
   return number;
 }
 
+/** A whole number from `least` to `most`. */
+export function checkBetween(value: Whole, what: string, least: number, most: number): number {
+  const whole = checkWhole(value, what);
+  if (whole < least || whole > most) {
+    throw rangeError('ERR_ISMIO_OPTION', `${what} must be from ${least} to ${most}, not ${whole}`, { [what]: whole });
+  }
+  return whole;
+}
+
 /** The bytes behind a source or target, without a copy. */
 export function bytesOf(source: BytesLike, what: 'source' | 'target'): Uint8Array {
   if (ArrayBuffer.isView(source)) {

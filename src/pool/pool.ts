@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Piscina } from 'piscina';
-import { type BytesLike, bytesOf, checkOffset, checkOptions, checkWhole, type Whole } from '../check.js';
+import { type BytesLike, bytesOf, checkBetween, checkOffset, checkOptions, checkWhole, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import { packageRoot } from '../package.js';
@@ -50,9 +50,9 @@ export class Pool {
 
   constructor(options: PoolOptions = {}) {
     checkOptions(options, ['threads', 'shardBytes'], 'Pool');
-    this.threads = between(options.threads ?? availableParallelism(), 'threads', 1, 256);
+    this.threads = checkBetween(options.threads ?? availableParallelism(), 'threads', 1, 256);
     this.#shardBytes =
-      options.shardBytes === undefined ? undefined : between(options.shardBytes, 'shardBytes', 4096, 2 ** 30);
+      options.shardBytes === undefined ? undefined : checkBetween(options.shardBytes, 'shardBytes', 4096, 2 ** 30);
     // Loaded here because most programs that import ismio have no pool, and piscina takes its time.
     const { Piscina } = createRequire(import.meta.url)('piscina') as typeof import('piscina');
     this.#piscina = new Piscina({
@@ -240,12 +240,4 @@ function valueIn(result: RunResult): unknown {
 
 function diedIn(cause: unknown): never {
   throw new IsmioError('ERR_ISMIO_WORKER_DIED', 'the worker ended before the code it ran did', {}, cause);
-}
-
-function between(value: number, what: string, least: number, most: number): number {
-  const whole = checkWhole(value, what);
-  if (whole < least || whole > most) {
-    throw rangeError('ERR_ISMIO_OPTION', `${what} must be from ${least} to ${most}, not ${whole}`, { [what]: whole });
-  }
-  return whole;
 }

@@ -1,7 +1,7 @@
 // A queue's options, checked.
-import { checkFlag, checkOptions, checkWhole, checkWord } from '../check.js';
+import { checkBetween, checkFlag, checkOptions, checkWord } from '../check.js';
 import type { IsmioError } from '../errors.js';
-import { rangeError, shown, typeError } from '../errors.js';
+import { shown, typeError } from '../errors.js';
 import type { Rules } from '../region/rules.js';
 import { layout } from '../wire.js';
 import type { Completion } from './completion.js';
@@ -51,8 +51,8 @@ const names = ['depth', 'bytes', 'merge', 'order', 'flush', 'onFlush'];
 
 export function checkQueueOptions(options: QueueOptions, region: { readonly rules: Rules }): QueueSettings {
   checkOptions(options, names, 'queue');
-  const depth = between(options.depth ?? 1024, 'depth', 1, layout.largestDepth);
-  const bytes = between(options.bytes ?? 1 << 20, 'bytes', 8, 2 ** 32);
+  const depth = checkBetween(options.depth ?? 1024, 'depth', 1, layout.largestDepth);
+  const bytes = checkBetween(options.bytes ?? 1 << 20, 'bytes', 8, 2 ** 32);
   const merge = checkWord(options.merge ?? 'none', 'merge', mergeModes);
   const order = checkWord(options.order ?? 'strict', 'order', ['strict', 'relaxed']);
   if (options.onFlush !== undefined && typeof options.onFlush !== 'function') {
@@ -75,16 +75,9 @@ function checkFlush(flush: FlushPolicy | undefined): QueueSettings['flush'] {
   const atTurn = checkFlag(turn ?? false, 'flush.turn');
   if (ops === undefined && bytes === undefined && !atTurn) return null;
   return {
-    ops: ops === undefined ? Number.POSITIVE_INFINITY : between(ops, 'flush.ops', 1, layout.largestDepth),
-    bytes: bytes === undefined ? Number.POSITIVE_INFINITY : between(bytes, 'flush.bytes', 1, Number.MAX_SAFE_INTEGER),
+    ops: ops === undefined ? Number.POSITIVE_INFINITY : checkBetween(ops, 'flush.ops', 1, layout.largestDepth),
+    bytes:
+      bytes === undefined ? Number.POSITIVE_INFINITY : checkBetween(bytes, 'flush.bytes', 1, Number.MAX_SAFE_INTEGER),
     turn: atTurn,
   };
-}
-
-function between(value: number, what: string, least: number, most: number): number {
-  const whole = checkWhole(value, what);
-  if (whole < least || whole > most) {
-    throw rangeError('ERR_ISMIO_OPTION', `${what} must be from ${least} to ${most}, not ${whole}`, { [what]: whole });
-  }
-  return whole;
 }

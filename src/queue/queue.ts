@@ -1,9 +1,10 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 import { answers, native } from '../binding.js';
-import { type BytesLike, bytesOf, checkAligned, checkOffset, checkOptions, checkWhole, type Whole } from '../check.js';
-import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
+import { IsmioError, rangeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
 import { Field, Opcode } from '../wire.js';
+import { checkSignal, type DrainOptions, notANumber, nothingToDrain, partOutOfRange } from './arguments.js';
 import { type BatchError, batchError, type Completion, completionFrom, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
@@ -13,12 +14,8 @@ import { Sources } from './sources.js';
 import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
 
+export type { DrainOptions } from './arguments.js';
 export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './options.js';
-
-export interface DrainOptions {
-  /** Stops the batch between two accesses; it is then rejected with ERR_ISMIO_ABORTED. */
-  signal?: AbortSignal | undefined;
-}
 
 /** Stands for no source: nobody else has it. */
 const noSource = new Uint8Array(0);
@@ -419,32 +416,4 @@ export class Queue {
       region: this.region.name,
     });
   }
-}
-
-function partOutOfRange(start: unknown, count: unknown, available: number): Error {
-  if (checkWhole(start as Whole, 'start') <= available) checkWhole(count as Whole, 'length');
-  return rangeError(
-    'ERR_ISMIO_OUT_OF_RANGE',
-    `${count} bytes from ${start} on reach past the end of the source, which has ${available}`,
-    { start, length: count as number, available },
-  );
-}
-
-function notANumber(what: string, value: unknown): Error {
-  return typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a number, not ${shown(value)}`, { [what]: value });
-}
-
-function checkSignal(options: DrainOptions): AbortSignal | undefined {
-  checkOptions(options, ['signal'], 'drain');
-  const { signal } = options;
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `signal must be an AbortSignal, not ${shown(signal)}`, { signal });
-}
-
-function nothingToDrain(signal: AbortSignal | undefined): Promise<Completion> {
-  if (signal?.aborted !== true) return Promise.resolve(nothingDone);
-  const text = 'the drain was aborted before anything was issued';
-  return Promise.reject(
-    new IsmioError('ERR_ISMIO_ABORTED', text, { completion: nothingDone, operations: [] }, signal.reason),
-  );
 }

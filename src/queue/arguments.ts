@@ -1,0 +1,39 @@
+// Arguments of a queue's methods: what is checked only when something is odd.
+import { checkOptions, checkWhole, type Whole } from '../check.js';
+import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { type Completion, nothingDone } from './completion.js';
+
+export interface DrainOptions {
+  /** Stops the batch between two accesses; it is then rejected with ERR_ISMIO_ABORTED. */
+  signal?: AbortSignal | undefined;
+}
+
+/** What is wrong with a part [start, start + count) of a source. */
+export function partOutOfRange(start: unknown, count: unknown, available: number): Error {
+  if (checkWhole(start as Whole, 'start') <= available) checkWhole(count as Whole, 'length');
+  return rangeError(
+    'ERR_ISMIO_OUT_OF_RANGE',
+    `${count} bytes from ${start} on reach past the end of the source, which has ${available}`,
+    { start, length: count as number, available },
+  );
+}
+
+export function notANumber(what: string, value: unknown): Error {
+  return typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a number, not ${shown(value)}`, { [what]: value });
+}
+
+export function checkSignal(options: DrainOptions): AbortSignal | undefined {
+  checkOptions(options, ['signal'], 'drain');
+  const { signal } = options;
+  if (signal === undefined || signal instanceof AbortSignal) return signal;
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `signal must be an AbortSignal, not ${shown(signal)}`, { signal });
+}
+
+/** What a drain with nothing queued or in flight answers. */
+export function nothingToDrain(signal: AbortSignal | undefined): Promise<Completion> {
+  if (signal?.aborted !== true) return Promise.resolve(nothingDone);
+  const text = 'the drain was aborted before anything was issued';
+  return Promise.reject(
+    new IsmioError('ERR_ISMIO_ABORTED', text, { completion: nothingDone, operations: [] }, signal.reason),
+  );
+}
