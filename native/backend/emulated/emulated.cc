@@ -2,17 +2,17 @@
 
 #include <atomic>
 #include <cerrno>
-#include <utility>
 
 #include "support/pause.h"
 
 namespace ismio {
-Emulated::Emulated(uint64_t size, const Rules& rules, const Cost& cost, std::vector<Fault> faults, uint64_t seed)
+
+Emulated::Emulated(uint64_t size, const Rules& rules, const Cost& cost, const std::vector<Fault>& faults, uint64_t seed)
     : Backend(1),
       rules_(rules),
       cost_(cost),
       free_(cost.load == 0 && cost.store == 0 && cost.storeBlock == 0 && cost.perByte == 0),
-      faults_(std::move(faults), seed),
+      faults_(faults, seed),
       bytes_(size) {}
 
 void Emulated::spend(double accessCost, uint64_t bytes) const {
