@@ -24,8 +24,9 @@ constexpr uint64_t kLargest = uint64_t{1} << 48;
 
 class Device {
  public:
-  explicit Device(const Rules& rules, std::vector<Fault> faults = {}, uint64_t seed = 1, uint64_t size = kLargest)
-      : emulated_(size, rules, Cost{}, std::move(faults), seed) {
+  explicit Device(const Rules& rules, const std::vector<Fault>& faults = {}, uint64_t seed = 1,
+                  uint64_t size = kLargest)
+      : emulated_(size, rules, Cost{}, faults, seed) {
     REQUIRE(emulated_.ready());
   }
 
