@@ -10,7 +10,6 @@ export interface Floors {
   store(offset: number, low: number, high: number): void;
   /** The same, with the value as JavaScript has it. */
   storeBigInt(offset: number, value: bigint): void;
-  empty(): void;
   /** Loops over the window in C++, block by block; nanoseconds in all. */
   copyLoop(blocks: number, bytes: number): number;
   storeLoop(blocks: number, bytes: number): number;

@@ -57,9 +57,6 @@ Napi::Value storeBigInt(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// empty(): what a call into native code costs
-Napi::Value empty(const Napi::CallbackInfo& info) { return info.Env().Undefined(); }
-
 using Block = void (*)(uint8_t* device, uint8_t* memory, size_t bytes);
 
 void copyBlock(uint8_t* device, uint8_t* memory, size_t bytes) { std::memcpy(device, memory, bytes); }
@@ -103,7 +100,6 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<open>(env, exports, "open");
   add<store>(env, exports, "store");
   add<storeBigInt>(env, exports, "storeBigInt");
-  add<empty>(env, exports, "empty");
   add<loop<copyBlock>>(env, exports, "copyLoop");
   add<loop<deviceBlock>>(env, exports, "storeLoop");
   add<loop<loadBlock>>(env, exports, "loadLoop");

@@ -14,7 +14,7 @@
 namespace ismio {
 namespace {
 
-// 4 KiB of words, 256 KiB of blocks: some microseconds.
+// A read of 4 KiB; callers hand over fewer stores at once (native/exec). Some microseconds at most.
 constexpr uint64_t kTogether = 512;
 
 // Closes the file when the mapping is made or has failed; a mapping needs no open file.
