@@ -3,7 +3,10 @@ import { debuglog } from 'node:util';
 import { CommanderError } from 'commander';
 import { IsmioError } from '../errors.js';
 
-export const exitCodes = { done: 0, failed: 1, usage: 2 } as const;
+export const exitCodes = { done: 0, failed: 1, usage: 2, couldNotRun: 3 } as const;
+
+/** Commands whose exit codes 1 and 2 are findings: whatever keeps them from finding anything is a 3. */
+const measuring = new Set(['bench', 'compare', 'profile', 'replay', 'history']);
 
 /** What is wrong with the words of the command line, whatever the target answers. */
 const usageCodes = new Set(['ERR_ISMIO_USAGE', 'ERR_ISMIO_OPTION', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE']);
@@ -20,12 +23,16 @@ export function fileError(path: string, cause: unknown): IsmioError {
   return new IsmioError('ERR_ISMIO_OPEN', `cannot read ${path}: ${code}`, { path, errno: code }, cause);
 }
 
-/** Writes the error's line and returns the exit code it makes. Asking for help or the version is no error. */
-export function reportFailure(thrown: unknown): number {
+/**
+ * Writes the error's line and returns the exit code it makes. Asking for help or the version is no error.
+ * @param command the first word of the command line
+ */
+export function reportFailure(thrown: unknown, command = ''): number {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return exitCodes.done;
   const { code, message } = told(thrown);
   process.stderr.write(`ismio: ${code}: ${message.trim().replace(/\s*\n\s*/g, ' ')}\n`);
   debug('%s', (thrown as Error)?.stack ?? thrown);
+  if (measuring.has(command)) return exitCodes.couldNotRun;
   return usageCodes.has(code) ? exitCodes.usage : exitCodes.failed;
 }
 

@@ -12,5 +12,5 @@ const understood = words.length === 0 || words[0] === 'help' ? [...words.slice(1
 try {
   await createProgram().parseAsync(understood, { from: 'user' });
 } catch (error) {
-  process.exitCode = reportFailure(error);
+  process.exitCode = reportFailure(error, words[0]);
 }

@@ -20,8 +20,9 @@ Targets:
 
 Numbers are decimal or hex (0x1000); K, M, G and T multiply by 1024 (64K, 0x10M).
 
-Exit codes: 0 done, 1 the operation failed, 2 the command line is wrong. An error is one line on stderr that begins with
-its code. NODE_DEBUG=ismio adds the stack.
+Exit codes: 0 done, 1 the operation failed, 2 the command line is wrong; of bench, compare, profile, replay and history:
+0 good, 1 something was found, 2 nothing certain, 3 it could not run. An error is one line on stderr that begins with its
+code. NODE_DEBUG=ismio adds the stack.
 
 Start here:
   ismio demo            moves a file through the engine in four ways and compares them
