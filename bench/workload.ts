@@ -47,7 +47,7 @@ export interface Floor {
 export type Target = { readonly atLeast: number } | { readonly atMost: number };
 
 export interface Workload {
-  /** Unique; 'suite/what/how', words of [a-z0-9.-]: such as 'queue/stores-8B/adjacent'. */
+  /** Unique; 'suite/what/how', words of [A-Za-z0-9.-]: such as 'queue/stores-8B/adjacent'. */
   readonly name: string;
   /** For people, without a full stop. */
   readonly title: string;
