@@ -61,6 +61,8 @@ export interface BenchResult {
   readonly target: { readonly atLeast: number } | { readonly atMost: number } | null;
   readonly reached: boolean | null;
   readonly scale: { readonly curve: string; readonly at: number; readonly unit: string } | null;
+  /** Nanoseconds for one operation, by stage: enqueue, merge, plan, copy, device, completion. Null where none were taken. */
+  readonly stages: Readonly<Record<string, number>> | null;
   readonly note: string | null;
 }
 
