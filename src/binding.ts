@@ -72,6 +72,7 @@ export type ShardArguments = [
   control: Int32Array,
   progress: BigUint64Array,
   slot: number,
+  copied: boolean,
 ];
 
 export interface NativeTraits {

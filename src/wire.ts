@@ -33,6 +33,7 @@ export enum Opcode {
 export const layout = {
   version: 1,
   headerBytes: 64,
+  headerCopied: 4,
   entryBytes: 32,
   entryOffset: Double.offset * 8,
   entryLow: Word.low * 4,
@@ -51,7 +52,7 @@ export const layout = {
   statePartial: 1,
   stateFailed: 2,
   stateSkipped: 3,
-  fields: 19,
+  fields: 20,
   fieldIndex: 9,
   fieldOperations: 11,
   statuses: 14,
@@ -111,6 +112,7 @@ export const Field = {
   merged: 16,
   retries: 17,
   errors: 18,
+  copies: 19,
 } as const;
 
 /** The names of `layout` under which an addon says something else; empty when it fits. */

@@ -23,6 +23,7 @@ test('a drain does what a submit does', async () => {
     stores: 0,
     storeBlocks: 1,
     bytes: 816,
+    copies: 101,
     merged: 99,
     retries: 0,
   });

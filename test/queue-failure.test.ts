@@ -120,6 +120,7 @@ test('the counts of a failed batch are those of what went through', () => {
     stores: 3,
     storeBlocks: 0,
     bytes: 24,
+    copies: 0,
     merged: 0,
     retries: 0,
   };

@@ -129,6 +129,8 @@ onEachBackend('accesses are counted one by one', 4096 * 4, (region) => {
     merged: 0,
     retries: 0,
     errors: 0,
+    crossings: 5,
+    copies: 0,
   });
   for (const [offset, length] of [
     [0, 8],

@@ -39,6 +39,7 @@ Status Environment::answer(const Report& report) {
   words[wire::kMerged] = static_cast<double>(report.moved.merged);
   words[wire::kRetries] = static_cast<double>(report.moved.retries);
   words[wire::kErrors] = static_cast<double>(report.moved.errors);
+  words[wire::kCopies] = static_cast<double>(report.moved.copies);
   return answer(report.failure.status, report.failure);
 }
 

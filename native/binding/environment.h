@@ -141,6 +141,7 @@ Status access(const Napi::CallbackInfo& info, uint64_t length, Issue&& issue) {
   Failure failure;
   uint64_t offset = 0;
   if (held == nullptr) return environment.answer(Status::closed, failure);
+  held->attachment.counters().crossings.add(1);
   if (!offsetAt(info, 1, offset) || !held->attachment.region().contains(offset, length)) {
     return environment.answer(Status::outOfRange, failure);
   }

@@ -15,6 +15,7 @@ Napi::Object layout(Napi::Env env) {
   Napi::Object table = Napi::Object::New(env);
   tell(table, "version", wire::kVersion);
   tell(table, "headerBytes", sizeof(wire::Header));
+  tell(table, "headerCopied", offsetof(wire::Header, copied));
   tell(table, "entryBytes", sizeof(Entry));
   tell(table, "entryOffset", offsetof(Entry, offset));
   tell(table, "entryLow", offsetof(Entry, value.low));

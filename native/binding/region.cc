@@ -116,13 +116,14 @@ Napi::Value traits(const Napi::CallbackInfo& info) {
   return told;
 }
 
-// stats(region, Float64Array(7)) -> boolean
+// stats(region, Float64Array(9)) -> boolean
 Napi::Value stats(const Napi::CallbackInfo& info) {
   HeldRegion* held = regionAt(info);
   if (held == nullptr) return Napi::Boolean::New(info.Env(), false);
   const Totals sum = held->attachment.region().counters().sum();
   double* words = info[1].As<Napi::Float64Array>().Data();
-  const uint64_t values[] = {sum.loads, sum.stores, sum.storeBlocks, sum.bytes, sum.merged, sum.retries, sum.errors};
+  const uint64_t values[] = {sum.loads,   sum.stores, sum.storeBlocks, sum.bytes, sum.merged,
+                             sum.retries, sum.errors, sum.crossings,   sum.copies};
   for (const uint64_t value : values) *words++ = static_cast<double>(value);
   return Napi::Boolean::New(info.Env(), true);
 }
@@ -216,6 +217,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
 Napi::Value fence(const Napi::CallbackInfo& info) {
   HeldRegion* held = regionAt(info);
   if (held == nullptr || held->attachment.region().closed()) return status(info, Status::closed);
+  held->attachment.counters().crossings.add(1);
   held->issuer.fence();
   return status(info, Status::ok);
 }

@@ -8,14 +8,16 @@ namespace {
 
 // A shard of a pool's transfer: its bytes are the view of a shared buffer, or memory by id; `control` is a shared
 // Int32Array whose word 0 stops it; `progress` a shared BigUint64Array in which word `slot` says how far it is.
+// `copied` when the bytes are in a buffer between the caller's and the region's.
 struct Shard {
   std::shared_ptr<Memory> memory;
   Bytes bytes;
   std::atomic<uint32_t>* stop = nullptr;
   std::atomic<uint64_t>* progress = nullptr;
+  bool copied = false;
 };
 
-// The arguments from 2 on: bytes | memory id, position, length, control, progress, slot.
+// The arguments from 2 on: bytes | memory id, position, length, control, progress, slot, copied.
 bool shardAt(const Napi::CallbackInfo& info, Shard& shard) {
   uint64_t position = 0;
   uint64_t length = 0;
@@ -35,6 +37,7 @@ bool shardAt(const Napi::CallbackInfo& info, Shard& shard) {
   if (control.ElementLength() == 0 || slot >= progress.ElementLength()) return false;
   shard.stop = reinterpret_cast<std::atomic<uint32_t>*>(control.Data());
   shard.progress = reinterpret_cast<std::atomic<uint64_t>*>(progress.Data() + slot);
+  shard.copied = flagAt(info, 8);
   return true;
 }
 
@@ -46,6 +49,7 @@ Napi::Value shard(const Napi::CallbackInfo& info) {
   return status(info, access(info, shard.bytes.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   Issuer issuer(held.attachment);
                   issuer.watch(shard.stop, shard.progress);
+                  if (shard.copied) held.attachment.counters().copies.add(1);
                   return (issuer.*transfer)(offset, shard.bytes.data, shard.bytes.length, failure);
                 }));
 }

@@ -49,10 +49,12 @@ bool isWrite(const wire::Entry& entry) {
 }
 
 Totals operator-(Totals a, const Totals& b) {
+  a.crossings -= b.crossings;
   a.loads -= b.loads;
   a.stores -= b.stores;
   a.storeBlocks -= b.storeBlocks;
   a.bytes -= b.bytes;
+  a.copies -= b.copies;
   a.merged -= b.merged;
   a.retries -= b.retries;
   a.errors -= b.errors;
@@ -71,9 +73,10 @@ Executor::Executor(const std::shared_ptr<Region>& region, const Ring& ring, cons
       issuer_(attachment_),
       merger_(region->traits().rules, merge) {}
 
-Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop) {
+Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied) {
   Totals before;
   attachment_.counters().addTo(before);
+  countCrossing(copied);
   failure_ = Failure{};
   issuer_.watch(&stop);
   gathering_ = from;
@@ -105,13 +108,21 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
     overlay_.discard();
   }
   attachment_.counters().merged.add(merger_.takeMerged());
+  attachment_.counters().copies.add(merger_.takeCopies());
   Totals after;
   attachment_.counters().addTo(after);
   report.moved = after - before;
   return report;
 }
 
-Report Executor::skip(uint32_t from, uint32_t to, const Failure& why) {
+// A batch is one call into native code, on whichever thread it runs. Its copies were made before it was handed over.
+void Executor::countCrossing(uint32_t copied) {
+  attachment_.counters().crossings.add(1);
+  attachment_.counters().copies.add(copied);
+}
+
+Report Executor::skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied) {
+  countCrossing(copied);
   for (uint32_t index = from; index != to; index++) {
     wire::Entry& entry = ring_.at(index);
     entry.state = static_cast<uint32_t>(wire::State::skipped);
@@ -120,6 +131,7 @@ Report Executor::skip(uint32_t from, uint32_t to, const Failure& why) {
   Report report;
   report.failure = why;
   report.operations = to - from;
+  report.moved.copies = copied;
   return report;
 }
 
@@ -141,7 +153,7 @@ bool Executor::takeWords(uint32_t to) {
       uint64_t& offset = words[count].offset;
       if (entry.opcode != kStoreWord || !whole(entry.offset, offset) || offset % 8 != 0) break;
       if (offset >= size || size - offset < 8 || mayMerge(entry, taken_ + count + 1, to)) break;
-      std::memcpy(&words[count].bytes, valueBytes(entry), 8);
+      std::memcpy(&words[count].bytes, valueBytes(entry), 8);  // a value, handed on
     }
     if (count == 0) return true;
     uint64_t done = 0;
@@ -172,7 +184,7 @@ void Executor::gatherWords(uint32_t to) {
   for (; words < most; words++, target += 8) {
     wire::Entry& entry = ring_.at(taken_ + static_cast<uint32_t>(words));
     if (entry.opcode != kStoreWord || entry.offset != static_cast<double>(start + words * 8)) break;
-    std::memcpy(target, valueBytes(entry), 8);
+    Payload::copyWord(target, valueBytes(entry));
   }
   if (words == 0) return;
   taken_ += static_cast<uint32_t>(words);
@@ -253,7 +265,13 @@ bool Executor::takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64
   const bool waits = !reorders_ || overlay_.overlaps(offset, length) || overlay_.readsFrom(target, length);
   if (waits && !settle()) return false;
   const Status status = issuer_.read(offset, target, length, failure_);
+  countCopyBack(index, status == Status::ok ? length : failure_.done);
   return status == Status::ok || check(status, index, index);
+}
+
+// What is loaded into the staging memory, the caller's side copies to its target.
+void Executor::countCopyBack(uint32_t index, uint64_t loaded) {
+  if (ring_.at(index).source == wire::kStaging && loaded > 0) attachment_.counters().copies.add(1);
 }
 
 // Issues every write that was taken and is still held back.

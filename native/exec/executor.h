@@ -42,10 +42,11 @@ class Executor {
   Executor(const std::shared_ptr<Region>& region, const Ring& ring, const Sources& sources, Merge merge, bool relaxed);
   bool ready() const { return merger_.ready(); }
 
-  // Runs the operations [from, to). `stop` ends it between two accesses.
-  Report run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop);
+  // Runs the operations [from, to). `stop` ends it between two accesses. `copied` pieces of their payload are in the
+  // staging memory.
+  Report run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied = 0);
   // Runs none of them: each is skipped, and the report says why.
-  Report skip(uint32_t from, uint32_t to, const Failure& why);
+  Report skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied = 0);
 
  private:
   bool takeWords(uint32_t to);
@@ -56,6 +57,8 @@ class Executor {
   bool take(uint32_t index);
   bool takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar);
   bool takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length);
+  void countCopyBack(uint32_t index, uint64_t loaded);
+  void countCrossing(uint32_t copied);
   bool settle();
   bool issue(const Issue& what);
   bool refuse(Status status, uint32_t index);

@@ -48,20 +48,24 @@ void Queue::releaseSources() {
   while (held_ > 1) sources_[--held_].reset();
 }
 
-Report Queue::submit(uint32_t from, uint32_t to) { return executor_.run(from, to, never_); }
+// The word is the caller's thread's, as this call is: nobody else looks at it.
+uint32_t Queue::takeCopied() { return std::exchange(reinterpret_cast<wire::Header*>(ringMemory_->base())->copied, 0); }
+
+Report Queue::submit(uint32_t from, uint32_t to) { return executor_.run(from, to, never_, takeCopied()); }
 
 void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled) {
   auto batch = std::make_shared<Batch>();
   batch->from = from;
   batch->to = to;
   batch->ticket = ticket;
+  batch->copied = takeCopied();
   batch->settled = settled;
   batch->stop.store(stopped ? 1 : 0, std::memory_order_relaxed);
   if (const int refused = start(); refused != 0) {
     Failure failure;
     failure.status = Status::systemError;
     failure.errorNumber = refused;
-    settled(ticket, executor_.skip(from, to, failure));
+    settled(ticket, executor_.skip(from, to, failure, batch->copied));
     return;
   }
   {
@@ -103,7 +107,7 @@ void Queue::serve() {
     if (batches_.empty()) return;
     const std::shared_ptr<Batch> batch = batches_.front();
     lock.unlock();
-    const Report report = executor_.run(batch->from, batch->to, batch->stop);
+    const Report report = executor_.run(batch->from, batch->to, batch->stop, batch->copied);
     lock.lock();
     batches_.pop_front();
     lock.unlock();

@@ -53,6 +53,7 @@ class Queue {
     uint32_t from;
     uint32_t to;
     uint32_t ticket;
+    uint32_t copied;
     Settled settled;
     std::atomic<uint32_t> stop{0};
   };
@@ -60,6 +61,7 @@ class Queue {
   Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
         std::shared_ptr<Memory> staging);
   int start();
+  uint32_t takeCopied();
   void serve();
 
   const std::shared_ptr<Memory> ringMemory_;

@@ -15,11 +15,11 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <utility>
 
+#include "plan/payload.h"
 #include "plan/planner.h"
 
 namespace ismio {
@@ -49,6 +49,8 @@ class Merger {
   void discard() { end_ = start_; }
   // How many writes were joined to the one before them since this was last asked.
   uint64_t takeMerged() { return std::exchange(merged_, 0); }
+  // How often bytes were put into the gather buffer since this was last asked.
+  uint64_t takeCopies() { return payload_.take(); }
 
   // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at
   // `end` itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
@@ -58,6 +60,7 @@ class Merger {
   void grew(uint64_t words, uint32_t last) {
     end_ += words * 8;
     merged_ += words;
+    payload_.copied(words);
     last_ = last;
     scalarWidth_ = 0;
   }
@@ -123,7 +126,7 @@ class Merger {
       const uint64_t wanted = cut_ - end_;
       const Piece piece = next(rules_, start_, cut_ - start_);
       const bool direct = empty();
-      if (!direct) std::memcpy(gathered(end_), bytes, wanted);
+      if (!direct) payload_.copy(gathered(end_), bytes, wanted);
       if (!issue(piece, direct ? bytes : gathered(start_), operation, sink)) return false;
       bytes += wanted;
       length -= wanted;
@@ -132,9 +135,9 @@ class Merger {
       if (length == 0) return true;
     }
     if (length == 8) {
-      std::memcpy(gathered(end_), bytes, 8);
+      payload_.copy(gathered(end_), bytes, 8);
     } else {
-      std::memcpy(gathered(end_), bytes, length);
+      payload_.copy(gathered(end_), bytes, length);
     }
     end_ += length;
     last_ = operation;
@@ -151,7 +154,7 @@ class Merger {
   void overlay(uint64_t offset, const uint8_t* bytes, uint64_t length, uint32_t operation) {
     const uint64_t end = end_ > offset + length ? end_ : offset + length;
     hold(least(start_, offset), end);
-    std::memcpy(gathered(offset), bytes, length);
+    payload_.copy(gathered(offset), bytes, length);
     last_ = operation;
   }
 
@@ -165,6 +168,7 @@ class Merger {
   const Rules rules_;
   const Merge mode_;
   std::unique_ptr<uint8_t[]> buffer_;
+  Payload payload_;
   uint64_t start_ = 0;
   uint64_t end_ = 0;
   uint64_t cut_ = 0;

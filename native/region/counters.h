@@ -20,23 +20,28 @@ class Counter {
 };
 
 struct Totals {
+  uint64_t crossings = 0;    // calls into native code that reached the region or a queue on it
   uint64_t loads = 0;        // load accesses
   uint64_t stores = 0;       // store accesses of 1, 2, 4 or 8 bytes
   uint64_t storeBlocks = 0;  // store blocks
   uint64_t bytes = 0;        // moved by them, in either direction
+  uint64_t copies = 0;       // times payload was copied between the caller's memory and an access (plan/payload.h)
   uint64_t merged = 0;       // queued writes joined to the one before them and planned with it
   uint64_t retries = 0;      // accesses tried again because the device was busy
   uint64_t errors = 0;       // accesses that failed
 };
 
-struct Counters {
-  Counter loads, stores, storeBlocks, bytes, merged, retries, errors;
+// Those that count often share one cache line, and no line has those of two threads.
+struct alignas(64) Counters {
+  Counter crossings, loads, stores, storeBlocks, bytes, copies, merged, retries, errors;
 
   void addTo(Totals& totals) const {
+    totals.crossings += crossings.get();
     totals.loads += loads.get();
     totals.stores += stores.get();
     totals.storeBlocks += storeBlocks.get();
     totals.bytes += bytes.get();
+    totals.copies += copies.get();
     totals.merged += merged.get();
     totals.retries += retries.get();
     totals.errors += errors.get();

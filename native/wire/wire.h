@@ -66,10 +66,12 @@ static_assert(offsetof(Entry, length) == 24);
 // In front of the entries, on a cache line of its own.
 struct Header {
   std::atomic<uint32_t> completed;  // index up to which the batch in flight is done
-  uint32_t unused[15];
+  uint32_t copied;  // pieces of payload that JavaScript has put into the staging memory since the last publish
+  uint32_t unused[14];
 };
 
 static_assert(sizeof(Header) == 64);
+static_assert(offsetof(Header, copied) == 4);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 // The answer to a call or a batch: one array of float64, because every value is exact in it.
@@ -93,11 +95,13 @@ enum Field : uint32_t {
   kMerged,
   kRetries,
   kErrors,
+  kCopies,
   kFields,
 };
 
 inline constexpr uint32_t kSmallestDepth = 1;
 inline constexpr uint32_t kLargestDepth = 1u << 20;
-inline constexpr uint32_t kSourceSlots = 64;  // slot 0 is the queue's own staging memory
+inline constexpr uint32_t kSourceSlots = 64;
+inline constexpr uint32_t kStaging = 0;  // the slot of the queue's own staging memory
 
 }  // namespace ismio::wire

@@ -142,7 +142,7 @@ export class Job {
     const at = shard.offset - start;
     if (at + shard.length > bytes.length) throw detached(kind === 'write' ? 'source' : 'target');
     if (kind === 'write') memory.set(bytes.subarray(at, at + shard.length));
-    return { ...task, bytes: memoryId(memory.buffer) as number, position: 0 } as WriteTask;
+    return { ...task, bytes: memoryId(memory.buffer) as number, position: 0, staged: true } as WriteTask;
   }
 
   #account(shard: Range, bytes: number, memory: Uint8Array | null): void {

@@ -180,6 +180,7 @@ export class Pool {
       ...shard,
       bytes: shared ?? 0,
       position: base + (shard.offset - start),
+      staged: false,
       ...controls,
     });
     const staged = shared === undefined ? { kind, bytes, start } : undefined;

@@ -17,6 +17,8 @@ export interface WriteTask extends Controlled {
   /** Shared bytes, or the id of memory from allocBuffer. */
   readonly bytes: Uint8Array | number;
   readonly position: number;
+  /** Whether they are in memory of the pool's own, between the caller's buffer and the region. */
+  readonly staged: boolean;
 }
 
 export interface CopyTask extends Controlled {

@@ -33,10 +33,10 @@ function resultOf(status: Answered, failed: Omit<ShardFailure, 'answer'>): Shard
 }
 
 function transfer(task: WriteTask): ShardResult {
-  const { kind, region, offset, length, bytes, position, control, progress, slot } = task;
+  const { kind, region, offset, length, bytes, position, staged, control, progress, slot } = task;
   return withRegions([region], ([handle]) => {
     const move = kind === 'write' ? native.writeShard : native.readShard;
-    const status = move(handle as number, offset, bytes, position, length, control, progress, slot);
+    const status = move(handle as number, offset, bytes, position, length, control, progress, slot, staged);
     return resultOf(status, { what: kind, region, offset, length });
   });
 }
@@ -48,11 +48,11 @@ function copy(task: CopyTask): ShardResult {
   return withRegions([source, region], ([from, to]) => {
     for (let done = 0; done < length; done += buffer.byteLength) {
       const bytes = Math.min(buffer.byteLength, length - done);
-      const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0);
+      const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0, false);
       if (reading !== undefined) {
         return resultOf(reading, { what: 'read', region: source, offset: sourceOffset + done, length: bytes });
       }
-      const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0);
+      const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0, true);
       const written = writing === undefined ? bytes : (answers[Field.done] as number);
       Atomics.store(progress, slot, BigInt(done + written));
       if (writing !== undefined)

@@ -15,6 +15,8 @@ export interface Completion {
   readonly storeBlocks: number;
   /** Bytes moved, in either direction. */
   readonly bytes: number;
+  /** Times payload was copied between the caller's buffers and the accesses. */
+  readonly copies: number;
   /** Writes that were joined to the one before them and planned together with it. */
   readonly merged: number;
   /** Accesses tried again because the device was busy. */
@@ -52,6 +54,7 @@ export function completionFrom(answer: Answer): Completion {
     stores,
     storeBlocks,
     bytes: answer[Field.bytes] as number,
+    copies: answer[Field.copies] as number,
     merged: answer[Field.merged] as number,
     retries: answer[Field.retries] as number,
   };
@@ -64,6 +67,7 @@ export const nothingDone: Completion = Object.freeze({
   stores: 0,
   storeBlocks: 0,
   bytes: 0,
+  copies: 0,
   merged: 0,
   retries: 0,
 });

@@ -86,7 +86,7 @@ export class Queue {
     }
     this.#queue = made.queue;
     this.#ring = new Ring(made.ring, settings.depth);
-    this.#staging = new Staging(made.staging);
+    this.#staging = new Staging(made.staging, this.#ring.copied);
     this.#sources = new Sources(made.queue);
     this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
     abandoned.register(this, made.queue, this);

@@ -29,6 +29,8 @@ export class Ring {
 
   readonly doubles: Float64Array;
   readonly words: Uint32Array;
+  /** One word: pieces of payload copied for entries that are not published. The addon takes it at the publish. */
+  readonly copied: Uint32Array;
   /** Entries less one: an index modulo this is a place. */
   readonly mask: number;
 
@@ -46,6 +48,7 @@ export class Ring {
     this.mask = entriesFor(depth) - 1;
     this.#lapEnd = (this.mask + 1) << 2;
     this.#header = new Int32Array(memory, 0, layout.headerBytes / 4);
+    this.copied = new Uint32Array(memory, layout.headerCopied, 1);
     this.doubles = new Float64Array(memory, layout.headerBytes);
     this.words = new Uint32Array(memory, layout.headerBytes);
     this.#values = new BigUint64Array(memory, layout.headerBytes);

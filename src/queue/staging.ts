@@ -10,12 +10,18 @@ const full = -1;
 
 export class Staging {
   readonly #bytes: Uint8Array;
+  readonly #copied: Uint32Array;
   #head = 0;
   #tail = 0;
 
-  /** @param memory of a multiple of 8 bytes */
-  constructor(memory: ArrayBuffer) {
+  /**
+   * @param memory of a multiple of 8 bytes
+   * @param copied one word, in which every copy into the memory is counted; whoever takes the batch over sets it to 0.
+   * Copies back out are the addon's to count: it knows what was loaded
+   */
+  constructor(memory: ArrayBuffer, copied: Uint32Array) {
     this.#bytes = new Uint8Array(memory);
+    this.#copied = copied;
   }
 
   get size(): number {
@@ -44,8 +50,10 @@ export class Staging {
   copy(source: Uint8Array, start: number, length: number): number {
     const at = this.reserve(length);
     if (at === full) return full;
+    if (length === 0) return at;
     const whole = start === 0 && length === source.byteLength;
     this.#bytes.set(whole ? source : source.subarray(start, start + length), at);
+    (this.#copied[0] as number)++;
     return at;
   }
 

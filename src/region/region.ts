@@ -24,6 +24,10 @@ export interface RegionStats {
   readonly retries: number;
   /** Accesses that failed. */
   readonly errors: number;
+  /** Calls into native code that reached the region or a queue on it: each access, submit, drain and shard of a pool. */
+  readonly crossings: number;
+  /** Times payload was copied between a caller's buffer and an access; docs/semantics.md has the list. */
+  readonly copies: number;
 }
 
 /** One access that a write would make. */
@@ -202,10 +206,11 @@ export class Region {
   }
 
   stats(): RegionStats {
-    const words = new Float64Array(7);
+    const words = new Float64Array(9);
     if (!native.stats(this.#handle, words)) throw this.#closedError();
-    const [loads, stores, storeBlocks, bytes, merged, retries, errors] = words as unknown as number[];
-    return { loads, stores, storeBlocks, bytes, merged, retries, errors } as RegionStats;
+    const [loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies] =
+      words as unknown as number[];
+    return { loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies } as RegionStats;
   }
 
   /** Every store before it is visible to the device before any access after it. */

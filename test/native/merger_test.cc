@@ -131,6 +131,17 @@ TEST_CASE("no word fits behind pending bytes that were filled up from the side")
   CHECK(stream.merger().wordsThatFit() == 0);
 }
 
+TEST_CASE("what is gathered counts as copied once for each piece, what goes straight to the device does not") {
+  Stream stream(Rules{16, 4096, Alignment::relaxed, true}, Merge::any);
+  stream.write(0, 40);  // two blocks straight, 8 bytes gathered
+  CHECK(stream.merger().takeCopies() == 1);
+  stream.write(40, 20);  // 8 bytes fill the block up, 12 are gathered
+  CHECK(stream.merger().takeCopies() == 2);
+  stream.write(50, 4);  // laid over what is pending
+  CHECK(stream.merger().takeCopies() == 1);
+  CHECK(stream.merger().takeCopies() == 0);
+}
+
 TEST_CASE("writes that joined another are counted once") {
   Stream stream(kIsm, Merge::any);
   stream.write(0, 8).write(8, 8).write(4, 4).write(100, 4);

@@ -40,6 +40,8 @@ class Client {
     tail_++;
   }
 
+  void noteCopies(uint32_t pieces) { header_->copied += pieces; }
+
   void drain(uint32_t ticket, bool stopped = false) {
     const auto settled = [this, end = tail_](uint32_t ended, const Report& report) {
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -117,6 +119,27 @@ TEST_CASE("a drain runs on the queue's own thread") {
   CHECK(settled[0].second.failure.status == Status::ok);
   CHECK(client.word(8) == 43);
   CHECK(client.drainThread() != std::this_thread::get_id());
+}
+
+TEST_CASE("a batch is one crossing, and has the copies that its caller noted; the next begins at none") {
+  Client client;
+  client.store(0, 1);
+  client.noteCopies(3);
+  const Report first = client.submit();
+  CHECK(first.moved.crossings == 1);
+  CHECK(first.moved.copies == 3);
+  client.store(8, 1);
+  client.noteCopies(2);
+  client.drain(0);
+  client.store(16, 1);
+  client.noteCopies(1);
+  client.drain(1);
+  const auto settled = client.settled(2);
+  CHECK(settled[0].second.moved.copies == 2);
+  CHECK(settled[1].second.moved.copies == 1);
+  const Totals sum = client.region().counters().sum();
+  CHECK(sum.crossings == 3);
+  CHECK(sum.copies == 6);
 }
 
 TEST_CASE("batches settle once each, in the order in which they came") {

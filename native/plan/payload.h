@@ -1,0 +1,33 @@
+// Payload that is copied on its way between the caller's memory and the access. Every such copy goes through here, so
+// that each is counted (test/counters.test.ts looks for others).
+//
+// What counts: a piece of an operation put into another buffer, which its store or the caller then reads. What does
+// not: the access itself; the value of a store, which crosses in its ring entry and is handed on by value.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace ismio {
+
+class Payload {
+ public:
+  void copy(uint8_t* target, const uint8_t* source, uint64_t length) {
+    if (length == 0) return;
+    count_++;
+    std::memcpy(target, source, length);
+  }
+
+  // A loop that copies words counts them when it is through: `copyWord` in it, `copied` after it.
+  static void copyWord(uint8_t* target, const uint8_t* source) { std::memcpy(target, source, 8); }
+  void copied(uint64_t pieces) { count_ += pieces; }
+
+  // How many copies there were since this was last asked.
+  uint64_t take() { return std::exchange(count_, 0); }
+
+ private:
+  uint64_t count_ = 0;
+};
+
+}  // namespace ismio
