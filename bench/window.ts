@@ -2,12 +2,11 @@
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Window } from './workload.js';
 
 const tmpfsMagic = 0x01021994; // linux/magic.h, TMPFS_MAGIC
 
-export interface Window {
-  readonly path: string;
-  readonly bytes: number;
+export interface OwnWindow extends Window {
   remove(): void;
 }
 
@@ -19,10 +18,16 @@ function onTmpfs(folder: string): boolean {
   }
 }
 
-export function makeWindow(bytes: number): Window {
+/**
+ * Where memory begins makes several percent of a copy, so it must not differ from one process to the next. WebAssembly
+ * has its memory at the beginning of a page.
+ */
+const ordinary = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer).fill(0x5a);
+
+export function makeWindow(bytes: number): OwnWindow {
   const parent = ['/dev/shm', tmpdir()].find(onTmpfs) ?? tmpdir();
   const folder = mkdtempSync(join(parent, 'ismio-bench-'));
   const path = join(folder, 'window');
   writeFileSync(path, Buffer.alloc(bytes));
-  return { path, bytes, remove: () => rmSync(folder, { recursive: true }) };
+  return { path, bytes, ordinary, remove: () => rmSync(folder, { recursive: true }) };
 }

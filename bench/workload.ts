@@ -8,10 +8,12 @@ import type { Floors } from './floors.js';
 /** The package under measurement, of whichever build. */
 export type Engine = typeof ismio;
 
-/** A file of `bytes` zeros, on tmpfs where there is one. Every arm of a comparison maps the same. */
+/** A file of `bytes` zeros, on tmpfs where there is one. Every arm of a comparison uses the same. */
 export interface Window {
   readonly path: string;
   readonly bytes: number;
+  /** Ordinary memory of 64 KiB, at a multiple of 64: the source or target for those who need no memory of the engine's. */
+  readonly ordinary: Uint8Array;
 }
 
 /** Exact counts since a workload was opened. An engine that does not count one of them leaves it out. */

@@ -1,0 +1,151 @@
+// A process of a comparison: loads every arm side by side, and gives each in turn a slice of about a millisecond, in an
+// order that chance decides. What comes back is ratios of slices that lie next to each other in time, so that whatever
+// else the machine does, and however fast its clock runs, falls on both.
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { median, quantile, shuffle } from 'simple-statistics';
+import { randomFrom } from '../statistics/random.js';
+import { loadWorkloads } from '../suites/index.js';
+import { makeWindow } from '../window.js';
+import type { Engine, Running, Window, Workload } from '../workload.js';
+
+/** base, base again from a copy of its own, and head. */
+export const armNames = ['base', 'null', 'head'] as const;
+export type ArmName = (typeof armNames)[number];
+
+export interface SliceRequest {
+  /** Folders of the builds. */
+  readonly arms: Readonly<Record<ArmName, string>>;
+  /** In which the arms are loaded, opened and warmed up. */
+  readonly order: readonly ArmName[];
+  readonly workloads: readonly string[];
+  readonly seed: number;
+  /** How often the workload is opened anew: where its memory lies is luck that lasts until it is closed. */
+  readonly openings: number;
+  /** Slices of each arm in one opening. */
+  readonly slices: number;
+  readonly sliceMilliseconds: number;
+}
+
+/** What one process found for one workload. */
+export interface SliceResult {
+  readonly name: string;
+  /** Medians over the slices of the ratios to base. */
+  readonly head: number;
+  readonly null: number;
+  /** Nanoseconds for one operation: quartiles over the slices. */
+  readonly baseTimes: readonly number[];
+  readonly headTimes: readonly number[];
+}
+
+interface Arm {
+  readonly name: ArmName;
+  readonly engine: Engine;
+  readonly workloads: ReadonlyMap<string, Workload>;
+}
+
+/** Nanoseconds of three slices next to each other, one for each arm. */
+type Triple = Record<ArmName, number>;
+
+/**
+ * Openings before anything counts. Two, because the compiler takes what it has seen only once for constant: the second
+ * opening makes it compile again, and from then on the code stays as it is.
+ */
+const warmUpOpenings = 2;
+
+export async function runSlices(request: SliceRequest, tell: (result: SliceResult) => void): Promise<void> {
+  const arms: Arm[] = [];
+  for (const name of request.order) arms.push(await loadArm(name, request.arms[name]));
+  const random = randomFrom(request.seed);
+  for (const name of request.workloads) tell(await compareOne(name, arms, request, random));
+}
+
+async function loadArm(name: ArmName, folder: string): Promise<Arm> {
+  const engine = (await import(pathToFileURL(join(folder, 'dist', 'ismio.js')).href)) as Engine;
+  const workloads = await loadWorkloads(`arm=${name}`);
+  return { name, engine, workloads: new Map(workloads.map((workload) => [workload.name, workload])) };
+}
+
+async function compareOne(
+  name: string,
+  arms: readonly Arm[],
+  request: SliceRequest,
+  random: () => number,
+): Promise<SliceResult> {
+  const { operations, windowBytes } = workloadOf(arms[0] as Arm, name);
+  const window = makeWindow(windowBytes);
+  const triples: Triple[] = [];
+  let batches = 1;
+  try {
+    for (let opening = -warmUpOpenings; opening < request.openings; opening++) {
+      const running = await openAll(name, shuffle([...arms], random), window);
+      try {
+        const slice = request.sliceMilliseconds * 1e6;
+        batches = await warmUp(running, batches, opening < 0 ? slice : null);
+        if (opening < 0) continue;
+        for (let i = 0; i < request.slices; i++) triples.push(await timeTriple(shuffle(running, random), batches));
+      } finally {
+        for (const [, one] of running) await one.close();
+      }
+    }
+  } finally {
+    window.remove();
+  }
+  return summary(name, batches * operations, triples);
+}
+
+async function openAll(name: string, arms: readonly Arm[], window: Window): Promise<[ArmName, Running][]> {
+  const running: [ArmName, Running][] = [];
+  for (const arm of arms) running.push([arm.name, await workloadOf(arm, name).open(arm.engine, window)]);
+  return running;
+}
+
+function workloadOf({ workloads }: Arm, name: string): Workload {
+  const workload = workloads.get(name);
+  if (workload === undefined) throw new Error(`there is no workload ${name}`);
+  return workload;
+}
+
+/** Runs the arms in turns. Answers how many batches make a slice: as before, or found anew where `slice` says how long it is. */
+async function warmUp(running: readonly [ArmName, Running][], before: number, slice: number | null): Promise<number> {
+  let batches = before;
+  const lasts: number[] = [];
+  for (let turn = 0; turn < (slice === null ? 4 : 8); turn++) {
+    for (const [name, one] of running) {
+      const took = await timeSlice(one, batches);
+      if (slice === null || name !== 'base') continue;
+      lasts.push(took / batches);
+      batches = Math.max(1, Math.round(slice / Math.min(...lasts.slice(-4))));
+    }
+  }
+  return batches;
+}
+
+async function timeTriple(running: readonly [ArmName, Running][], batches: number): Promise<Triple> {
+  const triple = { base: 0, null: 0, head: 0 };
+  for (const [name, one] of running) triple[name] = await timeSlice(one, batches);
+  return triple;
+}
+
+async function timeSlice(running: Running, batches: number): Promise<number> {
+  const before = process.hrtime.bigint();
+  for (let i = 0; i < batches; i++) {
+    const pending = running.batch();
+    if (pending !== undefined) await pending;
+  }
+  return Number(process.hrtime.bigint() - before);
+}
+
+function summary(name: string, operations: number, triples: readonly Triple[]): SliceResult {
+  const quartiles = (arm: ArmName) => {
+    const times = triples.map((triple) => triple[arm] / operations);
+    return [0, 0.25, 0.5, 0.75, 1].map((share) => quantile(times, share));
+  };
+  return {
+    name,
+    head: median(triples.map(({ head, base }) => head / base)),
+    null: median(triples.map((triple) => triple.null / triple.base)),
+    baseTimes: quartiles('base'),
+    headTimes: quartiles('head'),
+  };
+}
