@@ -6,6 +6,8 @@ import type { Window } from './workload.js';
 
 const tmpfsMagic = 0x01021994; // linux/magic.h, TMPFS_MAGIC
 
+export type { Window };
+
 export interface OwnWindow extends Window {
   remove(): void;
 }
@@ -22,6 +24,9 @@ function onTmpfs(folder: string): boolean {
  * Where memory begins makes several percent of a copy, so it must not differ from one process to the next. WebAssembly
  * has its memory at the beginning of a page.
  */
+const { WebAssembly } = globalThis as unknown as {
+  WebAssembly: { Memory: new (pages: { initial: number }) => { buffer: ArrayBuffer } };
+};
 const ordinary = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer).fill(0x5a);
 
 export function makeWindow(bytes: number): OwnWindow {

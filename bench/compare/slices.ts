@@ -62,7 +62,7 @@ export async function runSlices(request: SliceRequest, tell: (result: SliceResul
 
 async function loadArm(name: ArmName, folder: string): Promise<Arm> {
   const engine = (await import(pathToFileURL(join(folder, 'dist', 'ismio.js')).href)) as Engine;
-  const workloads = await loadWorkloads(`arm=${name}`);
+  const workloads = await loadWorkloads(`?arm=${name}`);
   return { name, engine, workloads: new Map(workloads.map((workload) => [workload.name, workload])) };
 }
 

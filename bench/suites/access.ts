@@ -29,10 +29,13 @@ function load64(region: Region): bigint {
   return sum;
 }
 
-function on(regionOf: (engine: Engine, window: Window) => Region, batchOf: (region: Region) => () => unknown) {
+function on(
+  regionOf: (engine: Engine, window: Window) => Region,
+  batchOf: (region: Region, window: Window) => () => unknown,
+) {
   return (engine: Engine, window: Window): Running => {
     const region = regionOf(engine, window);
-    const batch = batchOf(region) as Running['batch'];
+    const batch = batchOf(region, window) as Running['batch'];
     return { batch, counters: () => region.stats(), close: () => region.close() };
   };
 }
@@ -49,8 +52,8 @@ export const workloads: Workload[] = [
     bytes: windowBytes,
     windowBytes,
     quick: true,
-    open: on(memory, (region) => {
-      const source = new Uint8Array(block).fill(0x5a);
+    open: on(memory, (region, { ordinary }) => {
+      const source = ordinary.subarray(0, block);
       return () => write(region, source);
     }),
   },
@@ -61,8 +64,8 @@ export const workloads: Workload[] = [
     bytes: windowBytes,
     windowBytes,
     quick: true,
-    open: on(device, (region) => {
-      const target = new Uint8Array(block);
+    open: on(device, (region, { ordinary }) => {
+      const target = ordinary.subarray(0, block);
       return () => read(region, target);
     }),
   },
@@ -91,8 +94,8 @@ export const workloads: Workload[] = [
     bytes: windowBytes,
     windowBytes,
     quick: true,
-    open: on(emulated, (region) => {
-      const source = new Uint8Array(block).fill(0x5a);
+    open: on(emulated, (region, { ordinary }) => {
+      const source = ordinary.subarray(0, block);
       return () => storeBlocks(region, source);
     }),
   },

@@ -40,8 +40,11 @@ export const workloads: Workload[] = [
     quick: true,
     open(engine, window) {
       const region = engine.mapFile(window.path, { kind: 'device', rules: strict });
-      const source = new Uint8Array(length).fill(0x5a);
-      return { batch: () => write(region, source), counters: () => region.stats(), close: () => region.close() };
+      return {
+        batch: () => write(region, window.ordinary),
+        counters: () => region.stats(),
+        close: () => region.close(),
+      };
     },
   },
 ];

@@ -38,10 +38,10 @@ function drainBlocks(queue: Queue, source: Uint8Array): Promise<unknown> {
 }
 
 /** A workload on one queue of a mapping. */
-function queued(options: QueueOptions, batchOf: (queue: Queue, engine: Engine) => Running['batch']) {
+function queued(options: QueueOptions, batchOf: (queue: Queue, engine: Engine, window: Window) => Running['batch']) {
   return (engine: Engine, window: Window): Running => {
     const region: Region = engine.mapFile(window.path);
-    const batch = batchOf(region.queue({ depth: words, ...options }), engine);
+    const batch = batchOf(region.queue({ depth: words, ...options }), engine, window);
     return { batch, counters: () => region.stats(), close: () => region.close() };
   };
 }
@@ -84,8 +84,8 @@ export const workloads: Workload[] = [
     bytes: pieces * piece,
     windowBytes,
     quick: true,
-    open: queued({ merge: 'any' }, (queue) => {
-      const source = new Uint8Array(piece).fill(0x5a);
+    open: queued({ merge: 'any' }, (queue, _engine, { ordinary }) => {
+      const source = ordinary.subarray(0, piece);
       return () => writePieces(queue, source);
     }),
   },
