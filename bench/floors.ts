@@ -3,19 +3,52 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../src/package.js';
 
+/** Goes round the window in C++, block by block. */
+type Loop = (blocks: number, bytes: number) => void;
+
 export interface Floors {
+  /** One plain Node-API call that does nothing. */
+  empty(): void;
   /** Maps the file as the window, and as much ordinary memory as the source. */
   open(path: string, bytes: number): boolean;
   /** One plain Node-API call that makes one 8-byte store. */
   store(offset: number, low: number, high: number): void;
   /** The same, with the value as JavaScript has it. */
   storeBigInt(offset: number, value: bigint): void;
-  /** Loops over the window in C++, block by block; nanoseconds in all. */
-  copyLoop(blocks: number, bytes: number): number;
-  storeLoop(blocks: number, bytes: number): number;
-  loadLoop(blocks: number, bytes: number): number;
+  /** One plain Node-API call that makes one 8-byte load. */
+  loadBigInt(offset: number): bigint;
+  /** Library copies into the window and out of it. */
+  readonly copyLoop: Loop;
+  readonly copyBackLoop: Loop;
+  /** The device-safe kernel of the engine, and the one with bursts, which not every CPU has. */
+  readonly storeLoop: Loop;
+  readonly burstLoop?: Loop;
+  /** 8-byte loads. */
+  readonly loadLoop: Loop;
 }
 
-export const floors = createRequire(import.meta.url)(
-  join(packageRoot, 'build', 'Release', 'ismio_floors.node'),
-) as Floors;
+/** Where it may be: built in this checkout, or shipped. As with the addon itself, the C library decides which loads. */
+export function floorsPaths(): string[] {
+  const shipped = join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`);
+  return [
+    join(packageRoot, 'build', 'Release', 'ismio_floors.node'),
+    join(shipped, 'floors.glibc.node'),
+    join(shipped, 'floors.musl.node'),
+  ];
+}
+
+/** The addon; or, where none was built or shipped for this platform, why there is none. */
+export function loadFloors(paths: readonly string[] = floorsPaths()): Floors | string {
+  const require = createRequire(import.meta.url);
+  const looked: string[] = [];
+  for (const path of paths) {
+    try {
+      return require(path) as Floors;
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'MODULE_NOT_FOUND') looked.push(`${path}: ${message.split('\n')[0]}`);
+    }
+  }
+  const found = looked.length === 0 ? '' : ` (${looked.join('; ')})`;
+  return `no floors' addon for ${process.platform}-${process.arch}${found}; a checkout builds one: npm run build:native`;
+}

@@ -1,7 +1,8 @@
 // What a workload is. One table of them serves `ismio bench`, `compare` and `profile`.
 //
-// A suite's module (bench/suites) imports types only and gets the engine as an argument: a comparison loads it once for
-// each build, so that the compiled code of one build's loops has never seen the objects of another's.
+// A suite's module (bench/suites) imports no code that touches the engine's objects, and gets the engine as an argument: a
+// comparison loads it once for each build, so that the compiled code of one build's loops has never seen the objects of
+// another's.
 import type * as ismio from 'ismio';
 import type { Floors } from './floors.js';
 
@@ -43,6 +44,8 @@ export interface Floor {
   readonly title: string;
   /** Operations of one batch of it. */
   readonly operations: number;
+  /** Needs the floors' addon. Where there is none, the workload is skipped. */
+  readonly native?: boolean;
   open(window: Window, floors: Floors, engine: Engine): Running | Promise<Running>;
 }
 
@@ -58,6 +61,8 @@ export interface Workload {
   readonly bytes: number;
   /** Bytes of the window it wants. */
   readonly windowBytes: number;
+  /** What a reader of the figure has to know. */
+  readonly note?: string;
   /** One of the handful that `--quick` measures. */
   readonly quick?: boolean;
   /** One point of a curve: the report draws those with the same `curve`, by `at`. */

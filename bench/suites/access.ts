@@ -1,102 +1,225 @@
-// Accesses without a queue: one call each, on every backend.
+// Accesses without a queue, one call each: 8 bytes to 64 KiB on every backend, and so with every access kernel.
 import type { Region } from 'ismio';
-import type { Engine, Running, Window, Workload } from '../workload.js';
+import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
+import { nativeLoop, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
-const block = 4096;
-const blocks = windowBytes / block;
 const words = 1024;
 
-function write(region: Region, source: Uint8Array): void {
-  for (let at = 0; at < windowBytes; at += block) region.write(at, source);
+interface Size {
+  readonly name: string;
+  readonly bytes: number;
+  /** In one batch: some tens of microseconds. */
+  readonly operations: number;
 }
 
-function read(region: Region, target: Uint8Array): void {
-  for (let at = 0; at < windowBytes; at += block) region.read(at, target);
+const sizes: readonly Size[] = [
+  { name: '8B', bytes: 8, operations: 1024 },
+  { name: '64B', bytes: 64, operations: 1024 },
+  { name: '512B', bytes: 512, operations: 512 },
+  { name: '4KiB', bytes: 4096, operations: 256 },
+  { name: '64KiB', bytes: 65_536, operations: 16 },
+];
+
+interface Backend {
+  readonly name: 'emulated' | 'memory' | 'device' | 'burst';
+  readonly title: string;
+  readonly storeFloor: 'copyLoop' | 'storeLoop' | 'burstLoop';
+  readonly loadFloor: 'copyBackLoop' | 'loadLoop';
+  missing?(engine: Engine): string | null;
+  open(engine: Engine, window: Window): Region;
 }
 
-function storeBlocks(region: Region, source: Uint8Array): void {
-  for (let at = 0; at < windowBytes; at += block) region.storeBlock(at, source);
+const backends: readonly Backend[] = [
+  {
+    name: 'emulated',
+    title: 'emulated',
+    storeFloor: 'copyLoop',
+    loadFloor: 'loadLoop',
+    open: (engine) => engine.emulate({ size: windowBytes }),
+  },
+  {
+    name: 'memory',
+    title: 'memory mapping',
+    storeFloor: 'copyLoop',
+    loadFloor: 'copyBackLoop',
+    open: (engine, window) => engine.mapFile(window.path),
+  },
+  {
+    name: 'device',
+    title: 'device mapping',
+    storeFloor: 'storeLoop',
+    loadFloor: 'loadLoop',
+    open: (engine, window) => engine.mapFile(window.path, { kind: 'device' }),
+  },
+  {
+    name: 'burst',
+    title: 'device mapping with bursts',
+    storeFloor: 'burstLoop',
+    loadFloor: 'loadLoop',
+    missing: (engine) => (engine.info().kernels.burst === null ? 'this CPU has no 64-byte bursts' : null),
+    open: (engine, window) => engine.mapFile(window.path, { kind: 'device', burst: true }),
+  },
+];
+
+function write(region: Region, source: Uint8Array, operations: number): void {
+  const { length } = source;
+  for (let i = 0; i < operations; i++) region.write(i * length, source);
+}
+
+function read(region: Region, target: Uint8Array, operations: number): void {
+  const { length } = target;
+  for (let i = 0; i < operations; i++) region.read(i * length, target);
+}
+
+function storeBlock(region: Region, source: Uint8Array, operations: number): void {
+  const { length } = source;
+  for (let i = 0; i < operations; i++) region.storeBlock(i * length, source);
 }
 
 function store64(region: Region): void {
   for (let at = 0; at < words * 8; at += 8) region.store64(at, 0x5a5a5a5an);
 }
 
-function load64(region: Region): bigint {
-  let sum = 0n;
-  for (let at = 0; at < words * 8; at += 8) sum ^= region.load64(at);
-  return sum;
+function load64(region: Region): void {
+  for (let at = 0; at < words * 8; at += 8) region.load64(at);
 }
 
-function on(
-  regionOf: (engine: Engine, window: Window) => Region,
-  batchOf: (region: Region, window: Window) => () => unknown,
-) {
-  return (engine: Engine, window: Window): Running => {
-    const region = regionOf(engine, window);
-    const batch = batchOf(region, window) as Running['batch'];
-    return { batch, counters: () => region.stats(), close: () => region.close() };
+/** One access of this backend after the other. */
+function running(region: Region, batch: () => void): Running {
+  return { batch, counters: () => region.stats(), close: () => region.close() };
+}
+
+function onBackend(backend: Backend) {
+  const { missing } = backend;
+  return { windowBytes, ...(missing === undefined ? {} : { missing }) };
+}
+
+/** Points that are more than a point of a curve. */
+const targets: Readonly<Record<string, Pick<Workload, 'quick' | 'target'>>> = {
+  'access/write-4KiB/memory': { quick: true, target: { atLeast: 0.75 } },
+  'access/read-4KiB/device': { quick: true, target: { atLeast: 0.95 } },
+};
+
+function writes(backend: Backend, { name, bytes, operations }: Size): Workload {
+  const full = `access/write-${name}/${backend.name}`;
+  return {
+    name: full,
+    title: `region.write of ${bytes} bytes from an ordinary Uint8Array, ${backend.title}`,
+    operations,
+    bytes: operations * bytes,
+    ...onBackend(backend),
+    ...targets[full],
+    scale: { curve: `access/write/${backend.name}`, at: bytes, unit: 'bytes' },
+    floor: nativeLoop(backend.storeFloor, operations, bytes),
+    open(engine, window) {
+      const region = backend.open(engine, window);
+      const source = window.ordinary.subarray(0, bytes);
+      return running(region, () => write(region, source, operations));
+    },
   };
 }
 
-const memory = (engine: Engine, window: Window): Region => engine.mapFile(window.path);
-const device = (engine: Engine, window: Window): Region => engine.mapFile(window.path, { kind: 'device' });
-const emulated = (engine: Engine): Region => engine.emulate({ size: windowBytes });
+function reads(backend: Backend, { name, bytes, operations }: Size): Workload {
+  const full = `access/read-${name}/${backend.name}`;
+  return {
+    name: full,
+    title: `region.read of ${bytes} bytes, ${backend.title}`,
+    operations,
+    bytes: operations * bytes,
+    ...onBackend(backend),
+    ...targets[full],
+    scale: { curve: `access/read/${backend.name}`, at: bytes, unit: 'bytes' },
+    floor: nativeLoop(backend.loadFloor, operations, bytes),
+    open(engine, window) {
+      const region = backend.open(engine, window);
+      const target = window.ordinary.subarray(0, bytes);
+      return running(region, () => read(region, target, operations));
+    },
+  };
+}
+
+function blocks(backend: Backend): Workload {
+  const [operations, bytes] = [256, 4096];
+  return {
+    name: `access/block-4KiB/${backend.name}`,
+    title: `region.storeBlock of 4096 bytes, ${backend.title}`,
+    operations,
+    bytes: operations * bytes,
+    quick: backend.name === 'emulated',
+    ...onBackend(backend),
+    floor: nativeLoop(backend.storeFloor, operations, bytes),
+    open(engine, window) {
+      const region = backend.open(engine, window);
+      const source = window.ordinary.subarray(0, bytes);
+      return running(region, () => storeBlock(region, source, operations));
+    },
+  };
+}
+
+const plainStore: Floor = {
+  title: 'one plain Node-API call per store, the value a BigInt',
+  operations: words,
+  native: true,
+  open(window, floors) {
+    openFloors(floors, window);
+    const batch = (): void => {
+      for (let at = 0; at < words * 8; at += 8) floors.storeBigInt(at, 0x5a5a5a5an);
+    };
+    return { batch, close: () => undefined };
+  },
+};
+
+const plainLoad: Floor = {
+  title: 'one plain Node-API call per load, the value a BigInt',
+  operations: words,
+  native: true,
+  open(window, floors) {
+    openFloors(floors, window);
+    const batch = (): void => {
+      for (let at = 0; at < words * 8; at += 8) floors.loadBigInt(at);
+    };
+    return { batch, close: () => undefined };
+  },
+};
+
+function singles(backend: Backend): Workload[] {
+  const each = {
+    operations: words,
+    bytes: words * 8,
+    quick: backend.name === 'device',
+    ...onBackend(backend),
+  };
+  return [
+    {
+      name: `access/store64/${backend.name}`,
+      title: `region.store64, one call each, ${backend.title}`,
+      ...each,
+      floor: plainStore,
+      open(engine, window) {
+        const region = backend.open(engine, window);
+        return running(region, () => store64(region));
+      },
+    },
+    {
+      name: `access/load64/${backend.name}`,
+      title: `region.load64, one call each, ${backend.title}`,
+      ...each,
+      floor: plainLoad,
+      open(engine, window) {
+        const region = backend.open(engine, window);
+        return running(region, () => load64(region));
+      },
+    },
+  ];
+}
+
+/** Single accesses are the same with bursts and without. */
+const withSingles = backends.filter(({ name }) => name !== 'burst');
 
 export const workloads: Workload[] = [
-  {
-    name: 'access/write-4KiB/memory',
-    title: 'region.write of 4 KiB from an ordinary Uint8Array',
-    operations: blocks,
-    bytes: windowBytes,
-    windowBytes,
-    quick: true,
-    open: on(memory, (region, { ordinary }) => {
-      const source = ordinary.subarray(0, block);
-      return () => write(region, source);
-    }),
-  },
-  {
-    name: 'access/read-4KiB/device',
-    title: 'region.read of 4 KiB, device mapping',
-    operations: blocks,
-    bytes: windowBytes,
-    windowBytes,
-    quick: true,
-    open: on(device, (region, { ordinary }) => {
-      const target = ordinary.subarray(0, block);
-      return () => read(region, target);
-    }),
-  },
-  {
-    name: 'access/store64/device',
-    title: 'region.store64, one call each, device mapping',
-    operations: words,
-    bytes: words * 8,
-    windowBytes,
-    quick: true,
-    open: on(device, (region) => () => store64(region)),
-  },
-  {
-    name: 'access/load64/device',
-    title: 'region.load64, one call each, device mapping',
-    operations: words,
-    bytes: words * 8,
-    windowBytes,
-    quick: true,
-    open: on(device, (region) => () => load64(region)),
-  },
-  {
-    name: 'access/block-4KiB/emulated',
-    title: 'region.storeBlock of 4 KiB, emulated',
-    operations: blocks,
-    bytes: windowBytes,
-    windowBytes,
-    quick: true,
-    open: on(emulated, (region, { ordinary }) => {
-      const source = ordinary.subarray(0, block);
-      return () => storeBlocks(region, source);
-    }),
-  },
+  ...withSingles.flatMap(singles),
+  ...backends.map(blocks),
+  ...backends.flatMap((backend) => sizes.map((size) => writes(backend, size))),
+  ...withSingles.flatMap((backend) => sizes.map((size) => reads(backend, size))),
 ];

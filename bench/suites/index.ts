@@ -1,19 +1,19 @@
-// The table of all workloads.
+// The table of all workloads, and of the modules that they are in.
 import type { Workload } from '../workload.js';
 
+const names = ['headline', 'floor', 'planner', 'queue', 'drain', 'access', 'pool', 'peers'];
+
 /** Every suite's module, in the order of the table. */
-export const suites: Readonly<Record<string, URL>> = Object.fromEntries(
-  ['planner', 'queue', 'access'].map((name) => [name, new URL(`./${name}.js`, import.meta.url)]),
-);
+export const suites: readonly URL[] = names.map((name) => new URL(`./${name}.js`, import.meta.url));
 
 /**
- * Loads every suite.
- * @param query behind the modules' URLs: another query makes another copy of every function in them
+ * Loads suites.
+ * @param query behind the modules' URLs, such as '?arm=head': each makes another copy of every function in them
  */
-export async function loadWorkloads(query = ''): Promise<Workload[]> {
+export async function loadWorkloads(query = '', modules: readonly URL[] = suites): Promise<Workload[]> {
   const workloads: Workload[] = [];
-  for (const url of Object.values(suites)) {
-    const suite = (await import(`${url.href}${query}`)) as { workloads: Workload[] };
+  for (const { href } of modules) {
+    const suite = (await import(`${href}${query}`)) as { workloads: Workload[] };
     workloads.push(...suite.workloads);
   }
   return workloads;

@@ -1,6 +1,7 @@
-// Queued operations: claimed, published, merged, executed on this thread or drained on another.
-import type { Queue, QueueOptions, Region } from 'ismio';
-import type { Engine, Running, Window, Workload } from '../workload.js';
+// Queued operations: claimed and filled, merged, published in batches of any size, executed on this thread.
+import type { Queue, QueueOptions } from 'ismio';
+import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
+import { nativeLoop, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
 const words = 4096; // in one batch, and the depth of the queue
@@ -17,13 +18,22 @@ function full(): never {
   throw new Error('the queue is full: the batch would be shorter than it says');
 }
 
-function storeWords(queue: Queue, offsets: Int32Array): void {
-  for (let i = 0; i < offsets.length; i++) if (!queue.storeWords(offsets[i] as number, i, 0)) full();
-  queue.submit();
+/** Submits whenever `together` stores are queued. */
+function storeWords(queue: Queue, offsets: Int32Array, count: number, together: number): void {
+  for (let i = 0; i < count; ) {
+    const stop = i + together;
+    for (; i < stop; i++) if (!queue.storeWords(offsets[i] as number, i, 0)) full();
+    queue.submit();
+  }
 }
 
 function writeBlocks(queue: Queue, source: Uint8Array): void {
   for (let at = 0; at < windowBytes; at += block) if (!queue.write(at, source, at, block)) full();
+  queue.submit();
+}
+
+function writeWhole(queue: Queue, source: Uint8Array): void {
+  if (!queue.write(0, source)) full();
   queue.submit();
 }
 
@@ -32,51 +42,151 @@ function writePieces(queue: Queue, source: Uint8Array): void {
   queue.submit();
 }
 
-function drainBlocks(queue: Queue, source: Uint8Array): Promise<unknown> {
-  for (let at = 0; at < windowBytes; at += block) if (!queue.write(at, source, at, block)) full();
-  return queue.drain();
+/** What filling an entry of the ring is at the least: 32 bytes, four words and two doubles of them. */
+function fillEntries(entries: Int32Array, doubles: Float64Array): void {
+  for (let i = 0; i < words; i++) {
+    entries[i * 8] = 1;
+    entries[i * 8 + 1] = 0;
+    doubles[i * 4 + 1] = i * 8;
+    entries[i * 8 + 4] = i;
+    entries[i * 8 + 5] = 0;
+    doubles[i * 4 + 3] = 0;
+  }
 }
 
+function oneCallEach(store: (offset: number, low: number, high: number) => void, offsets: Int32Array): void {
+  for (let i = 0; i < words; i++) store(offsets[i] as number, i, 0);
+}
+
+function plainCalls(offsets: Int32Array): Floor {
+  return {
+    title: 'one plain Node-API call per store, the value in two 32-bit words',
+    operations: words,
+    native: true,
+    open(window, floors) {
+      openFloors(floors, window);
+      return { batch: () => oneCallEach(floors.store, offsets), close: () => undefined };
+    },
+  };
+}
+
+const fill: Floor = {
+  title: 'the 32 bytes of an entry, filled by JavaScript, and nothing else',
+  operations: words,
+  open() {
+    const memory = new ArrayBuffer(words * 32);
+    const entries = new Int32Array(memory);
+    const doubles = new Float64Array(memory);
+    return { batch: () => fillEntries(entries, doubles), close: () => undefined };
+  },
+};
+
 /** A workload on one queue of a mapping. */
-function queued(options: QueueOptions, batchOf: (queue: Queue, engine: Engine, window: Window) => Running['batch']) {
+function queued(
+  options: QueueOptions & { kind?: 'memory' | 'device' },
+  batchOf: (queue: Queue, engine: Engine, window: Window) => Running['batch'],
+) {
+  const { kind = 'memory', ...rest } = options;
   return (engine: Engine, window: Window): Running => {
-    const region: Region = engine.mapFile(window.path);
-    const batch = batchOf(region.queue({ depth: words, ...options }), engine, window);
+    const region = engine.mapFile(window.path, { kind });
+    const batch = batchOf(region.queue({ depth: words, ...rest }), engine, window);
     return { batch, counters: () => region.stats(), close: () => region.close() };
   };
 }
 
-export const workloads: Workload[] = [
+const stores = { operations: words, bytes: words * 8, windowBytes };
+
+const claims: Workload[] = [
   {
     name: 'queue/stores-8B/adjacent',
     title: 'sequential 8-byte stores, queued and merged',
-    operations: words,
-    bytes: words * 8,
-    windowBytes,
+    ...stores,
     quick: true,
-    open: queued({ merge: 'adjacent' }, (queue) => () => storeWords(queue, sequential)),
+    floor: fill,
+    note: 'the floor is what the ring itself costs JavaScript; peers/ has what one would write without a queue',
+    open: queued({ merge: 'adjacent' }, (queue) => () => storeWords(queue, sequential, words, words)),
   },
   {
     name: 'queue/stores-8B/scattered',
     title: 'scattered 8-byte stores, queued, nothing to merge',
-    operations: words,
-    bytes: words * 8,
-    windowBytes,
+    ...stores,
     quick: true,
-    open: queued({ merge: 'none' }, (queue) => () => storeWords(queue, scattered)),
+    floor: fill,
+    open: queued({ merge: 'none' }, (queue) => () => storeWords(queue, scattered, words, words)),
   },
+];
+
+const modes: readonly { name: string; title: string; options: QueueOptions; offsets: Int32Array }[] = [
+  { name: 'none-sequential', title: 'none', options: { merge: 'none' }, offsets: sequential },
+  { name: 'adjacent-scattered', title: 'adjacent', options: { merge: 'adjacent' }, offsets: scattered },
+  { name: 'any-sequential', title: 'any', options: { merge: 'any' }, offsets: sequential },
+  { name: 'any-scattered', title: 'any', options: { merge: 'any' }, offsets: scattered },
   {
-    name: 'queue/blocks-4KiB/in-place',
-    title: '4 KiB blocks from allocBuffer, one operation each, memory region',
-    operations: blocks,
-    bytes: windowBytes,
+    name: 'relaxed-scattered',
+    title: "any, order 'relaxed'",
+    options: { merge: 'any', order: 'relaxed' },
+    offsets: scattered,
+  },
+];
+
+/** Merge modes on stores that suit them, and on stores that do not. */
+const merging: Workload[] = modes.map(({ name, title, options, offsets }) => ({
+  name: `queue/merge/${name}`,
+  title: `${offsets === sequential ? 'sequential' : 'scattered'} 8-byte stores, merge ${title}`,
+  ...stores,
+  floor: plainCalls(offsets),
+  open: queued(options, (queue) => () => storeWords(queue, offsets, words, words)),
+}));
+
+/** What publishing costs: the fewer stores share it, the more. */
+const batchSizes: Workload[] = [1, 4, 16, 64, 256, 1024, 4096].map((together) => {
+  const count = Math.min(words, together * 256);
+  return {
+    name: `queue/batch/${together}`,
+    title: `sequential 8-byte stores, merged, ${together} to a submit`,
+    operations: count,
+    bytes: count * 8,
     windowBytes,
-    quick: true,
-    open: queued({}, (queue, engine) => {
+    scale: { curve: 'queue/batch', at: together, unit: 'stores to a submit' },
+    floor: plainCalls(sequential),
+    open: queued({ merge: 'adjacent' }, (queue) => () => storeWords(queue, sequential, count, together)),
+  };
+});
+
+const fromMemory = { operations: blocks, bytes: windowBytes, windowBytes };
+const kinds = [
+  { kind: 'memory', title: 'memory region', loop: 'copyLoop' },
+  { kind: 'device', title: 'device mapping', loop: 'storeLoop' },
+] as const;
+
+/** Blocks that are read in place: one operation each, or one for all of them, which the planner cuts. */
+const inPlace: Workload[] = kinds.flatMap(({ kind, title, loop }) => [
+  {
+    name: `queue/blocks-4KiB/${kind}`,
+    title: `4 KiB blocks from allocBuffer, one operation each, ${title}`,
+    ...fromMemory,
+    quick: kind === 'memory',
+    floor: nativeLoop(loop, blocks, block),
+    target: { atLeast: 0.95 },
+    open: queued({ kind }, (queue, engine) => {
       const source = engine.allocBuffer(windowBytes).fill(0x5a);
       return () => writeBlocks(queue, source);
     }),
   },
+  {
+    name: `queue/write-1MiB/${kind}`,
+    title: `4 KiB blocks from allocBuffer, planned from writes of 1 MiB, ${title}`,
+    ...fromMemory,
+    floor: nativeLoop(loop, blocks, block),
+    target: { atLeast: 0.95 },
+    open: queued({ kind }, (queue, engine) => {
+      const source = engine.allocBuffer(windowBytes).fill(0x5a);
+      return () => writeWhole(queue, source);
+    }),
+  },
+]);
+
+const staged: Workload[] = [
   {
     name: 'queue/writes-64B/staged',
     title: 'sequential writes of 64 bytes from an ordinary Uint8Array, queued and merged',
@@ -84,21 +194,12 @@ export const workloads: Workload[] = [
     bytes: pieces * piece,
     windowBytes,
     quick: true,
+    floor: nativeLoop('copyLoop', pieces, piece),
     open: queued({ merge: 'any' }, (queue, _engine, { ordinary }) => {
       const source = ordinary.subarray(0, piece);
       return () => writePieces(queue, source);
     }),
   },
-  {
-    name: 'queue/blocks-4KiB/drained',
-    title: '4 KiB blocks from allocBuffer, drained on the thread of the queue',
-    operations: blocks,
-    bytes: windowBytes,
-    windowBytes,
-    quick: true,
-    open: queued({}, (queue, engine) => {
-      const source = engine.allocBuffer(windowBytes).fill(0x5a);
-      return () => drainBlocks(queue, source) as Promise<void>;
-    }),
-  },
 ];
+
+export const workloads: Workload[] = [...claims, ...merging, ...batchSizes, ...inPlace, ...staged];
