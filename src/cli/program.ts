@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../package.js';
+import { benchCommand } from './bench.js';
 import { buildCommand } from './build.js';
 import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     storeCommand(),
     dumpCommand(),
     writeCommand(),
+    benchCommand(),
     buildCommand(),
   ];
   for (const command of commands) program.addCommand(command);

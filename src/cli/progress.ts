@@ -16,11 +16,12 @@ export class Progress {
     this.#total = process.stderr.isTTY ? total : 0;
   }
 
-  at(done: number): void {
+  /** @param doing what is being done now, where that changes */
+  at(done: number, doing = ''): void {
     if (this.#total === 0) return;
     if (this.#bar === null && performance.now() - this.#began < patienceMilliseconds) return;
     this.#bar ??= this.#start();
-    this.#bar.update(done);
+    this.#bar.update(done, { doing });
   }
 
   /** Takes the bar away. */
@@ -30,7 +31,7 @@ export class Progress {
 
   #start(): SingleBar {
     const bar = new SingleBar({
-      format: `${this.#label} {bar} {percentage}%, {eta_formatted} left`,
+      format: `${this.#label} {bar} {percentage}%, {eta_formatted} left {doing}`,
       barCompleteChar: '█',
       barIncompleteChar: '░',
       barsize: 30,
@@ -38,7 +39,7 @@ export class Progress {
       hideCursor: false,
       stream: process.stderr,
     });
-    bar.start(this.#total, 0);
+    bar.start(this.#total, 0, { doing: '' });
     return bar;
   }
 }

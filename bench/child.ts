@@ -1,0 +1,102 @@
+// The process that measures one workload: none finds the compiler or the caches as another left them. Started by run.ts.
+import * as ismio from 'ismio';
+import { type Floors, loadFloors } from './floors.js';
+import { measure, type Turns } from './measure.js';
+import type { BenchResult } from './results.js';
+import { loadWorkloads } from './suites/index.js';
+import { reached } from './target.js';
+import { makeWindow } from './window.js';
+import type { Counters, Floor, Running, Window, Workload } from './workload.js';
+
+export interface ChildRequest {
+  readonly name: string;
+  /** URLs of the suites' modules. */
+  readonly suites: readonly string[];
+  readonly turns: Turns;
+}
+
+export type ChildAnswer = { readonly result: BenchResult } | { readonly skipped: string } | { readonly failed: Error };
+
+const counted = ['loads', 'stores', 'storeBlocks', 'bytes', 'merged', 'crossings', 'copies'] as const;
+
+/** What one batch does, exactly. */
+async function countsOf(running: Running): Promise<Counters | null> {
+  if (running.counters === undefined) return null;
+  const before = running.counters();
+  await running.batch();
+  const after = running.counters();
+  const known = counted.filter((name) => after[name] !== undefined);
+  return Object.fromEntries(
+    known.map((name) => [name, (after[name] ?? 0) - (before[name] ?? 0)]),
+  ) as unknown as Counters;
+}
+
+async function openFloor(floor: Floor, window: Window, floors: Floors | string) {
+  // A floor that needs no addon of its own gets none: run.ts has skipped those that do.
+  const running = await floor.open(window, floors as Floors, ismio);
+  return { operations: floor.operations, running };
+}
+
+async function measureWorkload(workload: Workload, window: Window, floors: Floors | string, turns: Turns) {
+  const { operations } = workload;
+  const running = await workload.open(ismio, window);
+  const floor = workload.floor === undefined ? null : await openFloor(workload.floor, window, floors);
+  const timing = await measure({ operations, running }, floor, turns);
+  const counters = await countsOf(running);
+  await floor?.running.close();
+  await running.close();
+  return { timing, counters };
+}
+
+function why(workload: Workload, floors: Floors | string): string | null {
+  const missing = workload.missing?.(ismio) ?? null;
+  if (missing !== null) return missing;
+  return workload.floor?.native === true && typeof floors === 'string' ? floors : null;
+}
+
+async function answer({ name, suites, turns }: ChildRequest): Promise<ChildAnswer> {
+  const workloads = await loadWorkloads(
+    '',
+    suites.map((url) => new URL(url)),
+  );
+  const workload = workloads.find((one) => one.name === name);
+  if (workload === undefined) throw new Error(`no suite has a workload ${name}`);
+  const floors = loadFloors();
+  const skipped = why(workload, floors);
+  if (skipped !== null) return { skipped };
+  const window = makeWindow(workload.windowBytes);
+  try {
+    const { timing, counters } = await measureWorkload(workload, window, floors, turns);
+    const { title, operations, bytes, floor, target, scale, note } = workload;
+    return {
+      result: {
+        name,
+        title,
+        unit: 'ns/op',
+        measured: timing.subject,
+        operations,
+        bytes,
+        issued: counters === null ? null : counters.loads + counters.stores + counters.storeBlocks,
+        counters,
+        floor: timing.floor === null || floor === undefined ? null : { ...timing.floor, title: floor.title },
+        ratio: timing.ratio,
+        target: target ?? null,
+        reached: reached(target, timing.ratio),
+        scale: scale ?? null,
+        stages: null,
+        note: note ?? null,
+      },
+    };
+  } finally {
+    window.remove();
+  }
+}
+
+// run.ts ends this process when it has the answer: what a workload that threw has left open must not keep it.
+process.once('disconnect', () => process.exit());
+process.once('message', async (request: ChildRequest) => {
+  const said = await answer(request).catch((thrown: unknown) => ({
+    failed: thrown instanceof Error ? thrown : new Error(String(thrown)),
+  }));
+  process.send?.(said satisfies ChildAnswer);
+});

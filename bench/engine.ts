@@ -1,0 +1,27 @@
+// Loads the package from the folder that it lies in, whichever build that is.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import type { Engine } from './workload.js';
+
+interface Manifest {
+  readonly version: string;
+  readonly exports: { readonly '.': { readonly import: string } };
+}
+
+function manifestOf(packageRoot: string): Manifest {
+  return JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as Manifest;
+}
+
+export function versionOf(packageRoot: string): string {
+  return manifestOf(packageRoot).version;
+}
+
+/** The URL of the module that `import 'ismio'` means there. */
+export function entryOf(packageRoot: string): string {
+  return pathToFileURL(join(packageRoot, manifestOf(packageRoot).exports['.'].import)).href;
+}
+
+export async function loadEngine(packageRoot: string): Promise<Engine> {
+  return (await import(entryOf(packageRoot))) as Engine;
+}

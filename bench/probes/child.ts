@@ -1,0 +1,12 @@
+// The fresh process of a probe: loads the package that it is told, and prints the figures as JSON.
+import { loadEngine } from '../engine.js';
+import type { Effort } from '../probe.js';
+import { drainDelay, excessOperations, memoryGrowth } from './measures.js';
+
+const measures = { drainDelay, excessOperations, memoryGrowth };
+
+export type MeasureName = keyof typeof measures;
+
+const [packageRoot, name, effort] = process.argv.slice(2) as [string, MeasureName, string];
+const engine = await loadEngine(packageRoot);
+process.stdout.write(JSON.stringify(await measures[name](engine, JSON.parse(effort) as Effort)));

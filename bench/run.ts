@@ -1,0 +1,145 @@
+// A run of the benchmark: what is chosen, each in a process of its own, and what comes back as one document.
+import { fork } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { IsmioError } from '../src/errors.js';
+import { packageRoot } from '../src/package.js';
+import type { ChildAnswer, ChildRequest } from './child.js';
+import { commitOf } from './commit.js';
+import { versionOf } from './engine.js';
+import { environment } from './environment.js';
+import { measuredFrom, type Turns } from './measure.js';
+import type { Effort, Probe } from './probe.js';
+import { probes } from './probes/index.js';
+import { type BenchReport, type BenchResult, benchSchema } from './results.js';
+import { loadWorkloads, suites } from './suites/index.js';
+import { reached } from './target.js';
+import type { Workload } from './workload.js';
+
+export interface BenchOptions {
+  /** Only what has such a name. */
+  readonly filter?: RegExp;
+  /** Only the handful that is marked so, with less time for each. */
+  readonly quick?: boolean;
+  /** Modules with workloads to measure instead of the package's own, which then have no probes beside them. */
+  readonly suites?: readonly URL[];
+  /** Told before each is measured. */
+  onStart?(name: string, done: number, total: number): void;
+}
+
+interface Thoroughness {
+  readonly turns: Turns;
+  readonly effort: Effort;
+}
+
+const thorough: Thoroughness = { turns: { rounds: 15, milliseconds: 40 }, effort: { rounds: 20, share: 1 } };
+const fleeting: Thoroughness = { turns: { rounds: 5, milliseconds: 15 }, effort: { rounds: 5, share: 0.05 } };
+
+type Entry = Workload | Probe;
+
+export function isProbe(entry: Entry): entry is Probe {
+  return 'run' in entry;
+}
+
+/**
+ * What the options choose, in the order of the table.
+ * @throws IsmioError ERR_ISMIO_USAGE where that is nothing
+ */
+export async function chosenEntries(options: BenchOptions): Promise<Entry[]> {
+  const own = options.suites === undefined;
+  const all: Entry[] = [...(await loadWorkloads('', options.suites ?? suites)), ...(own ? probes : [])];
+  const { filter, quick = false } = options;
+  const chosen = all.filter(
+    (entry) => (filter?.test(entry.name) ?? true) && (!quick || (!isProbe(entry) && entry.quick === true)),
+  );
+  if (chosen.length > 0) return chosen;
+  const which = filter === undefined ? '' : ` matches ${filter}`;
+  throw new IsmioError(
+    'ERR_ISMIO_USAGE',
+    `no ${quick ? 'quick ' : ''}benchmark${which || ' was found'}; ismio bench --list shows them`,
+  );
+}
+
+export async function runBench(options: BenchOptions = {}): Promise<BenchReport> {
+  const chosen = await chosenEntries(options);
+  const began = new Date();
+  const where = environment();
+  const how = options.quick === true ? fleeting : thorough;
+  const results: BenchResult[] = [];
+  const skipped: { name: string; reason: string }[] = [];
+  for (const [index, entry] of chosen.entries()) {
+    options.onStart?.(entry.name, index, chosen.length);
+    const outcome = await measureEntry(entry, options, how).catch((cause: unknown) => {
+      throw failed(entry.name, cause);
+    });
+    if ('skipped' in outcome) skipped.push({ name: entry.name, reason: outcome.skipped });
+    else results.push(outcome.result);
+  }
+  return {
+    schema: benchSchema,
+    version: versionOf(packageRoot),
+    commit: commitOf(packageRoot),
+    started: began.toISOString(),
+    seconds: (Date.now() - began.getTime()) / 1000,
+    quick: options.quick === true,
+    environment: where,
+    results,
+    skipped,
+  };
+}
+
+type Outcome = { readonly result: BenchResult } | { readonly skipped: string };
+
+async function measureEntry(entry: Entry, options: BenchOptions, how: Thoroughness): Promise<Outcome> {
+  if (isProbe(entry)) return { result: await probed(entry, how.effort) };
+  const urls = (options.suites ?? suites).map(({ href }) => href);
+  const answer = await inChild({ name: entry.name, suites: urls, turns: how.turns });
+  if ('failed' in answer) throw answer.failed;
+  return answer;
+}
+
+const childPath = fileURLToPath(new URL('./child.js', import.meta.url));
+
+/** What a workload prints goes to stderr, so that the results stay alone on stdout. */
+function inChild(request: ChildRequest): Promise<ChildAnswer> {
+  return new Promise((resolve, reject) => {
+    const child = fork(childPath, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
+    let said: ChildAnswer | null = null;
+    child.once('error', reject);
+    child.once('message', (answer) => {
+      said = answer as ChildAnswer;
+      child.disconnect();
+    });
+    child.once('exit', (code, signal) => {
+      if (said !== null) resolve(said);
+      else reject(new Error(`its process ended with ${signal ?? `exit code ${code}`}`));
+    });
+    child.send(request);
+  });
+}
+
+async function probed(probe: Probe, effort: Effort): Promise<BenchResult> {
+  const { name, title, unit, against, target, note } = probe;
+  const measured = measuredFrom(await probe.run(packageRoot, effort));
+  return {
+    name,
+    title: against === undefined ? title : `${title}, against ${against}`,
+    unit,
+    measured,
+    operations: 1,
+    bytes: 0,
+    issued: null,
+    counters: null,
+    floor: null,
+    ratio: null,
+    target: target ?? null,
+    reached: reached(target, unit === 'operations' ? measured.distribution.max : measured.median),
+    scale: null,
+    stages: null,
+    note: note ?? null,
+  };
+}
+
+function failed(name: string, cause: unknown): IsmioError {
+  const { message = String(cause) } = cause as Error;
+  return new IsmioError('ERR_ISMIO_BENCH', `${name} could not be measured: ${message}`, { benchmark: name }, cause);
+}

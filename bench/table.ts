@@ -1,0 +1,124 @@
+// The table that `ismio bench` prints: 120 columns.
+import Table from 'cli-table3';
+import type { BenchReport, BenchResult, Measured } from './results.js';
+
+const columns = [
+  { head: 'benchmark', width: 40 },
+  { head: 'one operation', width: 19 },
+  { head: 'its floor', width: 19 },
+  { head: 'faster', width: 9 },
+  { head: 'target', width: 17 },
+  { head: 'issued', width: 9 },
+];
+const textWidth = columns.reduce((sum, { width }) => sum + width, 0) + columns.length - 3;
+
+const legend = `Medians for one operation ± median absolute deviation over the rounds. Subject and floor take turns, and "faster" is the
+median over the rounds of their ratio. Issued: device operations of one batch. "missed" stands beside missed targets.`;
+
+/** Three digits that say something: 6.42, 64.2, 642. */
+function figure(value: number): string {
+  const size = Math.abs(value);
+  return value.toFixed(size >= 100 || value === 0 ? 0 : size >= 10 ? 1 : 2);
+}
+
+/** A time in the unit in which it is short. */
+export function time(nanoseconds: number): string {
+  const steps: [number, string][] = [
+    [1e9, 's'],
+    [1e6, 'ms'],
+    [1e3, 'us'],
+  ];
+  const [size, unit] = steps.find(([size]) => Math.abs(nanoseconds) >= size) ?? [1, 'ns'];
+  return `${figure(nanoseconds / size)} ${unit}`;
+}
+
+/** '96.1 ns ±1.2 %' */
+function spread({ median, mad }: Measured, shown: string): string {
+  return median === 0 ? shown : `${shown} ±${((100 * mad) / Math.abs(median)).toFixed(1)} %`;
+}
+
+function value({ measured, unit }: BenchResult): string {
+  if (unit === 'ns/op') return spread(measured, time(measured.median));
+  if (unit === 'operations') return `at most ${measured.distribution.max}`;
+  return spread(measured, `${figure(measured.median)} ${unit}`);
+}
+
+function target({ target, reached }: BenchResult): string {
+  if (target === null) return '';
+  const wanted = 'atLeast' in target ? `>= ${target.atLeast}` : `<= ${target.atMost}`;
+  return reached === false ? `${wanted} missed` : wanted;
+}
+
+/** What it is and what it is held against, in lines below its figures. The points of a curve are many, and go without. */
+function described({ title, floor, scale, target, note }: BenchResult): string[] {
+  if (scale !== null && target === null) return [];
+  const against = floor === null ? '' : `; floor: ${floor.title}`;
+  return wrap(`${title}${against}${note === null ? '' : ` (${note})`}`, textWidth - 2).map((line) => `  ${line}`);
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else {
+      line = line === '' ? word : `${line} ${word}`;
+    }
+  }
+  return [...lines, line];
+}
+
+function suiteOf({ name }: { readonly name: string }): string {
+  return name.split('/', 1)[0] as string;
+}
+
+function row(result: BenchResult): string[] {
+  const { floor, ratio, issued } = result;
+  return [
+    result.name,
+    value(result),
+    floor === null ? '' : spread(floor, time(floor.median)),
+    ratio === null ? '' : `${figure(ratio)}x`,
+    target(result),
+    issued === null ? '' : issued.toLocaleString('en'),
+  ];
+}
+
+/** A commit as people write it; '-dirty' stays. */
+function short(commit: string): string {
+  return commit.replace(/^([0-9a-f]{12})[0-9a-f]*/, '$1');
+}
+
+function environmentLines({ environment, version, commit }: BenchReport): string {
+  const { cpu, cores, arch, kernel, node, governor, load, timerResolution, kernels, machine } = environment;
+  const lines = [
+    `ismio ${version}${commit === null ? '' : ` at ${short(commit)}`}; ${cpu}, ${cores} cores, ${arch}; Linux ${kernel}; Node.js ${node}`,
+    `governor ${governor ?? 'unknown'}, load ${load.toFixed(2)} at the start, steps of the clock ${timerResolution} ns, machine ${machine}`,
+    Object.entries(kernels)
+      .map(([use, kernel]) => `${use}: ${kernel ?? 'none'}`)
+      .join(', '),
+  ];
+  return lines.join('\n');
+}
+
+export function benchTable(report: BenchReport): string {
+  const table = new Table({
+    head: columns.map(({ head }) => head),
+    colWidths: columns.map(({ width }) => width),
+    style: { head: [], border: [], compact: true },
+  });
+  let suite = '';
+  for (const result of report.results) {
+    if (suiteOf(result) !== suite) {
+      suite = suiteOf(result);
+      table.push([{ colSpan: columns.length, content: suite.toUpperCase() }]);
+    }
+    table.push(row(result));
+    for (const line of described(result)) table.push([{ colSpan: columns.length, content: line }]);
+  }
+  const parts = report.results.length === 0 ? [] : [table.toString(), legend];
+  const skipped = report.skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`);
+  return [...parts, ...skipped, environmentLines(report)].join('\n');
+}
