@@ -13,10 +13,11 @@ step npm pack
 npm pack --silent --pack-destination "$place" >/dev/null
 tarball=$(echo "$place"/ismio-*.tgz)
 tar -tzf "$tarball" | sed 's,^package/,,' | sort >"$place/contents"
-for wanted in README.md LICENSE CHANGELOG.md native/ismio.gypi src/build.ts dist/src/cli/main.js prebuilds/linux-x64/ismio.glibc.node; do
+for wanted in README.md LICENSE CHANGELOG.md native/ismio.gypi src/build.ts dist/src/cli/main.js dist/bench/child.js \
+  bench/native/floors.cc prebuilds/linux-x64/ismio.glibc.node prebuilds/linux-x64/floors.glibc.node; do
   grep -qxF "$wanted" "$place/contents" || fail "$wanted is not in the tarball"
 done
-if grep -E '^(binding\.gyp|test/|bench/|build/|\.ci/|dist/(test|bench)/)' "$place/contents"; then
+if grep -E '^(binding\.gyp|test/|bench/[^/]+$|bench/suites/|build/|\.ci/|dist/test/|dist/bench/checks/)|\.map$' "$place/contents"; then
   fail "these do not belong in the tarball"
 fi
 tar -xzOf "$tarball" package/package.json >"$place/manifest.json"
@@ -54,6 +55,14 @@ echo 'void info;' | tee -a use.mts >>use.cts
 step the command line
 npx ismio info --json >info.json
 npx ismio plan 10 5000 >/dev/null
+
+step the benchmark
+npx ismio bench --list >list.txt
+grep -q '^\* queue/stores-8B/adjacent ' list.txt || fail "$(cat list.txt)"
+npx ismio bench --quick --filter '^(queue|access)/' --json quick.json >table.txt || fail "$(cat table.txt)"
+node -e 'const { schema, results, skipped } = JSON.parse(fs.readFileSync("quick.json"));
+  if (schema !== "ismio-bench/1" || results.length === 0 || skipped.length > 0) throw new Error(JSON.stringify(skipped));
+  console.log(`  ${results.length} benchmarks, each with its floor`);'
 
 step without a binary the error says what to run
 rm node_modules/ismio/prebuilds/linux-x64/*.node

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# prebuild.sh [linux-x64|linux-arm64|linux-s390x] [glibc|musl]: builds prebuilds/PLATFORM/ismio.LIBC.node.
+# prebuild.sh [linux-x64|linux-arm64|linux-s390x] [glibc|musl]: builds prebuilds/PLATFORM/ismio.LIBC.node, and floors.LIBC.node,
+# which is for `ismio bench` alone.
 #
 # Without arguments for the machine it runs on. Natively where the compiler fits, else with a cross-compiler named as
 # Debian names it (s390x-linux-gnu-g++, aarch64-linux-musl-g++, ..). Any Node's headers serve, because Node-API is the
@@ -46,15 +47,21 @@ fi
 # node-gyp builds in the folder it is called in; a folder of its own leaves build/ alone.
 work=$root/.cross/$platform-$libc
 mkdir -p "$work"
+mkdir -p "$work/bench"
 ln -sfn ../../native "$work/native"
+ln -sfn ../../../bench/native "$work/bench/native"
 ln -sfn ../../package.json "$work/package.json"
-echo "{ 'includes': ['native/ismio.gypi'] }" >"$work/binding.gyp"
+ln -sfn ../../binding.gyp "$work/binding.gyp"
 cd "$work"
 env "${tools[@]}" LDFLAGS="${LDFLAGS:-} -static-libstdc++ -static-libgcc" \
   "$root/node_modules/.bin/node-gyp" rebuild --arch="${platform#linux-}" --jobs max >build.log 2>&1 ||
   { cat build.log >&2; fail "$platform $libc did not build"; }
 
-made=$root/prebuilds/$platform/ismio.$libc.node
-mkdir -p "$(dirname "$made")"
-"$strip" --strip-unneeded -o "$made" build/Release/ismio.node
-echo "${made#"$root"/}: $(stat -c %s "$made") bytes"
+mkdir -p "$root/prebuilds/$platform"
+for addon in ismio floors; do
+  made=prebuilds/$platform/$addon.$libc.node
+  built=build/Release/$addon.node
+  [ "$addon" = ismio ] || built=build/Release/ismio_$addon.node
+  "$strip" --strip-unneeded -o "$root/$made" "$built"
+  echo "$made: $(stat -c %s "$root/$made") bytes"
+done

@@ -1,4 +1,4 @@
-# The floors that bench/ measures against. Built in a checkout only; paths are relative to this file.
+# The floors that bench/ measures against. An installed package has them prebuilt; paths are relative to this file.
 {
   'targets': [
     {

@@ -71,6 +71,12 @@ const bigCalls: Floor = {
   },
 };
 
+/** As many bytes as the floors copy, in pieces: what they read must be as large as what the engine reads. */
+function pieces(operations: number, bytes: number): Buffer[] {
+  const source = Buffer.alloc(operations * bytes, 0x5a);
+  return Array.from({ length: operations }, (_, i) => source.subarray(i * bytes, (i + 1) * bytes));
+}
+
 /** `operations` calls of fs.writeSync with so many bytes each. */
 function writeSyncs(operations: number, bytes: number): Floor {
   return {
@@ -78,9 +84,9 @@ function writeSyncs(operations: number, bytes: number): Floor {
     operations,
     open(window) {
       const file = openSync(window.path, 'r+');
-      const source = Buffer.alloc(bytes, 0x5a);
+      const sources = pieces(operations, bytes);
       const batch = (): void => {
-        for (let i = 0; i < operations; i++) writeSync(file, source, 0, bytes, i * bytes);
+        for (let i = 0; i < operations; i++) writeSync(file, sources[i] as Buffer, 0, bytes, i * bytes);
       };
       return { batch, close: () => closeSync(file) };
     },
@@ -108,9 +114,9 @@ function koffiCopies(operations: number, bytes: number): Floor {
       const [readWrite, shared] = [3, 1]; // PROT_READ | PROT_WRITE and MAP_SHARED, as on every Linux
       const mapped = Number(map(0, windowBytes, readWrite, shared, file, 0));
       closeSync(file);
-      const source = Buffer.alloc(bytes, 0x5a);
+      const sources = pieces(operations, bytes);
       const batch = (): void => {
-        for (let i = 0; i < operations; i++) copy(mapped + i * bytes, source, bytes);
+        for (let i = 0; i < operations; i++) copy(mapped + i * bytes, sources[i], bytes);
       };
       return { batch, close: () => void unmap(mapped, windowBytes) };
     },
@@ -155,9 +161,9 @@ const bufferBlocks: Floor = {
   operations: blocks,
   open(window) {
     const buffer = mapBuffer(window);
-    const source = new Uint8Array(block).fill(0x5a);
+    const sources = pieces(blocks, block);
     const batch = (): void => {
-      for (let at = 0; at < windowBytes; at += block) buffer.set(source, at);
+      for (let i = 0; i < blocks; i++) buffer.set(sources[i] as Buffer, i * block);
     };
     return { batch, close: () => undefined };
   },
