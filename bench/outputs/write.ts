@@ -1,23 +1,16 @@
 // Files that are there whole, or not at all.
-import { renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
 
-/** Writes beside the file first and renames then, so that a full disk leaves what was there before. */
+/**
+ * Writes beside the file first and renames then, so that a full disk leaves what was there before. What a link points to
+ * is replaced, not the link; what is no file, such as /dev/stdout or a pipe, is written to.
+ */
 export function writeWhole(path: string, data: string | Uint8Array): void {
-  const beside = besideOf(path);
   attempt(path, () => {
-    if (isSpecial(path)) {
-      writeFileSync(path, data);
-      return;
-    }
-    try {
-      writeFileSync(beside, data, { flush: true });
-      renameSync(beside, path);
-    } catch (error) {
-      rmSync(beside, { force: true });
-      throw error;
-    }
+    if (isSpecial(path)) writeFileSync(path, data);
+    else replace(targetOf(path), data);
   });
 }
 
@@ -25,13 +18,39 @@ export function writeWhole(path: string, data: string | Uint8Array): void {
  * Throws what `writeWhole` would throw for want of a folder or of permission: before minutes of measuring, not after them.
  */
 export function checkWritable(path: string): void {
-  if (isSpecial(path)) return;
-  const beside = besideOf(path);
   attempt(path, () => {
+    if (isSpecial(path)) return;
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+    const beside = besideOf(targetOf(path));
     writeFileSync(beside, '');
     rmSync(beside);
   });
+}
+
+/** The folder, with those above it. */
+export function makeFolder(path: string): void {
+  attempt(path, () => mkdirSync(path, { recursive: true }));
+}
+
+function attempt(path: string, write: () => void): void {
+  try {
+    write();
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    const text = `cannot write ${path}: ${code}; nothing of it was written`;
+    throw new IsmioError('ERR_ISMIO_WRITE_FILE', text, { path, errno: code }, cause);
+  }
+}
+
+function replace(path: string, data: string | Uint8Array): void {
+  const beside = besideOf(path);
+  try {
+    writeFileSync(beside, data, { flush: true });
+    renameSync(beside, path);
+  } catch (cause) {
+    rmSync(beside, { force: true });
+    throw cause;
+  }
 }
 
 function besideOf(path: string): string {
@@ -44,16 +63,6 @@ function isSpecial(path: string): boolean {
   return found !== undefined && !found.isFile() && !found.isDirectory();
 }
 
-function attempt(path: string, write: () => void): void {
-  try {
-    write();
-  } catch (cause) {
-    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-    throw new IsmioError(
-      'ERR_ISMIO_WRITE_FILE',
-      `cannot write ${path}: ${code}; nothing of it was written`,
-      { path, errno: code },
-      cause,
-    );
-  }
+function targetOf(path: string): string {
+  return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
 }

@@ -1,0 +1,68 @@
+// Numbers as people read them. The script of the HTML report uses these as well: nothing here is Node.js' own.
+
+/** Three digits that count, and no exponent before that saves anything: 0.0123, 1.23, 12.3, 1,234. */
+export function figure(value: number): string {
+  const size = Math.abs(value);
+  if (size >= 1e12 || (size > 0 && size < 1e-4)) return value.toExponential(2);
+  if (size >= 100) return Math.round(value).toLocaleString('en');
+  return String(Number(value.toPrecision(3)));
+}
+
+const timeSteps = [
+  { unit: 's', nanoseconds: 1e9 },
+  { unit: 'ms', nanoseconds: 1e6 },
+  { unit: 'µs', nanoseconds: 1e3 },
+] as const;
+
+/** '12.3 ns', '4.56 µs'. */
+export function duration(nanoseconds: number): string {
+  const step = timeSteps.find((step) => Math.abs(nanoseconds) >= step.nanoseconds);
+  return step === undefined ? `${figure(nanoseconds)} ns` : `${figure(nanoseconds / step.nanoseconds)} ${step.unit}`;
+}
+
+/** A value of a result, in the unit it says. Times of one operation are scaled. */
+export function quantity(value: number, unit: string): string {
+  if (unit === 'ns/op') return duration(value);
+  if (unit === 'ms') return duration(value * 1e6);
+  return `${figure(value)} ${unit}`;
+}
+
+/** How many times faster: '5.42x'. */
+export function times(ratio: number): string {
+  return `${figure(ratio)}x`;
+}
+
+/** A ratio of two builds: differences of a part in a thousand can be read. */
+export function ratio(value: number): string {
+  return value >= 10 ? figure(value) : value.toFixed(3);
+}
+
+/** A ratio as a change: '+1.2 %', '-20 %', '+/-0 %'. */
+export function change(ratio: number): string {
+  const percent = (ratio - 1) * 100;
+  const rounded = Math.abs(percent) >= 10 ? Math.round(percent) : Number(percent.toFixed(1));
+  if (rounded === 0) return '±0 %';
+  return `${rounded > 0 ? '+' : '−'}${Math.abs(rounded).toLocaleString('en')} %`;
+}
+
+/** Counts are exact: every digit is shown. */
+export function exact(value: number): string {
+  return value.toLocaleString('en', { maximumFractionDigits: 3 });
+}
+
+/** '1 benchmark', '2 benchmarks'. */
+export function counted(number: number, noun: string): string {
+  return `${number.toLocaleString('en')} ${noun}${number === 1 ? '' : 's'}`;
+}
+
+/** The day and the minute of an ISO time. */
+export function minute(iso: string): string {
+  return `${iso.slice(0, 10)} ${iso.slice(11, 16)} UTC`;
+}
+
+/** Enough of a commit to find it, and whether files had changed. */
+export function shortCommit(commit: string | null): string | null {
+  if (commit === null) return null;
+  const dirty = commit.endsWith('-dirty') ? '-dirty' : '';
+  return commit.slice(0, 12).replace(/-.*$/, '') + dirty;
+}
