@@ -1,0 +1,111 @@
+// Charts of rows, one for each benchmark: what they share.
+import * as Plot from '@observablehq/plot';
+import { linearTicks, logTicks } from './scales.js';
+
+export interface RowChart {
+  /** From the top; each is there once. */
+  readonly names: readonly string[];
+  readonly width: number;
+  readonly label: string;
+  readonly x: Plot.ScaleOptions;
+  readonly marks: readonly Plot.Markish[];
+  /** What is read out in place of the picture. */
+  readonly description: string;
+  readonly marginRight?: number;
+  readonly color?: Plot.ScaleOptions;
+}
+
+/** Below this, names stand above their rows instead of beside them. */
+const narrow = 700;
+const fontSize = 12;
+const marginBottom = 44;
+/** Of a character of the names, as a share of the font's size. */
+const characterWidth = 0.56;
+
+export function rowChart(chart: RowChart): SVGSVGElement | HTMLElement {
+  const { names, width, label, x, marks, description, marginRight = 24, color } = chart;
+  const stacked = width < narrow;
+  const rowHeight = stacked ? 46 : 32;
+  const marginLeft = stacked ? 12 : nameWidth(names, width);
+  const tall = names.length * rowHeight > 500;
+  const marginTop = tall ? 30 : 8;
+  return Plot.plot({
+    width,
+    height: names.length * rowHeight + marginTop + marginBottom,
+    marginLeft,
+    marginRight,
+    marginTop,
+    marginBottom,
+    style: { fontSize: `${fontSize}px` },
+    ariaLabel: label,
+    ariaDescription: description,
+    x: { axis: null, ...x },
+    y: { type: 'band', domain: names, axis: null, padding: 0 },
+    ...(color === undefined ? {} : { color }),
+    marks: [
+      ...axes(x, label, width - marginLeft, tall),
+      Plot.ruleY(names, { y: (name: string) => name, dy: rowHeight / 2, stroke: 'var(--line)' }),
+      ...marks,
+      stacked ? namesAbove(names, width, rowHeight) : namesBeside(marginLeft),
+    ],
+  });
+}
+
+/** How far the marks of a row move down so that a name has room above them. */
+export function lowered(width: number): number {
+  return width < narrow ? 8 : 0;
+}
+
+function nameWidth(names: readonly string[], width: number): number {
+  const longest = Math.max(...names.map((name) => name.length));
+  return Math.min(0.36 * width, longest * fontSize * characterWidth + 24);
+}
+
+function axes(x: Plot.ScaleOptions, label: string, width: number, tall: boolean): Plot.Markish[] {
+  const [low, high] = x.domain as [number, number];
+  const most = Math.max(3, Math.floor(width / 110));
+  const ticks = x.type === 'log' ? logTicks(low, high, most) : linearTicks(low, high, most);
+  const format = x.tickFormat as (value: number) => string;
+  // As a channel of its own: the format of a logarithmic axis leaves out what is no multiple of few.
+  const look = { text: format, fill: 'var(--muted)', stroke: 'var(--line)' };
+  const bottom = { ...look, anchor: 'bottom', label, labelAnchor: 'center', labelArrow: 'none' } as Plot.AxisXOptions;
+  const top = { ...look, anchor: 'top', label: null } as Plot.AxisXOptions;
+  return [
+    Plot.gridX(ticks, { stroke: 'var(--line)', strokeOpacity: 1 }),
+    Plot.axisX(ticks, bottom),
+    ...(tall ? [Plot.axisX(ticks, top)] : []),
+  ];
+}
+
+function namesBeside(marginLeft: number): Plot.Markish {
+  return Plot.axisY({
+    anchor: 'left',
+    label: null,
+    tickSize: 0,
+    fill: 'var(--text)',
+    lineWidth: (marginLeft - 16) / fontSize,
+    textOverflow: 'ellipsis-middle',
+  } as Plot.AxisYOptions);
+}
+
+function namesAbove(names: readonly string[], width: number, rowHeight: number): Plot.Markish {
+  return Plot.text(names, {
+    y: (name: string) => name,
+    frameAnchor: 'left',
+    dy: -rowHeight / 2 + 10,
+    dx: 2,
+    text: (name: string) => name,
+    textAnchor: 'start',
+    lineWidth: (width - 36) / fontSize,
+    textOverflow: 'ellipsis-middle',
+    fill: 'var(--text)',
+    stroke: 'var(--background)',
+    strokeWidth: 4,
+  });
+}
+
+/** A box to read what is under the pointer. */
+export function tip<T>(items: readonly T[], x: (item: T) => number, text: (item: T) => string, dy = 0): Plot.Markish {
+  const channels = { x, y: (item: T) => (item as { name: string }).name, title: text, dy };
+  return Plot.tip(items as T[], Plot.pointerY({ ...channels, lineWidth: 30, textPadding: 8 } as Plot.TipOptions));
+}
