@@ -6,6 +6,8 @@ export interface Trend {
   readonly name: string;
   readonly unit: string;
   readonly machine: string;
+  /** Of runs with --quick. */
+  readonly quick: boolean;
   readonly points: readonly TrendPoint[];
 }
 

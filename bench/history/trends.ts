@@ -1,0 +1,61 @@
+// Trends: each benchmark on each machine by itself, every run held against those before it.
+import { quantileSorted } from 'simple-statistics';
+import type { Trend, TrendPoint } from '../outputs/html/data.js';
+import type { HistoryRecord, HistoryResult } from './record.js';
+
+/** Runs that have to lie before one so that it can be judged: quartiles of fewer say little. */
+export const pastNeeded = 5;
+
+/** How many interquartile ranges beyond the upper quartile still are as usual. */
+const tolerated = 3;
+
+/**
+ * Quick runs and full ones are trends of their own, as are machines and units.
+ * @param records the oldest first
+ */
+export function trendsOf(records: readonly HistoryRecord[], filter = /(?:)/): Trend[] {
+  const series = new Map<string, { record: HistoryRecord; result: HistoryResult }[]>();
+  for (const record of records) {
+    for (const result of record.results) {
+      if (!filter.test(result.name)) continue;
+      const key = JSON.stringify([record.machine, record.quick, result.name, result.unit]);
+      series.set(key, [...(series.get(key) ?? []), { record, result }]);
+    }
+  }
+  return [...series.values()].map((runs) => {
+    const { record, result } = runs[0] as (typeof runs)[number];
+    const { machine, quick } = record;
+    return { name: result.name, unit: result.unit, machine, quick, points: judge(runs) };
+  });
+}
+
+function judge(runs: readonly { readonly record: HistoryRecord; readonly result: HistoryResult }[]): TrendPoint[] {
+  const medians = runs.map(({ result }) => result.median);
+  return runs.map(({ record: { started, commit }, result: { median } }, index) => {
+    const fence = fenceOf(medians.slice(0, index));
+    return { started, commit, median, fence, flagged: fence !== null && median > fence };
+  });
+}
+
+/** Beyond this a value is out of the ordinary; null where the past is too short to say. */
+function fenceOf(past: readonly number[]): number | null {
+  if (past.length < pastNeeded) return null;
+  const sorted = [...past].sort((a, b) => a - b);
+  const [q1, q3] = [quantileSorted(sorted, 0.25), quantileSorted(sorted, 0.75)];
+  return q3 + tolerated * (q3 - q1);
+}
+
+/** The median of all but the newest; null where there are no others. */
+export function pastMedian({ points }: Trend): number | null {
+  const past = points.slice(0, -1).map(({ median }) => median);
+  if (past.length === 0) return null;
+  return quantileSorted(
+    past.sort((a, b) => a - b),
+    0.5,
+  );
+}
+
+/** Whether the newest run of a trend is out of the ordinary. */
+export function newestFlagged({ points }: Trend): boolean {
+  return points.at(-1)?.flagged ?? false;
+}

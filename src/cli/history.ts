@@ -1,0 +1,85 @@
+// ismio history: results over time, and which of them are out of the ordinary.
+import { Command } from 'commander';
+import { exitCodes, usageError } from './failure.js';
+import { parsePattern } from './numbers.js';
+import { print, printJson } from './output.js';
+
+const defaultFile = 'history.jsonl';
+
+const examples = `
+Runs of another machine, and quick runs, are trends of their own: nothing is mixed. A run is flagged when it is beyond the
+upper quartile plus three interquartile ranges of the runs before it, and there are five of those.
+
+Exit codes of show: 0 as usual, 1 the newest run of some benchmark is flagged, 3 it could not be shown.
+
+Examples:
+  ismio bench --json results.json && ismio history add results.json
+  ismio history show
+  ismio history show --filter '^queue/' --report history`;
+
+export function historyCommand(): Command {
+  return new Command('history')
+    .summary('keep results over time, and see what is out of the ordinary')
+    .description('keep the results of ismio bench in a file of JSON lines, and show the trend of each benchmark')
+    .helpCommand(false)
+    .addHelpText('after', examples)
+    .addCommand(addCommand())
+    .addCommand(showCommand());
+}
+
+function addCommand(): Command {
+  return new Command('add')
+    .description('append the results of a run; the same run twice is said, and added once')
+    .argument('<results>', 'a file that ismio bench --json has written')
+    .option('--file <file>', 'the history', defaultFile)
+    .action(add);
+}
+
+function showCommand(): Command {
+  return new Command('show')
+    .description('show the trend of each benchmark, and flag the runs that are out of the ordinary')
+    .option('--file <file>', 'the history', defaultFile)
+    .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
+    .option('--json', 'print JSON')
+    .option('--report <folder>', 'write an HTML report there as well')
+    .action(show);
+}
+
+async function add(path: string, { file }: { file: string }): Promise<void> {
+  const { readBench } = await import('../../bench/outputs/read.js');
+  const { recordOf } = await import('../../bench/history/record.js');
+  const { appendRecord } = await import('../../bench/history/file.js');
+  const record = recordOf(readBench(path));
+  const run = `the run of ${record.started} at ${record.commit ?? 'no commit'}`;
+  if (appendRecord(file, record)) print(`added ${run} to ${file}: ${record.results.length} benchmarks`);
+  else print(`${file} has ${run} already: nothing was added`);
+}
+
+interface ShowOptions {
+  file: string;
+  filter?: RegExp;
+  json?: boolean;
+  report?: string;
+}
+
+async function show({ file, filter, json = false, report }: ShowOptions): Promise<void> {
+  const { readHistory } = await import('../../bench/history/file.js');
+  const { newestFlagged, trendsOf } = await import('../../bench/history/trends.js');
+  const { records, ignored } = readHistory(file);
+  for (const line of ignored) process.stderr.write(`ismio: ${file}: ${line}; it was ignored\n`);
+  const trends = trendsOf(records, filter);
+  if (trends.length === 0) throw usageError(`no benchmark in ${file} matches ${filter ?? 'anything'}`);
+  const written = report === undefined ? [] : await writePage(report);
+  if (json) printJson(trends);
+  else {
+    const { trendTables } = await import('../../bench/history/table.js');
+    print(trendTables(trends, records));
+    for (const path of written) print(`wrote ${path}`);
+  }
+  if (trends.some(newestFlagged)) process.exitCode = exitCodes.failed;
+
+  async function writePage(folder: string): Promise<string[]> {
+    const { writeHistory } = await import('../../bench/history/page.js');
+    return writeHistory(trends, records, folder);
+  }
+}
