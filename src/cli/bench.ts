@@ -2,9 +2,10 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { usageError } from './failure.js';
 import { print } from './output.js';
+import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 
 interface BenchCommandOptions {
@@ -35,14 +36,6 @@ export function benchCommand(): Command {
     .option('--json <file>', 'write the results there as well')
     .addHelpText('after', notes)
     .action(bench);
-}
-
-function parsePattern(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch (error) {
-    throw new InvalidArgumentError((error as Error).message);
-  }
 }
 
 async function bench(options: BenchCommandOptions): Promise<void> {

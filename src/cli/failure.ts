@@ -6,7 +6,7 @@ import { IsmioError } from '../errors.js';
 export const exitCodes = { done: 0, failed: 1, usage: 2, couldNotRun: 3 } as const;
 
 /** Commands whose exit codes 1 and 2 are findings: whatever keeps them from finding anything is a 3. */
-const measuring = new Set(['bench', 'compare', 'profile', 'replay', 'history']);
+const measuring = new Set(['bench', 'compare', 'profile', 'replay', 'report', 'history']);
 
 /** What is wrong with the words of the command line, whatever the target answers. */
 const usageCodes = new Set(['ERR_ISMIO_USAGE', 'ERR_ISMIO_OPTION', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE']);

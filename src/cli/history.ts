@@ -1,8 +1,8 @@
 // ismio history: results over time, and which of them are out of the ordinary.
 import { Command } from 'commander';
 import { exitCodes, usageError } from './failure.js';
-import { parsePattern } from './numbers.js';
 import { print, printJson } from './output.js';
+import { parsePattern } from './pattern.js';
 
 const defaultFile = 'history.jsonl';
 
@@ -24,7 +24,10 @@ export function historyCommand(): Command {
     .helpCommand(false)
     .addHelpText('after', examples)
     .addCommand(addCommand())
-    .addCommand(showCommand());
+    .addCommand(showCommand())
+    .action(() => {
+      throw usageError('say what to do: ismio history add or ismio history show');
+    });
 }
 
 function addCommand(): Command {

@@ -7,9 +7,11 @@ import { benchCommand } from './bench.js';
 import { buildCommand } from './build.js';
 import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
+import { historyCommand } from './history.js';
 import { infoCommand } from './info.js';
 import { loadCommand } from './load.js';
 import { planCommand } from './plan.js';
+import { reportCommand } from './report.js';
 import { storeCommand } from './store.js';
 import { writeCommand } from './write.js';
 
@@ -21,9 +23,9 @@ Targets:
 
 Numbers are decimal or hex (0x1000); K, M, G and T multiply by 1024 (64K, 0x10M).
 
-Exit codes: 0 done, 1 the operation failed, 2 the command line is wrong; of bench, compare, profile, replay and history:
-0 good, 1 something was found, 2 nothing certain, 3 it could not run. An error is one line on stderr that begins with its
-code. NODE_DEBUG=ismio adds the stack.
+Exit codes: 0 done, 1 the operation failed, 2 the command line is wrong; of bench, compare, profile, replay, report and
+history: 0 good, 1 something was found, 2 nothing certain, 3 it could not run. An error is one line on stderr that begins
+with its code. NODE_DEBUG=ismio adds the stack.
 
 Start here:
   ismio demo            moves a file through the engine in four ways and compares them
@@ -45,10 +47,12 @@ export function createProgram(): Command {
     dumpCommand(),
     writeCommand(),
     benchCommand(),
+    reportCommand(),
+    historyCommand(),
     buildCommand(),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands]) {
+  for (const command of [program, ...commands, ...commands.flatMap(({ commands }) => commands)]) {
     // Thrown instead of printed: failure.ts gives every error the same form.
     command.exitOverride().configureOutput({ outputError: () => undefined });
     command.allowExcessArguments(false);
