@@ -24,6 +24,9 @@ export interface Timing {
   readonly ratio: number | null;
 }
 
+/** A batch that is shorter than this measures the clock. */
+const shortest = 1000;
+
 /** Medians of the rounds, in nanoseconds for one operation, and how many batches are behind them. */
 interface Collected {
   readonly medians: number[];
@@ -65,11 +68,26 @@ async function turn(subject: Subject, milliseconds: number): Promise<{ median: n
   return { median: result.latency.p50 * 1e6, samples: result.latency.samplesCount };
 }
 
+/** Throws where a batch is too short to be timed. Some hundred are enough to know, and long ones are seldom many. */
+async function checkLength({ running }: Subject): Promise<void> {
+  const took: number[] = [];
+  for (let left = 5e6; left > 0 && took.length < 200; left -= took.at(-1) as number) {
+    const before = process.hrtime.bigint();
+    await running.batch();
+    took.push(Number(process.hrtime.bigint() - before));
+  }
+  const nanoseconds = median(took);
+  if (nanoseconds >= shortest) return;
+  const length = `${nanoseconds.toFixed(0)} ns`;
+  throw new Error(`its batch takes ${length}, which is too short to be timed; it has to do more operations`);
+}
+
 export async function measure(subject: Subject, floor: Subject | null, turns: Turns): Promise<Timing> {
   const subjects: Collected = { medians: [], samples: 0 };
   const floors: Collected = { medians: [], samples: 0 };
   const pair: [Subject, Collected][] = [[subject, subjects]];
   if (floor !== null) pair.push([floor, floors]);
+  for (const [one] of pair) await checkLength(one);
   // The first round warms up: nothing of it counts.
   for (let round = -1; round < turns.rounds; round++) {
     for (const [one, collected] of round % 2 === 0 ? pair : [...pair].reverse()) {

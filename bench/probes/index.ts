@@ -16,7 +16,7 @@ function inChild(name: MeasureName): Probe['run'] {
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
     const [said, complaint] = await Promise.all([text(child.stdout), text(child.stderr)]);
     if ((await ended) === 0) return JSON.parse(said) as number[];
-    throw new Error(complaint.trim().split('\n').at(-1) || 'its process was killed');
+    throw new Error(complaint || 'its process was killed');
   };
 }
 
