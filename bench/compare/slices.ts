@@ -38,7 +38,7 @@ export interface SliceResult {
   readonly headTimes: readonly number[];
 }
 
-interface Arm {
+export interface Arm {
   readonly name: ArmName;
   readonly engine: Engine;
   readonly workloads: ReadonlyMap<string, Workload>;
@@ -60,7 +60,7 @@ export async function runSlices(request: SliceRequest, tell: (result: SliceResul
   for (const name of request.workloads) tell(await compareOne(name, arms, request, random));
 }
 
-async function loadArm(name: ArmName, folder: string): Promise<Arm> {
+export async function loadArm(name: ArmName, folder: string): Promise<Arm> {
   const engine = (await import(pathToFileURL(join(folder, 'dist', 'ismio.js')).href)) as Engine;
   const workloads = await loadWorkloads(`?arm=${name}`);
   return { name, engine, workloads: new Map(workloads.map((workload) => [workload.name, workload])) };

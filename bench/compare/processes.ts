@@ -1,0 +1,96 @@
+// The processes of a comparison, one after the other.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { shuffle } from 'simple-statistics';
+import { IsmioError } from '../../src/errors.js';
+import { randomFrom } from '../statistics/random.js';
+import type { Arms } from './arms.js';
+import type { Request } from './child.js';
+import type { CountResult } from './counting.js';
+import type { ArmName, SliceResult } from './slices.js';
+
+/**
+ * V8 compiles on the thread that runs the code, not beside it: what it inlines would else depend on how fast the other
+ * thread was, and two copies of the same loop would differ by several percent for as long as their process lives.
+ */
+const nodeOptions = ['--single-threaded', '--expose-gc'];
+
+/** Every order of the three arms: each comes first, in the middle and last as often as the others, and ABBA. */
+const orders: readonly (readonly ArmName[])[] = [
+  ['base', 'null', 'head'],
+  ['head', 'null', 'base'],
+  ['null', 'head', 'base'],
+  ['base', 'head', 'null'],
+  ['head', 'base', 'null'],
+  ['null', 'base', 'head'],
+];
+
+export interface Effort {
+  readonly processes: number;
+  readonly openings: number;
+  readonly slices: number;
+  readonly sliceMilliseconds: number;
+}
+
+/** Results by workload, one for each process. */
+export type RoundResults = ReadonlyMap<string, readonly SliceResult[]>;
+
+/** @param tick called after each workload of each process */
+export async function runRound(
+  arms: Arms,
+  workloads: readonly string[],
+  effort: Effort,
+  seed: number,
+  tick: () => void,
+): Promise<RoundResults> {
+  const results = new Map<string, SliceResult[]>(workloads.map((name) => [name, []]));
+  const { processes, ...slicing } = effort;
+  for (let i = 0; i < processes; i++) {
+    const own = (seed + i) >>> 0;
+    const order = orders[i % orders.length] as readonly ArmName[];
+    const request = { task: 'slices', arms, order, seed: own, ...slicing } as const;
+    const shuffled = shuffle([...workloads], randomFrom(own));
+    await runChild({ ...request, workloads: shuffled }, (result: SliceResult) => {
+      results.get(result.name)?.push(result);
+      tick();
+    });
+  }
+  return results;
+}
+
+export async function countsOf(arm: string, workloads: readonly string[]): Promise<Map<string, CountResult>> {
+  const results = new Map<string, CountResult>();
+  await runChild({ task: 'counts', arm, workloads }, (result: CountResult) => results.set(result.name, result));
+  return results;
+}
+
+async function runChild<Result>(request: Request, take: (result: Result) => void): Promise<void> {
+  const { ISMIO_BINARY: _binary, NODE_OPTIONS: _options, ...env } = process.env;
+  const program = fileURLToPath(new URL('./child.js', import.meta.url));
+  const child = spawn(process.execPath, [...nodeOptions, program, JSON.stringify(request)], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let complaint = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaint = (complaint + text).slice(-20_000);
+  });
+  const ended = new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code));
+  });
+  let done = 0;
+  for await (const line of createInterface({ input: child.stdout })) {
+    take(JSON.parse(line) as Result);
+    done++;
+  }
+  const code = await ended;
+  if (code === 0) return;
+  const benchmark = request.workloads[done];
+  const why = complaint.split('\n').find((line) => /Error/.test(line)) ?? complaint.trim().split('\n')[0] ?? '';
+  throw new IsmioError('ERR_ISMIO_BENCH', `${benchmark} could not be measured: ${why.trim() || `exit code ${code}`}`, {
+    benchmark,
+    log: complaint,
+  });
+}

@@ -1,0 +1,202 @@
+// What is compared: a git ref, a directory or a packed tarball, each turned into a folder with a built package in it.
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
+import { homedir } from 'node:os';
+import { basename, dirname, join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { IsmioError } from '../../src/errors.js';
+import type { Side } from '../results.js';
+
+const execute = promisify(execFile);
+
+export interface BuiltSide extends Side {
+  /** Holds package.json, dist/ and an addon. */
+  readonly folder: string;
+}
+
+/** Says what is being done, for work that lasts. */
+export type Say = (what: string) => void;
+
+/**
+ * Finds out what was meant, and builds it where that is wanted.
+ * @param scratch a folder for what lasts no longer than this comparison
+ * @throws IsmioError ERR_ISMIO_BASELINE
+ */
+export async function prepareSide(spec: string, scratch: string, say: Say): Promise<BuiltSide> {
+  const path = resolve(spec);
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat?.isDirectory()) return directorySide(spec, path, scratch, say);
+  if (stat?.isFile() && /\.(tgz|tar\.gz)$/.test(path)) return tarballSide(spec, path, scratch, say);
+  if (stat?.isFile()) throw baseline(spec, `${spec} is a file, but no tarball (.tgz)`);
+  return refSide(spec, say);
+}
+
+async function directorySide(spec: string, path: string, scratch: string, say: Say): Promise<BuiltSide> {
+  const version = versionIn(spec, path);
+  const commit = await commitOf(path);
+  const side = { spec, kind: 'directory', version, commit } as const;
+  if (isBuilt(path)) return { ...side, folder: path };
+  const copy = mkdtempSync(join(scratch, 'directory-'));
+  cpSync(path, copy, {
+    recursive: true,
+    filter: (from) => !['node_modules', '.git', 'build'].includes(basename(from)),
+  });
+  await build(spec, copy, nodeModulesOf(path), say);
+  return { ...side, folder: copy };
+}
+
+async function tarballSide(spec: string, path: string, scratch: string, say: Say): Promise<BuiltSide> {
+  const folder = mkdtempSync(join(scratch, 'tarball-'));
+  say(`unpacking ${basename(path)}`);
+  await execute('tar', ['-xzf', path, '-C', folder, '--strip-components=1']).catch((cause) => {
+    throw baseline(spec, `${spec} is no tarball that can be unpacked`, cause);
+  });
+  const version = versionIn(spec, folder);
+  await installDependencies(spec, folder, null, say);
+  if (!hasAddon(folder)) await run(spec, folder, process.execPath, ['dist/src/cli/main.js', 'build'], say);
+  return { spec, kind: 'tarball', version, commit: null, folder };
+}
+
+/** Builds of a commit are kept: the next comparison with it begins at once. */
+async function refSide(spec: string, say: Say): Promise<BuiltSide> {
+  const { repository, commit } = await resolveRef(spec);
+  const folder = join(cacheFolder(), `${commit}-${process.platform}-${process.arch}`);
+  if (!isBuilt(folder)) {
+    mkdirSync(cacheFolder(), { recursive: true });
+    const fresh = mkdtempSync(`${folder}-`);
+    try {
+      await checkOut(spec, repository, commit, fresh);
+      versionIn(spec, fresh);
+      await build(spec, fresh, nodeModulesOf(repository), say);
+      rmSync(folder, { recursive: true, force: true });
+      renameSync(fresh, folder);
+    } finally {
+      rmSync(fresh, { recursive: true, force: true });
+    }
+  }
+  return { spec, kind: 'ref', version: versionIn(spec, folder), commit, folder };
+}
+
+async function resolveRef(spec: string): Promise<{ repository: string; commit: string }> {
+  try {
+    const repository = (await execute('git', ['rev-parse', '--show-toplevel'])).stdout.trim();
+    const { stdout } = await execute('git', [
+      'rev-parse',
+      '--verify',
+      '--quiet',
+      '--end-of-options',
+      `${spec}^{commit}`,
+    ]);
+    return { repository, commit: stdout.trim() };
+  } catch (cause) {
+    throw baseline(spec, `${spec} is no directory, no tarball, and no commit of a git repository here`, cause);
+  }
+}
+
+async function checkOut(spec: string, repository: string, commit: string, folder: string): Promise<void> {
+  const archive = join(folder, 'archive.tar');
+  try {
+    await execute('git', ['-C', repository, 'archive', '--output', archive, commit]);
+    await execute('tar', ['-xf', archive, '-C', folder]);
+    rmSync(archive);
+  } catch (cause) {
+    throw baseline(spec, `${spec} could not be checked out of ${repository}`, cause);
+  }
+}
+
+async function build(spec: string, folder: string, nodeModules: string | null, say: Say): Promise<void> {
+  await installDependencies(spec, folder, nodeModules, say);
+  await run(spec, folder, 'npm', ['run', 'build'], say);
+  if (!isBuilt(folder)) throw baseline(spec, `${spec} was built, but has no dist/ismio.js with an addon then`);
+}
+
+/** Those of `nodeModules` where the two ask for the same; else what its own lock file says. */
+async function installDependencies(spec: string, folder: string, nodeModules: string | null, say: Say): Promise<void> {
+  if (nodeModules !== null && sameLock(folder, dirname(nodeModules))) {
+    symlinkSync(nodeModules, join(folder, 'node_modules'));
+    return;
+  }
+  const how = existsSync(join(folder, 'package-lock.json')) ? ['ci'] : ['install', '--omit=dev', '--no-save'];
+  await run(spec, folder, 'npm', [...how, '--ignore-scripts', '--no-audit', '--no-fund'], say);
+}
+
+async function run(spec: string, folder: string, program: string, words: string[], say: Say): Promise<void> {
+  const command = [basename(program), ...words].join(' ');
+  say(`${spec}: ${command}`);
+  try {
+    await execute(program, words, { cwd: folder, maxBuffer: 1 << 28 });
+  } catch (cause) {
+    const { stderr = '', stdout = '', code } = cause as { stderr?: string; stdout?: string; code?: number | string };
+    const said = `${stdout}\n${stderr}`.trim();
+    const why = said.split('\n').find((line) => /error/i.test(line)) ?? said.split('\n').at(-1) ?? '';
+    throw baseline(spec, `${spec} does not build: '${command}' ended with ${code}: ${why.trim()}`, cause, said);
+  }
+}
+
+function sameLock(a: string, b: string): boolean {
+  const [one, other] = [a, b].map((folder) => {
+    const path = join(folder, 'package-lock.json');
+    return existsSync(path) ? createHash('sha256').update(readFileSync(path)).digest('hex') : null;
+  });
+  return one !== null && one === other;
+}
+
+/** The version of the package in a folder, which has to be this one. */
+function versionIn(spec: string, folder: string): string {
+  try {
+    const { name, version } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, unknown>;
+    if (name === 'ismio' && typeof version === 'string') return version;
+    throw new Error(`package.json is that of ${String(name)}`);
+  } catch (cause) {
+    throw baseline(spec, `${spec} has no package ismio in it: ${(cause as Error).message}`, cause);
+  }
+}
+
+function hasAddon(folder: string): boolean {
+  const shipped = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
+  return existsSync(join(folder, 'build', 'Release', 'ismio.node')) || existsSync(shipped);
+}
+
+function isBuilt(folder: string): boolean {
+  return existsSync(join(folder, 'dist', 'ismio.js')) && hasAddon(folder);
+}
+
+/** The node_modules that a package in this folder finds its dependencies in. */
+export function nodeModulesOf(folder: string): string | null {
+  for (let at = folder; ; at = dirname(at)) {
+    const candidate = join(at, 'node_modules');
+    if (existsSync(join(candidate, 'piscina'))) return candidate;
+    if (at === dirname(at)) return null;
+  }
+}
+
+async function commitOf(folder: string): Promise<string | null> {
+  try {
+    const { stdout: top } = await execute('git', ['-C', folder, 'rev-parse', '--show-toplevel', 'HEAD']);
+    const [toplevel, commit] = top.trim().split('\n');
+    if (toplevel !== folder || commit === undefined) return null;
+    const { stdout: changed } = await execute('git', ['-C', folder, 'status', '--porcelain', '--untracked-files=no']);
+    return changed === '' ? commit : `${commit}-dirty`;
+  } catch {
+    return null; // not a checkout
+  }
+}
+
+function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'ismio', 'builds');
+}
+
+function baseline(spec: string, message: string, cause?: unknown, log?: string): IsmioError {
+  return new IsmioError('ERR_ISMIO_BASELINE', message, { spec, ...(log !== undefined && { log }) }, cause);
+}

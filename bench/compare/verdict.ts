@@ -1,0 +1,120 @@
+// From the ratios of the processes to a verdict. Ratios are head over base: above 1 is slower.
+
+import type { Estimate, Verdict } from '../results.js';
+import { bootstrap, type Interval, intervalOf, midmean, pValueInside } from '../statistics/bootstrap.js';
+import { holmLevels } from '../statistics/holm.js';
+
+/** Ratios of one round, one for each process. */
+export interface Round {
+  readonly head: readonly number[];
+  readonly null: readonly number[];
+}
+
+export interface Judged {
+  readonly verdict: Verdict;
+  readonly reason: string;
+  readonly rounds: readonly { readonly head: Estimate; readonly null: Estimate }[];
+  readonly overall: Estimate;
+  readonly nullOverall: Estimate;
+}
+
+export interface Rules {
+  /** A change of less than this share is none. */
+  readonly delta: number;
+  /** Confidence over the whole suite. */
+  readonly level: number;
+}
+
+/** What a single round is believed by itself: it only has to agree. */
+const agreement = 0.95;
+
+/**
+ * Judges every benchmark of a suite by the rounds it has had.
+ * @param random draws the resamples; the same one gives the same intervals
+ */
+export function judge(suite: readonly (readonly Round[])[], rules: Rules, random: () => number): Judged[] {
+  const drawn = suite.map((rounds) =>
+    bootstrap(
+      rounds.flatMap(({ head }) => head),
+      random,
+    ),
+  );
+  const low = 1 / (1 + rules.delta);
+  const levels = holmLevels(
+    drawn.map((means) => pValueInside(means, low, 1 + rules.delta)),
+    rules.level,
+  );
+  return suite.map((rounds, index) => {
+    const level = levels[index] as number;
+    const overall = estimate(
+      rounds.flatMap(({ head }) => head),
+      level,
+      drawn[index] as Float64Array,
+    );
+    const still = rounds.flatMap((round) => round.null);
+    const nullOverall = estimate(still, level, bootstrap(still, random));
+    const told = rounds.map((round) => ({
+      head: estimate(round.head, agreement, bootstrap(round.head, random)),
+      null: estimate(round.null, agreement, bootstrap(round.null, random)),
+    }));
+    return {
+      ...verdictOf(
+        overall,
+        nullOverall,
+        told.map(({ head }) => head),
+        rules.delta,
+      ),
+      rounds: told,
+      overall,
+      nullOverall,
+    };
+  });
+}
+
+function estimate(processes: readonly number[], level: number, drawn: Float64Array): Estimate {
+  return { ratio: midmean(processes), ...intervalOf(drawn, level), level, processes };
+}
+
+function verdictOf(
+  overall: Interval & { ratio: number },
+  still: Interval,
+  rounds: readonly Interval[],
+  delta: number,
+): { verdict: Verdict; reason: string } {
+  const [low, high] = [1 / (1 + delta), 1 + delta];
+  const range = `${percent(overall.low)} to ${percent(overall.high)}`;
+  if (beyond(still, low, high) !== null) {
+    const moved = `${percent(still.low)} to ${percent(still.high)}`;
+    return {
+      verdict: 'contaminated',
+      reason: `base against itself moved by ${moved}: nothing of this run can be trusted here`,
+    };
+  }
+  const found = beyond(overall, low, high);
+  const agreed = rounds.filter((round) => beyond(round, low, high) === found).length > 1;
+  if (found !== null && agreed) {
+    const how = found === 'regressed' ? 'slower' : 'faster';
+    return {
+      verdict: found,
+      reason: `${how} by ${range} in all, and beyond ${percent(1 + delta)} in two rounds by themselves`,
+    };
+  }
+  if (found !== null)
+    return { verdict: 'inconclusive', reason: `changed by ${range} in all, but not in two rounds by themselves` };
+  if (overall.high < 1 + 2 * delta) {
+    return { verdict: 'pass', reason: `changed by ${range}: a slowdown of ${percent(1 + 2 * delta)} is excluded` };
+  }
+  return { verdict: 'inconclusive', reason: `changed by ${range}: neither a slowdown nor its absence is shown` };
+}
+
+/** What an interval shows that lies beyond [low, high] as a whole. */
+function beyond(interval: Interval, low: number, high: number): 'regressed' | 'improved' | null {
+  if (interval.low > high) return 'regressed';
+  return interval.high < low ? 'improved' : null;
+}
+
+/** '+2.1 %' of a ratio of 1.021. */
+export function percent(ratio: number): string {
+  const share = (ratio - 1) * 100;
+  return `${share < 0 ? '-' : '+'}${Math.abs(share).toFixed(1)} %`;
+}
