@@ -81,16 +81,19 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     child.on('close', (code) => resolve(code));
   });
   let done = 0;
+  let threw: string | null = null;
   for await (const line of createInterface({ input: child.stdout })) {
-    take(JSON.parse(line) as Result);
+    const told = JSON.parse(line) as Result | { threw: string };
+    if (typeof told === 'object' && told !== null && 'threw' in told) {
+      threw = told.threw;
+      continue;
+    }
+    take(told as Result);
     done++;
   }
   const code = await ended;
   if (code === 0) return;
   const benchmark = request.workloads[done];
-  const why = complaint.split('\n').find((line) => /Error/.test(line)) ?? complaint.trim().split('\n')[0] ?? '';
-  throw new IsmioError('ERR_ISMIO_BENCH', `${benchmark} could not be measured: ${why.trim() || `exit code ${code}`}`, {
-    benchmark,
-    log: complaint,
-  });
+  const why = threw ?? (complaint.trim().split('\n').at(-1) || `exit code ${code}`);
+  throw new IsmioError('ERR_ISMIO_BENCH', `${benchmark} could not be measured: ${why}`, { benchmark, log: complaint });
 }

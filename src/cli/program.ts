@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageRoot } from '../package.js';
 import { benchCommand } from './bench.js';
 import { buildCommand } from './build.js';
+import { compareCommand } from './compare.js';
 import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
 import { historyCommand } from './history.js';
@@ -49,6 +50,7 @@ export function createProgram(): Command {
     benchCommand(),
     reportCommand(),
     historyCommand(),
+    compareCommand(),
     buildCommand(),
   ];
   for (const command of commands) program.addCommand(command);

@@ -1,0 +1,166 @@
+// ismio compare: two builds, three gates, one verdict. docs/compare.md tells what is done and why.
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { IsmioError } from '../../src/errors.js';
+import { environment } from '../environment.js';
+import { instructionsOf } from '../instructions.js';
+import {
+  type ComparedCount,
+  type ComparedInstructions,
+  type CompareReport,
+  compareSchema,
+  type Verdict,
+} from '../results.js';
+import { loadWorkloads } from '../suites/index.js';
+import { packageVersion } from '../version.js';
+import type { Workload } from '../workload.js';
+import { makeArms } from './arms.js';
+import { compareFresh } from './fresh.js';
+import { type Counted, gateCounters, gateInstructions } from './gates.js';
+import { countsOf, type Effort } from './processes.js';
+import { type BuiltSide, prepareSide } from './sides.js';
+import { compareTimes } from './times.js';
+
+export interface CompareOptions {
+  readonly base: string;
+  readonly head: string;
+  readonly filter?: RegExp;
+  readonly quick: boolean;
+  readonly seed: number;
+  /** A change of less than this share is no regression. */
+  readonly delta: number;
+  /** Confidence over the whole suite. */
+  readonly level: number;
+  readonly counterTolerance: number;
+  /** Null: the gate is off. */
+  readonly instructionTolerance: number | null;
+  readonly effort: Effort;
+}
+
+/** Whoever looks on. */
+export interface Watcher {
+  /** What is being done now. */
+  say(what: string): void;
+  /** So much of the present work is done. */
+  progress(label: string, done: number, total: number): void;
+}
+
+type Skipped = CompareReport['skipped'][number];
+
+export async function compare(options: CompareOptions, watcher: Watcher): Promise<CompareReport> {
+  const began = new Date();
+  const chosen = await choose(options);
+  const scratch = mkdtempSync(join(tmpdir(), 'ismio-compare-'));
+  try {
+    const base = await prepareSide(options.base, scratch, watcher.say);
+    const head = await prepareSide(options.head, scratch, watcher.say);
+    const skipped: Skipped[] = [];
+    const instructions = await instructionGate(base, head, options, watcher, skipped);
+    const arms = makeArms(base, head, scratch);
+    const { counters, measurable } = await counterGate(arms, chosen, options, watcher, skipped);
+    const times = await compareTimes(arms, measurable, options, watcher);
+    const fresh = await compareFresh(arms, options, watcher);
+    return {
+      schema: compareSchema,
+      version: packageVersion(),
+      started: began.toISOString(),
+      seconds: (Date.now() - began.getTime()) / 1000,
+      quick: options.quick,
+      seed: options.seed,
+      options: optionsTold(options),
+      base: told(base),
+      head: told(head),
+      environment: environment(),
+      ...overall([...counters, ...instructions, ...times, ...fresh]),
+      counters,
+      instructions,
+      times: [...times, ...fresh],
+      skipped,
+    };
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+/** Of the suites that compare the engine with itself: a peer's speed is no matter of ours. */
+async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
+  const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
+  const chosen = all.filter((workload) => (!quick || workload.quick === true) && (filter?.test(workload.name) ?? true));
+  if (chosen.length > 0) return chosen;
+  const names = all.map(({ name }) => name);
+  throw new IsmioError(
+    'ERR_ISMIO_USAGE',
+    `no benchmark ${quick ? 'of the quick ones ' : ''}matches ${filter}; there are ${names.join(', ')}`,
+  );
+}
+
+async function counterGate(
+  arms: { base: string; head: string },
+  chosen: readonly Workload[],
+  { counterTolerance }: CompareOptions,
+  watcher: Watcher,
+  skipped: Skipped[],
+): Promise<{ counters: ComparedCount[]; measurable: Workload[] }> {
+  watcher.say('counting what each benchmark issues');
+  const names = chosen.map(({ name }) => name);
+  const [base, head] = [await countsOf(arms.base, names), await countsOf(arms.head, names)];
+  const counted: Counted[] = [];
+  const measurable: Workload[] = [];
+  for (const workload of chosen) {
+    const { name } = workload;
+    const [before, after] = [base.get(name), head.get(name)];
+    if (after?.failed)
+      throw new IsmioError('ERR_ISMIO_BENCH', `${name} fails with head: ${after.failed}`, { benchmark: name });
+    if (before?.failed) {
+      skipped.push({ name, reason: `base cannot run it: ${before.failed}` });
+      continue;
+    }
+    measurable.push(workload);
+    if (before?.counters && after?.counters) counted.push({ name, base: before.counters, head: after.counters });
+  }
+  return { counters: gateCounters(counted, counterTolerance), measurable };
+}
+
+async function instructionGate(
+  base: BuiltSide,
+  head: BuiltSide,
+  { instructionTolerance }: CompareOptions,
+  watcher: Watcher,
+  skipped: Skipped[],
+): Promise<ComparedInstructions[]> {
+  if (instructionTolerance === null) {
+    skipped.push({ name: 'instructions', reason: 'switched off' });
+    return [];
+  }
+  watcher.say('counting instructions of the native core');
+  const [before, after] = [await instructionsOf(base.folder), await instructionsOf(head.folder)];
+  for (const [side, found] of [
+    ['base', before],
+    ['head', after],
+  ] as const) {
+    if (!('missing' in found)) continue;
+    skipped.push({ name: 'instructions', reason: `${side}: ${found.missing}` });
+    return [];
+  }
+  if ('missing' in before || 'missing' in after) return [];
+  return gateInstructions(before.counts, after.counts, instructionTolerance);
+}
+
+const order: readonly Verdict[] = ['regressed', 'contaminated', 'inconclusive', 'improved', 'pass'];
+
+/** The worst of all verdicts, and the exit code it makes. */
+export function overall(parts: readonly { readonly verdict: Verdict }[]): { verdict: Verdict; exitCode: 0 | 1 | 2 } {
+  const verdict = order.find((one) => parts.some((part) => part.verdict === one)) ?? 'pass';
+  const exitCode = verdict === 'regressed' ? 1 : verdict === 'pass' || verdict === 'improved' ? 0 : 2;
+  return { verdict, exitCode };
+}
+
+function optionsTold({ delta, level, effort }: CompareOptions): CompareReport['options'] {
+  const { processes, openings, slices, sliceMilliseconds } = effort;
+  return { delta, level, processes, slices: openings * slices, sliceMilliseconds };
+}
+
+function told({ spec, kind, version, commit }: BuiltSide): CompareReport['base'] {
+  return { spec, kind, version, commit };
+}

@@ -1,0 +1,76 @@
+// A comparison as a terminal shows it: the findings first, then every benchmark in a line.
+import Table from 'cli-table3';
+import type { ComparedTime, CompareReport, Verdict } from '../results.js';
+import { percent } from './verdict.js';
+
+const marks: Readonly<Record<Verdict, string>> = {
+  pass: 'pass',
+  regressed: 'REGRESSED',
+  improved: 'improved',
+  inconclusive: 'inconclusive',
+  contaminated: 'CONTAMINATED',
+};
+
+export function compareText(report: CompareReport): string {
+  const { base, head, seed, seconds, options } = report;
+  const parts = [
+    `base ${sideText(base)}`,
+    `head ${sideText(head)}`,
+    '',
+    gateText(report),
+    timesTable(report.times),
+    `Ratios are head over base; in brackets what they lie in with ${options.level * 100} % confidence over the whole suite. null: base over itself.`,
+    ...report.skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
+    '',
+    `${marks[report.verdict]} in ${seconds.toFixed(0)} s, seed ${seed}, ${options.processes} processes a round, a change counts from ${percent(1 + options.delta)} on`,
+    ...findings(report),
+  ];
+  return parts.join('\n');
+}
+
+function sideText({ spec, version, commit }: CompareReport['base']): string {
+  return `${spec} (${version}${commit === null ? '' : `, ${commit.slice(0, 12)}${commit.endsWith('-dirty') ? '-dirty' : ''}`})`;
+}
+
+function gateText({ counters, instructions }: CompareReport): string {
+  const changed = counters.filter(({ verdict }) => verdict !== 'pass');
+  const heavier = instructions.filter(({ verdict }) => verdict !== 'pass');
+  const lines = [
+    `counters: ${counters.length} compared, ${changed.length} changed`,
+    ...changed.map((one) => `  ${marks[one.verdict]} ${one.name}: ${one.counter} ${one.base} -> ${one.head}`),
+    `instructions: ${instructions.length} scenarios compared, ${heavier.length} changed by more than the tolerance`,
+    ...heavier.map(
+      (one) => `  ${marks[one.verdict]} ${one.name}: ${one.base.toFixed(2)} -> ${one.head.toFixed(2)} an operation`,
+    ),
+  ];
+  return lines.join('\n');
+}
+
+function timesTable(times: readonly ComparedTime[]): string {
+  const table = new Table({
+    head: ['benchmark', 'base', 'head', 'ratio', 'null', 'verdict'],
+    style: { head: [], border: [], compact: true },
+    colAligns: ['left', 'right', 'right', 'left', 'left', 'left'],
+  });
+  for (const { name, unit, base, head, overall, nullOverall, verdict } of times) {
+    table.push([
+      name,
+      `${figure(base.median)} ${unit}`,
+      `${figure(head.median)} ${unit}`,
+      `${overall.ratio.toFixed(3)} [${overall.low.toFixed(3)}, ${overall.high.toFixed(3)}]`,
+      nullOverall.ratio.toFixed(3),
+      marks[verdict],
+    ]);
+  }
+  return table.toString();
+}
+
+function figure(value: number): string {
+  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
+}
+
+function findings({ times }: CompareReport): string[] {
+  return times
+    .filter(({ verdict }) => verdict !== 'pass')
+    .map(({ name, verdict, reason }) => `${marks[verdict]} ${name}: ${reason}`);
+}

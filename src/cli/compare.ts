@@ -1,0 +1,112 @@
+// ismio compare: does head make anything slower than base was?
+import { Command, InvalidArgumentError } from 'commander';
+import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
+import { parseRegex, parseShare } from './measuring.js';
+import { parseCount } from './numbers.js';
+import { print, printJson } from './output.js';
+import { Progress } from './progress.js';
+
+interface Options {
+  quick: boolean;
+  filter?: RegExp;
+  seed?: number;
+  delta: number;
+  level: number;
+  processes: number;
+  counterTolerance: number;
+  instructionTolerance: number;
+  instructions: boolean;
+  json?: string | true;
+  report?: string;
+}
+
+const notes = `
+BASE and HEAD are each a git ref, a directory with a checkout or an installed package, or a packed tarball (.tgz).
+Refs are built in the cache folder ($XDG_CACHE_HOME/ismio/builds) and kept.
+
+Three gates: exact counters (device operations, bytes, merges, crossings, copies), instructions of the native core
+(valgrind), and wall time in paired slices, with base against itself beside it.
+
+Verdicts: pass, regressed, improved, inconclusive, contaminated. Exit codes: 0 pass or improved, 1 regressed,
+2 inconclusive or contaminated, 3 it could not run.
+
+Examples:
+  ismio compare main HEAD --quick
+  ismio compare v0.1.0 . --filter '^queue/' --report report
+  ismio compare ismio-0.1.0.tgz ismio-0.2.0.tgz --json results.json`;
+
+export function compareCommand(): Command {
+  return new Command('compare')
+    .summary('say whether one build is slower than another')
+    .description('compare two builds: what they issue, execute and take')
+    .argument('<base>', 'what was before')
+    .argument('<head>', 'what is now')
+    .option('--quick', 'only a handful of benchmarks; under four minutes', false)
+    .option('--filter <regex>', 'only benchmarks whose name matches', parseRegex)
+    .option('--seed <number>', 'repeats the chance of an earlier run (default: a new one)', parseSeed)
+    .option('--delta <share>', 'a smaller change is none', parseShare, 0.02)
+    .option('--level <share>', 'confidence over the whole suite', parseShare, 0.95)
+    .option('--processes <number>', 'fresh processes in a round', parseCount, 12)
+    .option('--counter-tolerance <share>', 'counters may differ by this share', parseTolerance, 0)
+    .option('--instruction-tolerance <share>', 'instructions may differ by this share', parseTolerance, 0.01)
+    .option('--no-instructions', 'leave the instructions out')
+    .option('--json [file]', 'print JSON, or write it to a file')
+    .option('--report <directory>', 'write an HTML report there')
+    .addHelpText('after', notes)
+    .action(run);
+}
+
+function parseSeed(text: string): number {
+  const seed = Number(text);
+  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
+  throw new InvalidArgumentError('It has to be a whole number below 2^32.');
+}
+
+function parseTolerance(text: string): number {
+  return text === '0' ? 0 : parseShare(text);
+}
+
+async function run(base: string, head: string, options: Options): Promise<void> {
+  const { compare } = await import('../../bench/compare/compare.js');
+  const { compareText } = await import('../../bench/compare/text.js');
+  const report = await compare(settings(base, head, options), watcher());
+  if (typeof options.json === 'string') {
+    const { writeWhole } = await import('../../bench/outputs/write.js');
+    writeWhole(options.json, `${JSON.stringify(report, null, 2)}\n`);
+  }
+  if (options.json === true) printJson(report);
+  else print(compareText(report));
+  process.exitCode = report.exitCode;
+}
+
+function settings(base: string, head: string, options: Options): CompareOptions {
+  const { quick, filter, delta, level, processes, counterTolerance, instructions, instructionTolerance } = options;
+  return {
+    base,
+    head,
+    quick,
+    ...(filter !== undefined && { filter }),
+    seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
+    delta,
+    level,
+    counterTolerance,
+    instructionTolerance: instructions ? instructionTolerance : null,
+    effort: { processes, openings: quick ? 3 : 4, slices: 20, sliceMilliseconds: 1 },
+  };
+}
+
+/** A line for each step, and a bar for each that lasts. */
+function watcher(): Watcher {
+  let bar: { label: string; progress: Progress } | null = null;
+  return {
+    say: (what) => void process.stderr.write(`${what} ..\n`),
+    progress(label, done, total) {
+      if (bar?.label !== label) {
+        bar?.progress[Symbol.dispose]();
+        bar = { label, progress: new Progress(label, total) };
+      }
+      bar.progress.at(done);
+      if (done === total) bar.progress[Symbol.dispose]();
+    },
+  };
+}
