@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
+import { packageRoot } from '../../src/package.js';
+import { versionOf } from '../engine.js';
 import { environment } from '../environment.js';
 import { instructionsOf } from '../instructions.js';
 import {
@@ -13,7 +15,6 @@ import {
   type Verdict,
 } from '../results.js';
 import { loadWorkloads } from '../suites/index.js';
-import { packageVersion } from '../version.js';
 import type { Workload } from '../workload.js';
 import { makeArms } from './arms.js';
 import { compareFresh } from './fresh.js';
@@ -63,7 +64,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
     const fresh = await compareFresh(arms, options, watcher);
     return {
       schema: compareSchema,
-      version: packageVersion(),
+      version: versionOf(packageRoot),
       started: began.toISOString(),
       seconds: (Date.now() - began.getTime()) / 1000,
       quick: options.quick,

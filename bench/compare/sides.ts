@@ -16,6 +16,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { IsmioError } from '../../src/errors.js';
+import { commitOf } from '../commit.js';
 import type { Side } from '../results.js';
 
 const execute = promisify(execFile);
@@ -44,7 +45,7 @@ export async function prepareSide(spec: string, scratch: string, say: Say): Prom
 
 async function directorySide(spec: string, path: string, scratch: string, say: Say): Promise<BuiltSide> {
   const version = versionIn(spec, path);
-  const commit = await commitOf(path);
+  const commit = commitOf(path);
   const side = { spec, kind: 'directory', version, commit } as const;
   if (isBuilt(path)) return { ...side, folder: path };
   const copy = mkdtempSync(join(scratch, 'directory-'));
@@ -178,18 +179,6 @@ export function nodeModulesOf(folder: string): string | null {
     const candidate = join(at, 'node_modules');
     if (existsSync(join(candidate, 'piscina'))) return candidate;
     if (at === dirname(at)) return null;
-  }
-}
-
-async function commitOf(folder: string): Promise<string | null> {
-  try {
-    const { stdout: top } = await execute('git', ['-C', folder, 'rev-parse', '--show-toplevel', 'HEAD']);
-    const [toplevel, commit] = top.trim().split('\n');
-    if (toplevel !== folder || commit === undefined) return null;
-    const { stdout: changed } = await execute('git', ['-C', folder, 'status', '--porcelain', '--untracked-files=no']);
-    return changed === '' ? commit : `${commit}-dirty`;
-  } catch {
-    return null; // not a checkout
   }
 }
 

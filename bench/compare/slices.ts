@@ -1,9 +1,8 @@
 // A process of a comparison: loads every arm side by side, and gives each in turn a slice of about a millisecond, in an
 // order that chance decides. What comes back is ratios of slices that lie next to each other in time, so that whatever
 // else the machine does, and however fast its clock runs, falls on both.
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { median, quantile, shuffle } from 'simple-statistics';
+import { loadEngine } from '../engine.js';
 import { randomFrom } from '../statistics/random.js';
 import { loadWorkloads } from '../suites/index.js';
 import { makeWindow } from '../window.js';
@@ -61,7 +60,7 @@ export async function runSlices(request: SliceRequest, tell: (result: SliceResul
 }
 
 export async function loadArm(name: ArmName, folder: string): Promise<Arm> {
-  const engine = (await import(pathToFileURL(join(folder, 'dist', 'ismio.js')).href)) as Engine;
+  const engine = await loadEngine(folder);
   const workloads = await loadWorkloads(`?arm=${name}`);
   return { name, engine, workloads: new Map(workloads.map((workload) => [workload.name, workload])) };
 }
@@ -110,7 +109,7 @@ function workloadOf({ workloads }: Arm, name: string): Workload {
 async function warmUp(running: readonly [ArmName, Running][], before: number, slice: number | null): Promise<number> {
   let batches = before;
   const lasts: number[] = [];
-  for (let turn = 0; turn < (slice === null ? 4 : 8); turn++) {
+  for (let turn = 0; turn < (slice === null ? 2 : 8); turn++) {
     for (const [name, one] of running) {
       const took = await timeSlice(one, batches);
       if (slice === null || name !== 'base') continue;

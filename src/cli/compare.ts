@@ -91,7 +91,7 @@ function settings(base: string, head: string, options: Options): CompareOptions 
     level,
     counterTolerance,
     instructionTolerance: instructions ? instructionTolerance : null,
-    effort: { processes, openings: quick ? 3 : 4, slices: 20, sliceMilliseconds: 1 },
+    effort: { processes, openings: quick ? 4 : 6, slices: 10, sliceMilliseconds: 1 },
   };
 }
 

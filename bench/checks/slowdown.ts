@@ -1,0 +1,48 @@
+// A build with a calibrated delay in one path, many times: it has to be found, and there only.
+// `node dist/bench/checks/slowdown.js [percent] [times]`
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { makeArms } from '../compare/arms.js';
+import { runRound } from '../compare/processes.js';
+import { midmean } from '../statistics/bootstrap.js';
+import { quickOptions, runMany } from './runs.js';
+import { buildVariant, slowReads } from './variants.js';
+
+const percent = Number(process.argv[2] ?? 5);
+const times = Number(process.argv[3] ?? 20);
+
+/** The one of the quick benchmarks that reads in runs of 8-byte loads. */
+const path = 'access/read-4KiB/device';
+
+const scratch = mkdtempSync(join(tmpdir(), 'ismio-slowdown-'));
+try {
+  const [base, head] = [buildVariant(null, scratch), buildVariant(slowReads, scratch)];
+  const turns = await calibrate(base, head);
+  console.log(`${slowReads.title}: ${turns} turns of an empty loop make ${percent} %`);
+  process.env['ISMIO_CHECK_DELAY'] = String(turns);
+  const all = await runMany(times, { ...quickOptions, base, head });
+  const right = all.filter(({ regressed, improved }) => regressed?.join() === path && improved === undefined).length;
+  const missed = all.filter((found) => !Object.values(found).flat().includes(path)).length;
+  console.log(
+    `${percent} % slower ${path}: found there and nowhere else in ${right} of ${times}, taken for a pass in ${missed}`,
+  );
+  process.exitCode = right >= (percent >= 10 ? 1 : 0.95) * times && missed === 0 ? 0 : 1;
+} finally {
+  rmSync(scratch, { recursive: true, force: true });
+}
+
+/** Turns of the delay's loop that make the wanted share, from the ratio that many turns make. */
+async function calibrate(base: string, head: string): Promise<number> {
+  const side = { spec: '', kind: 'directory', version: '', commit: null } as const;
+  const arms = makeArms({ ...side, folder: base }, { ...side, folder: head }, mkdtempSync(join(scratch, 'arms-')));
+  const many = 400;
+  const ratioOf = async (turns: number): Promise<number> => {
+    process.env['ISMIO_CHECK_DELAY'] = String(turns);
+    const round = await runRound(arms, [path], { ...quickOptions.effort, openings: 8 }, 1, () => undefined);
+    return midmean((round.get(path) ?? []).map(({ head: ratio }) => ratio));
+  };
+  const [none, delayed] = [await ratioOf(0), await ratioOf(many)];
+  console.log(`without the delay ${none.toFixed(4)}, with ${many} turns ${delayed.toFixed(4)}`);
+  return Math.round((many * (percent / 100)) / (delayed - none));
+}
