@@ -24,7 +24,11 @@ export function sparkline(values: readonly number[]): string {
 /** A table for each machine; those of the newest run come last, where one looks first. */
 export function trendTables(trends: readonly Trend[], records: readonly HistoryRecord[]): string {
   const groups = new Map<string, Trend[]>();
-  for (const { machine, quick } of records) groups.set(JSON.stringify([machine, quick]), []);
+  for (const { machine, quick } of records) {
+    const key = JSON.stringify([machine, quick]);
+    groups.delete(key); // so that a group stands where its newest run does
+    groups.set(key, []);
+  }
   for (const trend of trends) groups.get(JSON.stringify([trend.machine, trend.quick]))?.push(trend);
   return [...groups.values()]
     .filter((group) => group.length > 0)

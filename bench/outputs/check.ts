@@ -66,7 +66,11 @@ function describe({ instanceLocation, error }: OutputUnit, document: unknown): s
   const steps = instanceLocation.split('/').slice(1).map(decodePointer);
   let value = document;
   for (const step of steps) value = (value as Record<string, unknown>)[step];
-  return `${place(steps)} is ${told(value)}: ${error.replace(/\.$/, '')}`;
+  const what = error.replace(/^Instance /, '').replace(/\.$/, '');
+  // A document that lacks something is too long to be shown.
+  return what.startsWith('does not have')
+    ? `${place(steps)} ${what}`
+    : `${place(steps)} is ${told(value)}, and ${what}`;
 }
 
 function decodePointer(step: string): string {

@@ -1,11 +1,11 @@
 // Numbers as people read them. The script of the HTML report uses these as well: nothing here is Node.js' own.
 
 /** Three digits that count, and no exponent before that saves anything: 0.0123, 1.23, 12.3, 1,234. */
-export function figure(value: number): string {
+export function figure(value: number, digits = 3): string {
   const size = Math.abs(value);
-  if (size >= 1e12 || (size > 0 && size < 1e-4)) return value.toExponential(2);
-  if (size >= 100) return Math.round(value).toLocaleString('en');
-  return String(Number(value.toPrecision(3)));
+  if (size >= 1e12 || (size > 0 && size < 1e-4)) return value.toExponential(digits - 1);
+  if (size >= 10 ** (digits - 1)) return Math.round(value).toLocaleString('en');
+  return String(Number(value.toPrecision(digits)));
 }
 
 const timeSteps = [
@@ -15,16 +15,17 @@ const timeSteps = [
 ] as const;
 
 /** '12.3 ns', '4.56 µs'. */
-export function duration(nanoseconds: number): string {
+export function duration(nanoseconds: number, digits = 3): string {
   const step = timeSteps.find((step) => Math.abs(nanoseconds) >= step.nanoseconds);
-  return step === undefined ? `${figure(nanoseconds)} ns` : `${figure(nanoseconds / step.nanoseconds)} ${step.unit}`;
+  if (step === undefined) return `${figure(nanoseconds, digits)} ns`;
+  return `${figure(nanoseconds / step.nanoseconds, digits)} ${step.unit}`;
 }
 
 /** A value of a result, in the unit it says. Times of one operation are scaled. */
-export function quantity(value: number, unit: string): string {
-  if (unit === 'ns/op') return duration(value);
-  if (unit === 'ms') return duration(value * 1e6);
-  return `${figure(value)} ${unit}`;
+export function quantity(value: number, unit: string, digits = 3): string {
+  if (unit === 'ns/op') return duration(value, digits);
+  if (unit === 'ms') return duration(value * 1e6, digits);
+  return `${figure(value, digits)} ${unit}`;
 }
 
 /** How many times faster: '5.42x'. */

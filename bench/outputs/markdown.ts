@@ -34,7 +34,7 @@ function ofResult(result: BenchResult): string[] {
     reached === null ? '' : reached ? '✅' : '❌',
     code(name),
     words(quantity(measured.median, unit)),
-    figure(measured.mad),
+    words(quantity(measured.mad, unit)),
     floor === null ? '' : `${words(quantity(floor.median, unit))}, ${words(floor.title)}`,
     ratio === null ? '' : times(ratio),
     wanted,

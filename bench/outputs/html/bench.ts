@@ -10,7 +10,7 @@ export function benchPage(report: BenchReport, other: Other | null): Page {
   const { results } = report;
   const sections = [
     ...floorSection(results),
-    { id: 'results', title: 'Results', content: table('All results', resultColumns, results) },
+    { id: 'results', title: 'Results', content: resultTable(results) },
     ...distributionSection(results),
     ...scalingSection(results),
     ...stageSection(results),
@@ -71,8 +71,14 @@ const resultColumns: readonly Column<BenchResult>[] = [
     cell: ({ issued }) => (issued === null ? '' : exact(issued)),
     by: ({ issued }) => issued,
   },
-  { title: 'note', wide: true, cell: ({ note }) => note ?? '' },
 ];
+
+const noteColumn: Column<BenchResult> = { title: 'note', wide: true, cell: ({ note }) => note ?? '' };
+
+function resultTable(results: readonly BenchResult[]): Markup {
+  const columns = results.some(({ note }) => note !== null) ? [...resultColumns, noteColumn] : resultColumns;
+  return table('All results', columns, results);
+}
 
 function mad({ measured, unit }: BenchResult): string {
   return quantity(measured.mad, unit);

@@ -21,7 +21,7 @@ export function comparePage(report: CompareReport, other: Other | null): Page {
 }
 
 const meanings: Readonly<Record<Verdict, string>> = {
-  pass: 'Nothing got slower, and nothing got faster, by more than counts.',
+  pass: 'Nothing got slower or faster by more than is tolerated.',
   regressed: 'Head is slower, or does more: both rounds, or an exact count, say so.',
   improved: 'Head is faster: both rounds say so.',
   inconclusive: 'The rounds do not agree, or their intervals are too wide. Run it again.',
@@ -31,9 +31,10 @@ const meanings: Readonly<Record<Verdict, string>> = {
 function header(report: CompareReport): Markup {
   const { verdict, base, head, started, environment, quick } = report;
   const all = [...report.counters, ...report.instructions, ...report.times];
+  const said = all.length === 0 ? 'Nothing was compared.' : `${meanings[verdict]} ${tally(all)}.`;
   return html`<h1 class="${verdict}"><span class="mark" aria-hidden="true">${marks[verdict]}</span> ${verdict}</h1>
 <p>${side(head)} against ${side(base)}${quick ? ', quick' : ''}</p>
-<p>${meanings[verdict]} ${tally(all)}.</p>
+<p>${said}</p>
 <p class="muted">${minute(started)}, ${environment.cpu}, ${counted(environment.cores, 'core')}</p>`;
 }
 

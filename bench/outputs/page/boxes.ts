@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import type { BenchReport, CompareReport, Distribution } from '../../results.js';
 import { quantity, ratio } from '../figures.js';
 import { colorOf } from './marks.js';
-import { ratiosOf } from './ratios.js';
+import { nearDomain, ratiosOf } from './ratios.js';
 import { lowered, rowChart, tip } from './rows.js';
 import { logDomain, plain } from './scales.js';
 
@@ -14,7 +14,7 @@ interface Box extends Distribution {
 }
 
 /** Of head and base, as a share of the base's median: benchmarks of any length fit on one axis. */
-export function drawBoxes(report: CompareReport, width: number): Element {
+export function drawBoxes(report: CompareReport, width: number, nearOne: boolean): Element {
   const times = ratiosOf(report).filter(({ base, head }) => base.min > 0 && head.min > 0);
   const upper = times.map(({ name, base, head, unit, verdict }) =>
     box(name, head, base.median, colorOf(verdict), `head ${spread(head, unit)}`),
@@ -28,7 +28,7 @@ export function drawBoxes(report: CompareReport, width: number): Element {
   );
   return drawRows(upper, lower, width, {
     label: 'share of the base’s median, slower to the right →',
-    domain: middle,
+    domain: nearOne ? nearDomain : middle,
     tickFormat: plain,
   });
 }

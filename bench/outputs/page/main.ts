@@ -18,11 +18,11 @@ const [bench, compared] = [report as BenchReport, report as CompareReport];
 function drawerOf(figure: HTMLElement): Draw {
   switch (figure.dataset['chart']) {
     case 'ratios':
-      return ratios(figure);
+      return closer(figure, drawRatios);
     case 'processes':
-      return (width) => drawProcesses(compared, width);
+      return closer(figure, drawProcesses);
     case 'boxes':
-      return (width) => drawBoxes(compared, width);
+      return closer(figure, drawBoxes);
     case 'floors':
       return (width) => drawFloors(bench, width);
     case 'spreads':
@@ -45,16 +45,16 @@ function trendOf(figure: HTMLElement, width: number): Element {
 }
 
 /** With a box to tick for a closer look, where the far ones hide the near ones. */
-function ratios(figure: HTMLElement): Draw {
-  if (!isWide(compared)) return (width) => drawRatios(compared, width, false);
+function closer(figure: HTMLElement, draw: (report: CompareReport, width: number, nearOne: boolean) => Element): Draw {
+  if (!isWide(compared)) return (width) => draw(compared, width, false);
   const box = document.createElement('input');
   box.type = 'checkbox';
   const label = document.createElement('label');
   label.className = 'control';
-  label.append(box, ' only 0.8 to 1.25');
+  label.append(box, ' only 0.8 to 1.25; what lies beyond is drawn at the edge');
   figure.querySelector('figcaption')?.after(label);
   box.addEventListener('change', () => redraw(figure));
-  return (width) => drawRatios(compared, width, box.checked);
+  return (width) => draw(compared, width, box.checked);
 }
 
 const drawers = new Map<HTMLElement, Draw>();

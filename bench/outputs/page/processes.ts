@@ -3,7 +3,7 @@ import * as Plot from '@observablehq/plot';
 import type { CompareReport } from '../../results.js';
 import { ratio } from '../figures.js';
 import { colorOf } from './marks.js';
-import { ratiosOf } from './ratios.js';
+import { nearDomain, ratiosOf } from './ratios.js';
 import { lowered, rowChart, tip } from './rows.js';
 import { logDomain, plain } from './scales.js';
 
@@ -14,19 +14,19 @@ interface Dot {
   readonly process: number;
 }
 
-export function drawProcesses(report: CompareReport, width: number): Element {
+export function drawProcesses(report: CompareReport, width: number, nearOne: boolean): Element {
   const times = ratiosOf(report);
   const head = times.flatMap((time) => dots(time.name, time.overall.processes, colorOf(time.verdict)));
   const nulls = times.flatMap((time) => dots(time.name, time.nullOverall.processes, 'var(--null)'));
   const { delta } = report.options;
-  const domain = logDomain([...head, ...nulls].map(({ value }) => value).concat(1 / (1 + delta), 1 + delta), 1.02);
+  const whole = logDomain([...head, ...nulls].map(({ value }) => value).concat(1 / (1 + delta), 1 + delta), 1.02);
   const down = lowered(width);
   return rowChart({
     names: times.map(({ name }) => name),
     width,
     label: 'head / base of one process, slower to the right →',
     description: `${head.length} processes of ${times.length} benchmarks.`,
-    x: { type: 'log', domain, tickFormat: plain },
+    x: { type: 'log', domain: nearOne ? nearDomain : whole, clamp: true, tickFormat: plain },
     marks: [
       Plot.rectX([{ low: 1 / (1 + delta), high: 1 + delta }], { x1: 'low', x2: 'high', fill: 'var(--band)' }),
       Plot.ruleX([1], { stroke: 'var(--text)' }),

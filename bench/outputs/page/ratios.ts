@@ -9,6 +9,7 @@ import { logDomain, plain } from './scales.js';
 
 /** The part around 1 that is shown when the whole range would hide it. */
 const near = 1.25;
+export const nearDomain: [number, number] = [1 / near, near];
 
 type Drawn = ComparedTime & { readonly offScale: -1 | 0 | 1 };
 
@@ -29,7 +30,7 @@ export function isWide(report: CompareReport): boolean {
 export function drawRatios(report: CompareReport, width: number, nearOne: boolean): Element {
   const times = placed(ratiosOf(report));
   const { delta } = report.options;
-  const domain = nearOne ? ([1 / near, near] as [number, number]) : wholeDomain(times, delta);
+  const domain = nearOne ? nearDomain : wholeDomain(times, delta);
   const rows: Drawn[] = times.map((time) => ({ ...time, offScale: side(time.overall.ratio, domain) }));
   const down = lowered(width);
   return rowChart({

@@ -24,7 +24,7 @@ export function drawTrend({ name, unit, points }: Trend, width: number): Element
       domain: [low - room, high + room],
       label: null,
       ticks: 4,
-      tickFormat: (value: number) => quantity(value, unit),
+      tickFormat: (value: number) => quantity(value, unit, 4),
     },
     marks: [
       Plot.gridY({ ticks: 4, stroke: 'var(--line)', strokeOpacity: 1 }),
@@ -45,21 +45,17 @@ export function drawTrend({ name, unit, points }: Trend, width: number): Element
         dated.filter(({ flagged }) => flagged),
         { x: 'index', y: 'median', r: 5.5, symbol: 'triangle', fill: 'var(--regressed)', className: 'flagged' },
       ),
-      Plot.text(
-        [points.at(0), points.at(-1)].filter((point) => point !== undefined),
-        {
-          frameAnchor: 'bottom',
-          x: (_: TrendPoint, index: number) => (index === 0 ? 0 : points.length - 1),
-          dy: 16,
-          text: ({ started }: TrendPoint) => started.slice(0, 10),
-          textAnchor: 'middle',
-          filter: (_: TrendPoint, index: number) => index === 0 || points.length > 3,
-          fill: 'var(--muted)',
-        },
-      ),
+      date(points.slice(0, 1), 0, 'start'),
+      date(points.slice(1).slice(-1), points.length - 1, 'end'),
       Plot.tip(dated, Plot.pointerX({ x: 'index', y: 'median', title: text, lineWidth: 24 } as Plot.TipOptions)),
     ],
   });
+}
+
+/** The day of a run, below it. */
+function date(points: readonly TrendPoint[], index: number, textAnchor: 'start' | 'end'): Plot.Markish {
+  const text = ({ started }: TrendPoint) => started.slice(0, 10);
+  return Plot.text(points, { x: () => index, frameAnchor: 'bottom', dy: 16, text, textAnchor, fill: 'var(--muted)' });
 }
 
 function explain({ started, commit, median, fence, flagged }: TrendPoint, unit: string): string {
