@@ -1,7 +1,7 @@
 // ismio bench as its users meet it: a table, a document, one line when it could not run.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { BenchReport } from '../bench/results.js';
@@ -18,8 +18,12 @@ interface Ended {
 }
 
 function bench(...words: string[]): Promise<Ended> {
+  return benchIn({}, ...words);
+}
+
+function benchIn(env: Readonly<Record<string, string>>, ...words: string[]): Promise<Ended> {
   const child = spawn(process.execPath, [main, 'bench', ...words], {
-    env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: patience(120_000),
     killSignal: 'SIGKILL',
@@ -164,9 +168,35 @@ test('a document that cannot be written is told before anything is measured', as
   const file = suite(t, 'open() { throw new Error("measured") }');
   const nowhere = join(folder, 'nonesuch', 'results.json');
   assert.match(couldNotRun(await bench('--suite', file, '--json', nowhere)), /ERR_ISMIO_WRITE_FILE: .*ENOENT/);
+  const unwritable = join(nowhere, 'report');
+  writeFileSync(join(folder, 'nonesuch'), '');
+  assert.match(couldNotRun(await bench('--suite', file, '--report', unwritable)), /ERR_ISMIO_WRITE_FILE: .*ENOTDIR/);
+  rmSync(join(folder, 'nonesuch'));
   mkdirSync(join(folder, 'directory'));
   assert.match(couldNotRun(await bench('--suite', file, '--json', join(folder, 'directory'))), /EISDIR/);
   assert.deepEqual(readdirSync(folder), ['directory']);
+});
+
+test('one run writes every form that is asked for, and the summary of a job', async (t) => {
+  const folder = temporaryFolder(t);
+  const [xml, report, summary] = ['results.xml', 'a/report', 'summary.md'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  const words = ['--quick', '--suite', suite(t, ''), '--format', 'junit', '--out', xml, '--report', report];
+  const { code, stdout, stderr } = await benchIn({ GITHUB_STEP_SUMMARY: summary }, ...words);
+  assert.deepEqual([code, stderr], [0, '']);
+  for (const file of [xml, join(report, 'index.html'), join(report, 'results.json')]) {
+    assert.ok(stdout.includes(`\nwrote ${file}\n`), file);
+    assert.match(readFileSync(file, 'utf8'), /own\/batch\/wait/);
+  }
+  assert.match(readFileSync(summary, 'utf8'), /own\/batch\/wait/);
+});
+
+test('a form without a file for it is refused, and so is one that is not known', async () => {
+  assert.match(couldNotRun(await bench('--format', 'junit')), /--format and --out belong together/);
+  assert.match(couldNotRun(await bench('--format', 'nonesuch', '--out', 'x')), /ERR_ISMIO_USAGE: .*nonesuch/);
 });
 
 test('what a workload prints does not get into the table', async (t) => {

@@ -3,17 +3,21 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
+import type { Probe } from '../../bench/probe.js';
+import type { BenchReport } from '../../bench/results.js';
+import type { BenchOptions } from '../../bench/run.js';
+import type { Workload } from '../../bench/workload.js';
 import { usageError } from './failure.js';
 import { print } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
+import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
 
-interface BenchCommandOptions {
+interface BenchCommandOptions extends ResultOptions {
   filter?: RegExp;
   quick?: boolean;
   list?: boolean;
   suite?: string;
-  json?: string;
 }
 
 const notes = `
@@ -23,51 +27,52 @@ its target changes no exit code: 0 when everything was measured, 3 when somethin
 Examples:
   ismio bench --quick                      a first look, some seconds
   ismio bench --filter '^queue/' --json queue.json
+  ismio bench --report report              everything, some minutes; report/index.html is for a browser
   ismio bench --suite ./my-workloads.js    workloads of your own, in a module that exports them as 'workloads'`;
 
 export function benchCommand(): Command {
-  return new Command('bench')
+  const command = new Command('bench')
     .summary('measure this package against its floors')
     .description('measure this package on this machine, each benchmark against its floor')
     .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
     .option('--quick', 'only a handful, with less time for each: for a first look, not for a claim')
-    .option('--list', 'print the names, and measure nothing')
-    .option('--suite <file>', "measure a module's workloads instead")
-    .option('--json <file>', 'write the results there as well')
-    .addHelpText('after', notes)
-    .action(bench);
+    .option('--list', 'print names and titles, and measure nothing; * is one of the handful')
+    .option('--suite <file>', "measure a module's workloads instead");
+  return addResultOptions(command).addHelpText('after', notes).action(bench);
 }
 
 async function bench(options: BenchCommandOptions): Promise<void> {
-  const { chosenEntries, isProbe, runBench } = await import('../../bench/run.js');
-  const { filter, json, quick = false, suite } = options;
+  const { chosenEntries } = await import('../../bench/run.js');
+  const { filter, quick = false, suite } = options;
   const what = {
     quick,
     ...(filter === undefined ? {} : { filter }),
     ...(suite === undefined ? {} : { suites: [suiteURL(suite)] }),
   };
   const chosen = await chosenEntries(what);
-  if (options.list === true) {
-    const width = Math.max(...chosen.map(({ name }) => name.length));
-    for (const entry of chosen) {
-      const mark = !isProbe(entry) && entry.quick === true ? '*' : ' ';
-      print(`${mark} ${entry.name.padEnd(width)}  ${entry.title}`);
-    }
-    return;
-  }
-  const { checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
-  if (json !== undefined) checkWritable(json);
-  using progress = new Progress('measuring', chosen.length);
-  const report = await runBench({ ...what, onStart: (name, done) => progress.at(done, name) });
-  progress[Symbol.dispose]();
+  if (options.list === true) return list(chosen);
+  const write = await prepareResults(options);
+  const report = await measure(what, chosen.length);
   const { benchTable } = await import('../../bench/table.js');
   print(benchTable(report));
-  if (json === undefined) return;
-  writeWhole(json, `${JSON.stringify(report, null, 2)}\n`);
-  print(`wrote ${json}`);
+  for (const file of await write(report)) print(`wrote ${file}`);
 }
 
 function suiteURL(file: string): URL {
   if (!existsSync(file)) throw usageError(`there is no file ${file} with a suite`);
   return pathToFileURL(resolve(file));
+}
+
+function list(entries: readonly (Workload | Probe)[]): void {
+  const width = Math.max(...entries.map(({ name }) => name.length));
+  for (const entry of entries) {
+    const mark = 'quick' in entry && entry.quick === true ? '*' : ' ';
+    print(`${mark} ${entry.name.padEnd(width)}  ${entry.title}`);
+  }
+}
+
+async function measure(what: BenchOptions, total: number): Promise<BenchReport> {
+  const { runBench } = await import('../../bench/run.js');
+  using progress = new Progress('measuring', total);
+  return await runBench({ ...what, onStart: (name, done) => progress.at(done, name) });
 }

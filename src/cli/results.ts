@@ -1,0 +1,59 @@
+// Where results go besides the screen: the options of bench and compare for that, and the writing.
+import { existsSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type Command, Option } from 'commander';
+import type { Report } from '../../bench/outputs/report.js';
+import { usageError } from './failure.js';
+
+/** As in bench/outputs/index.ts, which is loaded only when it is needed. */
+const formats = ['json', 'bencher', 'smaller-is-better', 'junit', 'markdown'] as const;
+
+export interface ResultOptions {
+  json?: string;
+  report?: string;
+  format?: (typeof formats)[number];
+  out?: string;
+}
+
+export function addResultOptions(command: Command): Command {
+  return command
+    .option('--json <file>', 'write the results there as well')
+    .option('--report <directory>', 'write a report for a browser there')
+    .addOption(new Option('--format <format>', 'write the results in another form to --out').choices(formats))
+    .option('--out <file>', 'the file for --format');
+}
+
+/**
+ * Looks whether everything that is asked for can be written: before minutes of measuring, not after them.
+ * @returns writes it all, and the summary of a job where GITHUB_STEP_SUMMARY names a file for it; the files written
+ */
+export async function prepareResults(options: ResultOptions): Promise<(report: Report) => Promise<string[]>> {
+  const { json, report: directory, format, out } = options;
+  if ((format === undefined) !== (out === undefined)) throw usageError('--format and --out belong together');
+  const { checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
+  const first = directory === undefined ? undefined : join(existing(directory), 'index.html');
+  for (const file of [json, out, first]) if (file !== undefined) checkWritable(file);
+  return async (report) => {
+    const { render } = await import('../../bench/outputs/index.js');
+    const { summarize } = await import('../../bench/outputs/summary.js');
+    const written: string[] = [];
+    const write = (path: string, text: string): void => {
+      writeWhole(path, text);
+      written.push(path);
+    };
+    if (json !== undefined) write(json, render('json', report));
+    if (format !== undefined && out !== undefined) write(out, render(format, report));
+    if (directory !== undefined) {
+      const { writeReport } = await import('../../bench/outputs/html.js');
+      written.push(...writeReport(report, directory));
+    }
+    summarize(report);
+    return written;
+  };
+}
+
+/** The folder, or the nearest one above it that is there: the rest is made when there is something to write. */
+function existing(folder: string): string {
+  const path = resolve(folder);
+  return existsSync(path) ? path : existing(dirname(path));
+}
