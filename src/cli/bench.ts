@@ -8,7 +8,7 @@ import type { BenchReport } from '../../bench/results.js';
 import type { BenchOptions } from '../../bench/run.js';
 import type { Workload } from '../../bench/workload.js';
 import { usageError } from './failure.js';
-import { print } from './output.js';
+import { print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
@@ -50,12 +50,16 @@ async function bench(options: BenchCommandOptions): Promise<void> {
     ...(suite === undefined ? {} : { suites: [suiteURL(suite)] }),
   };
   const chosen = await chosenEntries(what);
-  if (options.list === true) return list(chosen);
+  const toPrintJson = options.json === true;
+  if (options.list === true) return toPrintJson ? printJson(listed(chosen)) : list(chosen);
   const write = await prepareResults(options);
   const report = await measure(what, chosen.length);
   const { benchTable } = await import('../../bench/table.js');
-  print(benchTable(report));
-  for (const file of await write(report)) print(`wrote ${file}`);
+  if (toPrintJson) printJson(report);
+  else print(benchTable(report));
+  // Behind the table: what was measured has been shown, should a disk be full.
+  const files = await write(report);
+  if (!toPrintJson) for (const file of files) print(`wrote ${file}`);
 }
 
 function suiteURL(file: string): URL {
@@ -63,12 +67,22 @@ function suiteURL(file: string): URL {
   return pathToFileURL(resolve(file));
 }
 
+interface Listed {
+  readonly name: string;
+  readonly title: string;
+  readonly quick: boolean;
+}
+
+function listed(entries: readonly (Workload | Probe)[]): Listed[] {
+  return entries.map((entry) => {
+    const { name, title } = entry;
+    return { name, title, quick: 'quick' in entry && entry.quick === true };
+  });
+}
+
 function list(entries: readonly (Workload | Probe)[]): void {
   const width = Math.max(...entries.map(({ name }) => name.length));
-  for (const entry of entries) {
-    const mark = 'quick' in entry && entry.quick === true ? '*' : ' ';
-    print(`${mark} ${entry.name.padEnd(width)}  ${entry.title}`);
-  }
+  for (const { name, title, quick } of listed(entries)) print(`${quick ? '*' : ' '} ${name.padEnd(width)}  ${title}`);
 }
 
 async function measure(what: BenchOptions, total: number): Promise<BenchReport> {

@@ -9,7 +9,8 @@ import { usageError } from './failure.js';
 const formats = ['json', 'bencher', 'smaller-is-better', 'junit', 'markdown'] as const;
 
 export interface ResultOptions {
-  json?: string;
+  /** true: to print it instead of anything else. */
+  json?: string | true;
   report?: string;
   format?: (typeof formats)[number];
   out?: string;
@@ -17,7 +18,7 @@ export interface ResultOptions {
 
 export function addResultOptions(command: Command): Command {
   return command
-    .option('--json <file>', 'write the results there as well')
+    .option('--json [file]', 'print JSON, or write it to a file')
     .option('--report <directory>', 'write a report for a browser there')
     .addOption(new Option('--format <format>', 'write the results in another form to --out').choices(formats))
     .option('--out <file>', 'the file for --format');
@@ -32,7 +33,7 @@ export async function prepareResults(options: ResultOptions): Promise<(report: R
   if ((format === undefined) !== (out === undefined)) throw usageError('--format and --out belong together');
   const { checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
   const first = directory === undefined ? undefined : join(existing(directory), 'index.html');
-  for (const file of [json, out, first]) if (file !== undefined) checkWritable(file);
+  for (const file of [json, out, first]) if (typeof file === 'string') checkWritable(file);
   return async (report) => {
     const { render } = await import('../../bench/outputs/index.js');
     const { summarize } = await import('../../bench/outputs/summary.js');
@@ -41,7 +42,7 @@ export async function prepareResults(options: ResultOptions): Promise<(report: R
       writeWhole(path, text);
       written.push(path);
     };
-    if (json !== undefined) write(json, render('json', report));
+    if (typeof json === 'string') write(json, render('json', report));
     if (format !== undefined && out !== undefined) write(out, render(format, report));
     if (directory !== undefined) {
       const { writeReport } = await import('../../bench/outputs/html.js');
