@@ -89,10 +89,10 @@ async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
   const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
   const chosen = all.filter((workload) => (!quick || workload.quick === true) && (filter?.test(workload.name) ?? true));
   if (chosen.length > 0) return chosen;
-  const names = all.map(({ name }) => name);
+  const which = filter === undefined ? 'there is' : `matches ${filter}`;
   throw new IsmioError(
     'ERR_ISMIO_USAGE',
-    `no benchmark ${quick ? 'of the quick ones ' : ''}matches ${filter}; there are ${names.join(', ')}`,
+    `no ${quick ? 'quick ' : ''}benchmark that compares ${which}; ismio bench --list shows them`,
   );
 }
 

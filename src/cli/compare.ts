@@ -1,10 +1,11 @@
 // ismio compare: does head make anything slower than base was?
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
-import { parseRegex, parseShare } from './measuring.js';
 import { parseCount } from './numbers.js';
 import { print, printJson } from './output.js';
+import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
+import { parseShare } from './shares.js';
 
 interface Options {
   quick: boolean;
@@ -42,7 +43,7 @@ export function compareCommand(): Command {
     .argument('<base>', 'what was before')
     .argument('<head>', 'what is now')
     .option('--quick', 'only a handful of benchmarks; under four minutes', false)
-    .option('--filter <regex>', 'only benchmarks whose name matches', parseRegex)
+    .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
     .option('--seed <number>', 'repeats the chance of an earlier run (default: a new one)', parseSeed)
     .option('--delta <share>', 'a smaller change is none', parseShare, 0.02)
     .option('--level <share>', 'confidence over the whole suite', parseShare, 0.95)

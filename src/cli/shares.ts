@@ -1,13 +1,5 @@
-// Options that the measuring commands have in common.
+// Numbers as `ismio compare` takes them.
 import { InvalidArgumentError } from 'commander';
-
-export function parseRegex(text: string): RegExp {
-  try {
-    return new RegExp(text);
-  } catch (error) {
-    throw new InvalidArgumentError(`${(error as Error).message}.`);
-  }
-}
 
 /** A share between 0 and 1, such as 0.02; or in percent, such as 2%. */
 export function parseShare(text: string): number {
