@@ -1,5 +1,5 @@
 // How sure one can be of the middle of a few values: drawn again and again from themselves.
-import { mean, quantileSorted, sampleWithReplacement } from 'simple-statistics';
+import { mean, quantileSorted } from 'simple-statistics';
 
 export interface Interval {
   readonly low: number;
@@ -20,10 +20,33 @@ export function midmean(values: readonly number[]): number {
 
 /** Midmeans of as many values drawn with replacement, ascending. Percentiles of them bound the midmean. */
 export function bootstrap(values: readonly number[], random: () => number): Float64Array {
+  const sorted = Float64Array.from(values).sort();
+  const times = new Uint32Array(sorted.length);
   const drawn = new Float64Array(resamples);
-  const from = [...values];
-  for (let i = 0; i < resamples; i++) drawn[i] = midmean(sampleWithReplacement(from, from.length, random));
+  for (let i = 0; i < resamples; i++) {
+    times.fill(0);
+    for (let j = 0; j < times.length; j++) times[Math.floor(random() * times.length)] += 1;
+    drawn[i] = midmeanOfDrawn(sorted, times);
+  }
   return drawn.sort();
+}
+
+/** The midmean where each of the values, which are ascending, was drawn so many times. */
+function midmeanOfDrawn(sorted: Float64Array, times: Uint32Array): number {
+  const cut = Math.floor(sorted.length / 4);
+  const wanted = sorted.length - 2 * cut;
+  let skip = cut;
+  let left = wanted;
+  let sum = 0;
+  for (let i = 0; left > 0; i++) {
+    const there = times[i] as number;
+    const skipped = Math.min(skip, there);
+    const taken = Math.min(there - skipped, left);
+    skip -= skipped;
+    left -= taken;
+    sum += taken * (sorted[i] as number);
+  }
+  return sum / wanted;
 }
 
 /** The interval that has the midmean in it with this confidence; as much is left out below as above. */
