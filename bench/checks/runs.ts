@@ -1,5 +1,6 @@
 // Comparison after comparison, each told in a line.
 import { type CompareOptions, compare } from '../compare/compare.js';
+import { efforts } from '../compare/processes.js';
 import type { CompareReport } from '../results.js';
 
 export const quickOptions: Omit<CompareOptions, 'base' | 'head' | 'seed'> = {
@@ -8,7 +9,7 @@ export const quickOptions: Omit<CompareOptions, 'base' | 'head' | 'seed'> = {
   level: 0.95,
   counterTolerance: 0,
   instructionTolerance: null,
-  effort: { processes: 12, openings: 4, slices: 10, sliceMilliseconds: 1 },
+  effort: { ...efforts.quick, processes: 12 },
 };
 
 const quiet = { say: () => undefined, progress: () => undefined };

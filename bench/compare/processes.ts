@@ -33,6 +33,12 @@ export interface Effort {
   readonly sliceMilliseconds: number;
 }
 
+/** Without the processes: 40 or 60 slices of each arm, in openings enough for the luck of one not to matter. */
+export const efforts: Readonly<Record<'quick' | 'full', Omit<Effort, 'processes'>>> = {
+  quick: { openings: 4, slices: 10, sliceMilliseconds: 1 },
+  full: { openings: 6, slices: 10, sliceMilliseconds: 1 },
+};
+
 /** Results by workload, one for each process. */
 export type RoundResults = ReadonlyMap<string, readonly SliceResult[]>;
 

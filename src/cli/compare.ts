@@ -2,12 +2,13 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
 import { parseCount } from './numbers.js';
-import { print, printJson } from './output.js';
+import { print } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
+import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
 import { parseShare } from './shares.js';
 
-interface Options {
+interface Options extends ResultOptions {
   quick: boolean;
   filter?: RegExp;
   seed?: number;
@@ -17,8 +18,6 @@ interface Options {
   counterTolerance: number;
   instructionTolerance: number;
   instructions: boolean;
-  json?: string | true;
-  report?: string;
 }
 
 const notes = `
@@ -37,7 +36,7 @@ Examples:
   ismio compare ismio-0.1.0.tgz ismio-0.2.0.tgz --json results.json`;
 
 export function compareCommand(): Command {
-  return new Command('compare')
+  const command = new Command('compare')
     .summary('say whether one build is slower than another')
     .description('compare two builds: what they issue, execute and take')
     .argument('<base>', 'what was before')
@@ -47,14 +46,11 @@ export function compareCommand(): Command {
     .option('--seed <number>', 'repeats the chance of an earlier run (default: a new one)', parseSeed)
     .option('--delta <share>', 'a smaller change is none', parseShare, 0.02)
     .option('--level <share>', 'confidence over the whole suite', parseShare, 0.95)
-    .option('--processes <number>', 'fresh processes in a round', parseCount, 12)
+    .option('--processes <number>', 'fresh processes in a round', parseProcesses, 12)
     .option('--counter-tolerance <share>', 'counters may differ by this share', parseTolerance, 0)
     .option('--instruction-tolerance <share>', 'instructions may differ by this share', parseTolerance, 0.01)
-    .option('--no-instructions', 'leave the instructions out')
-    .option('--json [file]', 'print JSON, or write it to a file')
-    .option('--report <directory>', 'write an HTML report there')
-    .addHelpText('after', notes)
-    .action(run);
+    .option('--no-instructions', 'leave the instructions out');
+  return addResultOptions(command).addHelpText('after', notes).action(run);
 }
 
 function parseSeed(text: string): number {
@@ -63,24 +59,28 @@ function parseSeed(text: string): number {
   throw new InvalidArgumentError('It has to be a whole number below 2^32.');
 }
 
+function parseProcesses(text: string): number {
+  const processes = parseCount(text);
+  if (processes >= 4 && processes <= 1000) return processes;
+  throw new InvalidArgumentError('It has to be from 4 to 1000.');
+}
+
 function parseTolerance(text: string): number {
   return text === '0' ? 0 : parseShare(text);
 }
 
 async function run(base: string, head: string, options: Options): Promise<void> {
+  const write = await prepareResults(options);
   const { compare } = await import('../../bench/compare/compare.js');
   const { compareText } = await import('../../bench/compare/text.js');
-  const report = await compare(settings(base, head, options), watcher());
-  if (typeof options.json === 'string') {
-    const { writeWhole } = await import('../../bench/outputs/write.js');
-    writeWhole(options.json, `${JSON.stringify(report, null, 2)}\n`);
-  }
-  if (options.json === true) printJson(report);
-  else print(compareText(report));
+  const report = await compare(await settings(base, head, options), watcher());
+  print(compareText(report));
+  for (const file of await write(report)) print(`wrote ${file}`);
   process.exitCode = report.exitCode;
 }
 
-function settings(base: string, head: string, options: Options): CompareOptions {
+async function settings(base: string, head: string, options: Options): Promise<CompareOptions> {
+  const { efforts } = await import('../../bench/compare/processes.js');
   const { quick, filter, delta, level, processes, counterTolerance, instructions, instructionTolerance } = options;
   return {
     base,
@@ -92,7 +92,7 @@ function settings(base: string, head: string, options: Options): CompareOptions 
     level,
     counterTolerance,
     instructionTolerance: instructions ? instructionTolerance : null,
-    effort: { processes, openings: quick ? 4 : 6, slices: 10, sliceMilliseconds: 1 },
+    effort: { ...efforts[quick ? 'quick' : 'full'], processes },
   };
 }
 
