@@ -16,7 +16,7 @@ const legend = `Medians for one operation ± median absolute deviation over the 
 median over the rounds of their ratio. Issued: device operations of one batch. "missed" stands beside missed targets.`;
 
 /** Three digits that say something: 6.42, 64.2, 642. */
-function figure(value: number): string {
+export function figure(value: number): string {
   const size = Math.abs(value);
   return value.toFixed(size >= 100 || value === 0 ? 0 : size >= 10 ? 1 : 2);
 }

@@ -118,6 +118,20 @@ test('workloads of a module are measured instead; a missed target is shown, and 
   assert.doesNotMatch(stdout, /process\//);
 });
 
+test('the workload that the docs show runs, and issues what one expects', async (t) => {
+  const [, example = ''] =
+    readFileSync(join(packageRoot, 'docs', 'bench.md'), 'utf8').match(/^```js\n([\s\S]*?)^```$/m) ?? [];
+  const file = join(temporaryFolder(t), 'own.mjs');
+  writeFileSync(file, example);
+  const { code, stdout, stderr } = await bench('--suite', file, '--json');
+  assert.deepEqual([code, stderr], [0, '']);
+  const { results } = JSON.parse(stdout) as BenchReport;
+  assert.deepEqual(
+    results.map(({ name, issued, counters }) => [name, issued, counters?.bytes]),
+    [['own/records-24B/merged', (512 * 24) / 4096, 512 * 24]],
+  );
+});
+
 test('a filter that nothing matches is refused', async () => {
   assert.match(couldNotRun(await bench('--filter', 'nonesuch')), /ERR_ISMIO_USAGE: no benchmark matches \/nonesuch\//);
   assert.match(couldNotRun(await bench('--quick', '--filter', '^peers/')), /no quick benchmark matches/);

@@ -11,6 +11,8 @@ import { environment } from '../bench/environment.js';
 import { floorsPaths, loadFloors } from '../bench/floors.js';
 import { measure, measuredFrom } from '../bench/measure.js';
 import { probes } from '../bench/probes/index.js';
+import { withFigures } from '../bench/readme.js';
+import type { BenchReport, BenchResult } from '../bench/results.js';
 import { time } from '../bench/table.js';
 import { reached } from '../bench/target.js';
 import { makeWindow } from '../bench/window.js';
@@ -168,4 +170,51 @@ test('a probe of a folder without the package fails with what was wrong', async 
   const folder = temporaryFolder(t);
   for (const probe of probes)
     await assert.rejects(probe.run(folder, { rounds: 1, share: 0.0001 }), /package\.json|ENOENT/);
+});
+
+test("the README's table takes the figures that have targets, and nothing else of it changes", () => {
+  const before =
+    'before\n\n| subject | floor | measured | target |\n|---|---|---|---|\n| old | old | old | old |\n\nafter\n';
+  const measured = measuredFrom([1.5]);
+  const none = { operations: 1, bytes: 0, issued: null, counters: null, scale: null, stages: null, note: null };
+  const floor = { ...measured, title: 'the floor' };
+  const results: BenchResult[] = [
+    {
+      ...none,
+      name: 'a/b/c',
+      title: 'one',
+      unit: 'ns/op',
+      measured,
+      floor,
+      ratio: 5.421,
+      target: { atLeast: 8 },
+      reached: false,
+    },
+    {
+      ...none,
+      name: 'a/b/d',
+      title: 'no target',
+      unit: 'ns/op',
+      measured,
+      floor,
+      ratio: 2,
+      target: null,
+      reached: null,
+    },
+    {
+      ...none,
+      name: 'a/b/e',
+      title: 'two, against it',
+      unit: 'ms',
+      measured,
+      floor: null,
+      ratio: null,
+      target: { atMost: 2 },
+      reached: true,
+    },
+  ];
+  const after = withFigures(before, { results } as unknown as BenchReport);
+  const rows = '| one | the floor | 5.42x (missed) | at least 8 |\n| two | it | 1.50 ms | at most 2 |\n';
+  assert.equal(after, before.replace('| old | old | old | old |\n', rows));
+  assert.throws(() => withFigures('no table', { results } as unknown as BenchReport), { code: 'ERR_ISMIO_RESULTS' });
 });

@@ -1,0 +1,38 @@
+// npm run bench:readme -- results.json: puts the figures that have targets into the table of README.md.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { IsmioError } from '../src/errors.js';
+import { packageRoot } from '../src/package.js';
+import { readBench } from './outputs/read.js';
+import { writeWhole } from './outputs/write.js';
+import type { BenchReport, BenchResult } from './results.js';
+import { figure } from './table.js';
+
+const head = '| subject | floor | measured | target |\n|---|---|---|---|\n';
+
+function value({ unit, measured, ratio }: BenchResult): string {
+  if (unit === 'ns/op') return `${figure(ratio ?? Number.NaN)}x`;
+  return `${figure(unit === 'operations' ? measured.distribution.max : measured.median)} ${unit}`;
+}
+
+function row(result: BenchResult): string {
+  const { title, floor, target, reached } = result;
+  // A probe says in its title what it is against.
+  const [subject, against = 'none'] = floor === null ? title.split(', against ') : [title, floor.title];
+  const wanted = target !== null && 'atLeast' in target ? `at least ${target.atLeast}` : `at most ${target?.atMost}`;
+  return `| ${subject} | ${against} | ${value(result)}${reached === false ? ' (missed)' : ''} | ${wanted} |\n`;
+}
+
+/** The README with the rows of these results in its table. */
+export function withFigures(readme: string, { results }: BenchReport): string {
+  const begin = readme.indexOf(head) + head.length;
+  const end = readme.indexOf('\n\n', begin) + 1;
+  if (begin < head.length || end === 0) throw new IsmioError('ERR_ISMIO_RESULTS', 'README.md has no table for figures');
+  const rows = results.filter(({ target }) => target !== null).map(row);
+  return readme.slice(0, begin) + rows.join('') + readme.slice(end);
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const path = join(packageRoot, 'README.md');
+  writeWhole(path, withFigures(readFileSync(path, 'utf8'), readBench(process.argv[2] ?? 'results.json')));
+}
