@@ -12,6 +12,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportRegions(env, exports);
   ismio::binding::exportShards(env, exports);
   ismio::binding::exportQueues(env, exports);
+  ismio::binding::exportSeals(env, exports);
   return exports;
 }
 

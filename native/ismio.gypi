@@ -16,6 +16,7 @@
         'binding/memory.cc',
         'binding/queue.cc',
         'binding/region.cc',
+        'binding/seal.cc',
         'binding/shard.cc',
         'exec/executor.cc',
         'exec/issuer.cc',

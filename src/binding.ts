@@ -62,6 +62,11 @@ export interface Binding {
   drain(queue: number, from: number, to: number, ticket: number, stopped: boolean): void;
   stop(queue: number, ticket: number): void;
   closeQueue(queue: number): void;
+
+  /** Writes the checksum of what follows into the first 32 bytes. */
+  seal(block: Uint8Array): void;
+  /** Calls back with whether the first 32 bytes are the checksum of what follows; found out on another thread. */
+  unseal(block: Uint8Array, done: (error: null, fits: boolean) => void): void;
 }
 
 export type RuleArguments = [maxStoreBlock: number, boundary: number, strict: boolean, mergeable: boolean];

@@ -1,5 +1,5 @@
 // Where this package is installed: its files are found from here, whichever of its builds is running.
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -10,3 +10,7 @@ function findRoot(): string {
 }
 
 export const packageRoot = findRoot();
+
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version;
+}

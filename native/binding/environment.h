@@ -93,6 +93,7 @@ void exportShards(Napi::Env env, Napi::Object exports);
 void exportQueues(Napi::Env env, Napi::Object exports);
 void exportMemory(Napi::Env env, Napi::Object exports);
 void exportInfo(Napi::Env env, Napi::Object exports);
+void exportSeals(Napi::Env env, Napi::Object exports);
 
 // An ArrayBuffer over this memory, which lives at least as long. Empty when Node.js refuses to make one.
 Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory);

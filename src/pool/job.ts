@@ -86,6 +86,11 @@ export class Job {
     this.#progress = new BigUint64Array(new SharedArrayBuffer(8 * slots));
   }
 
+  /** What went through so far, in pieces as long as can be. */
+  get done(): Range[] {
+    return joined(this.#done);
+  }
+
   /** Ends the job between two accesses; the first reason given stands. */
   stop(code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
     const who = code === 'ERR_ISMIO_ABORTED' ? 'was aborted' : 'was stopped because the pool closed';
@@ -179,7 +184,7 @@ export class Job {
   }
 
   #accountedFor(error: Error): Error {
-    const done = joined(this.#done);
+    const { done } = this;
     const notDone = missing(this.#whole, done);
     error.message += `; ${this.#bytes} of ${this.#whole.length} bytes were done`;
     return Object.assign(error, { done, notDone });

@@ -8,8 +8,9 @@ import { type BytesLike, bytesOf, checkBetween, checkOffset, checkOptions, check
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import { packageRoot } from '../package.js';
-import { idOf, type Region } from '../region/region.js';
+import { idOf, type Region, tapOf } from '../region/region.js';
 import { Job, type Plan, type Progress, type Transfer } from './job.js';
+import type { Range } from './shards.js';
 import type { RunContext, RunResult, RunTask } from './tasks.js';
 
 export interface PoolOptions {
@@ -109,7 +110,10 @@ export class Pool {
       ...shard,
       ...controls,
     });
-    return this.#start(target, to, bytes, options, { make, holds: source });
+    const tap = tapOf(target);
+    return this.#start(target, to, bytes, options, { make, holds: source }, (done) =>
+      tap?.copied(done.offset, done.length, sourceId, from + (done.offset - to)),
+    );
   }
 
   /**
@@ -184,10 +188,21 @@ export class Pool {
       ...controls,
     });
     const staged = shared === undefined ? { kind, bytes, start } : undefined;
-    return this.#start(region, start, bytes.byteLength, options, { make, staged, holds: bytes });
+    const tap = tapOf(region);
+    return this.#start(region, start, bytes.byteLength, options, { make, staged, holds: bytes }, (done) =>
+      tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
+    );
   }
 
-  async #start(region: Region, offset: number, length: number, options: TransferOptions, how: Plan): Promise<Transfer> {
+  /** @param moved is told what went through, when the transfer has ended */
+  async #start(
+    region: Region,
+    offset: number,
+    length: number,
+    options: TransferOptions,
+    how: Plan,
+    moved: (done: Range) => void,
+  ): Promise<Transfer> {
     this.#checkOpen();
     checkOptions(options, transferNames, 'the transfer');
     if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
@@ -202,6 +217,7 @@ export class Pool {
     try {
       return await job.run(options.onProgress);
     } finally {
+      for (const done of job.done) moved(done);
       this.#jobs.delete(job);
       options.signal?.removeEventListener('abort', onAbort);
     }

@@ -3,8 +3,10 @@ import { answers, native } from '../binding.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
+import type { QueueTap } from '../region/tap.js';
 import { Field, Opcode } from '../wire.js';
 import { checkSignal, type DrainOptions, notANumber, nothingToDrain, partOutOfRange } from './arguments.js';
+import { checkStores, checkStride, isOffsets, type Offsets, type Stride, type Values, wordsOf } from './bulk.js';
 import { type BatchError, batchError, type Completion, completionFrom, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
@@ -15,6 +17,7 @@ import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
 
 export type { DrainOptions } from './arguments.js';
+export type { Offsets, Stride, Values } from './bulk.js';
 export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './options.js';
 
 /** Stands for no source: nobody else has it. */
@@ -24,6 +27,9 @@ const noSource = new Uint8Array(0);
 const draining = new Set<Queue>();
 
 const abandoned = new FinalizationRegistry<number>((queue) => native.closeQueue(queue));
+
+/** Sets or takes away who listens to a queue. */
+export let tapQueue: (queue: Queue, tap: QueueTap | null) => void;
 
 /** A submission queue of one region. Made by `region.queue`. */
 export class Queue {
@@ -42,6 +48,7 @@ export class Queue {
   readonly #flusher: Flusher | null;
 
   #closed = false;
+  #tap: QueueTap | null = null;
   #loads: LoadBack[] = [];
   #tickets: Ticket[] = [];
   #nextTicket = 0;
@@ -51,6 +58,12 @@ export class Queue {
   #lastSlot = 0;
   #lastStart = 0;
   #lastLength = 0;
+
+  static {
+    tapQueue = (queue, tap) => {
+      queue.#tap = tap;
+    };
+  }
 
   /** @internal */
   constructor(region: Region, settings: QueueSettings) {
@@ -123,6 +136,35 @@ export class Queue {
     ring.store(Opcode.store64, place, low, high);
     if (this.#flusher !== null) this.#flusher.queued(8);
     return true;
+  }
+
+  /**
+   * Queues one 8-byte store for each of `count` offsets, from index `start` on: of the bigint with the same index, or of
+   * the two 32-bit words, least significant first, at twice that index. Stops where the queue is full.
+   * @returns how many were queued
+   * @throws as storeWords does, with the `index` of the offset; the stores before it are queued
+   */
+  storeMany(offsets: Offsets | Stride, values: Values, start = 0, count?: number): number {
+    const wanted = checkStores(offsets, values, start, count);
+    const { words, low } = wordsOf(values);
+    const places = isOffsets(offsets) ? offsets : null;
+    const stride = isOffsets(offsets) ? 0 : checkStride(offsets);
+    const first = isOffsets(offsets) || wanted === 0 ? 0 : this.#checkEnds(offsets.first, stride, start, wanted);
+    let done = 0;
+    while (done < wanted) {
+      const ring = this.#ring;
+      if (ring.at === ring.stop && !this.#claim()) return done;
+      const most = Math.min(wanted - done, this.#flusher === null ? (ring.stop - ring.at) >> 2 : 1);
+      const from = start + done;
+      const filled =
+        places === null
+          ? ring.storesEvery(first + from * stride, stride, words, low, from, most)
+          : ring.stores(places, words, low, from, most, this.#last);
+      done += filled;
+      if (filled < most) throw this.#badStore((places as Offsets)[start + done] as number, start + done);
+      if (this.#flusher !== null) this.#flusher.queued(8);
+    }
+    return done;
   }
 
   /** Queues an 8-byte store, least significant byte first, at a multiple of 8. False when full. */
@@ -259,10 +301,28 @@ export class Queue {
   #end(): void {
     abandoned.unregister(this);
     native.closeQueue(this.#queue);
+    if (this.#tap !== null) this.#tap.closed();
   }
 
   #checkPlace(offset: Whole, width: number): number {
     return checkAligned(offset, width, this.#size, this.region.name);
+  }
+
+  /** Checks the first and the last of the stores: then all between them are legal as well. */
+  #checkEnds(first: number, stride: number, start: number, count: number): number {
+    if (typeof first !== 'number') throw notANumber('first', first);
+    this.#checkPlace(first + start * stride, 8);
+    this.#checkPlace(first + (start + count - 1) * stride, 8);
+    return first;
+  }
+
+  #badStore(offset: number, index: number): unknown {
+    try {
+      this.#checkPlace(offset, 8);
+    } catch (error) {
+      return Object.assign(error as Error, { index });
+    }
+    return this.#closedError();
   }
 
   /** Room for one more: the whole of a claim, where a comparison more does not matter. */
@@ -320,16 +380,21 @@ export class Queue {
   }
 
   /** Hands what is queued over: from here on the entries are the addon's. */
-  #publish(): number {
+  #publish(how: 'submit' | 'drain'): number {
     this.#flusher?.published();
-    return this.#ring.publish();
+    const from = this.#ring.published;
+    const to = this.#ring.publish();
+    if (this.#tap !== null) this.#tap.handedOver(how, { entries: this.#ring, from, to, sourceAt: this.#sourceAt });
+    return to;
   }
+
+  readonly #sourceAt = (slot: number): Uint8Array => this.#sources.bufferAt(slot) ?? this.#staging.bytes;
 
   #submit(): Completion {
     if (this.queued === 0) return nothingDone;
     const loads = this.#takeLoads();
     const from = this.#ring.published;
-    const to = this.#publish();
+    const to = this.#publish('submit');
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
     const error = this.#outcome(failed !== undefined, from, loads);
@@ -342,7 +407,7 @@ export class Queue {
     if (this.queued === 0 && this.#tickets.length === 0) return nothingToDrain(signal);
     const loads = this.#takeLoads();
     const from = this.#ring.published;
-    const to = this.#publish();
+    const to = this.#publish('drain');
     const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads);
     this.#nextTicket = (ticket.number + 1) >>> 0;
     this.#tickets.push(ticket);
@@ -379,6 +444,7 @@ export class Queue {
   /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
   #outcome(failed: boolean, from: number, loads: readonly LoadBack[]): Error | null {
     const error: BatchError | null = failed ? batchError(answers, this.#ring, from, this.region) : null;
+    if (this.#tap !== null) this.#tap.settled(from, error);
     const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, error?.operations ?? null);
     return error ?? gone;
   }

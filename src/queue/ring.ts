@@ -7,6 +7,7 @@
 //      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
 import { endianness } from 'node:os';
 import { Double, layout, Opcode, Word } from '../wire.js';
+import type { Offsets } from './bulk.js';
 
 /** Entries [from, to). */
 export interface Span {
@@ -100,6 +101,47 @@ export class Ring {
     words[word | Word.low] = low;
     words[word | Word.high] = high;
     words[word | Word.opcode] = opcode;
+  }
+
+  /**
+   * Fills `count` claimed entries with 8-byte stores, from index `from` of the offsets and twice that of the words on.
+   * @param low which word of a pair is the less significant
+   * @param last the last offset that is allowed
+   * @returns how many: less than `count` where an offset is none
+   */
+  stores(offsets: Offsets, values: Uint32Array, low: 0 | 1, from: number, count: number, last: number): number {
+    const { doubles, words } = this;
+    let at = this.at;
+    for (let index = from; index < from + count; index++) {
+      const place = offsets[index] as number;
+      if (!(place >= 0 && place <= last && (place & 7) === 0 && Math.floor(place) === place)) break;
+      const word = at << 1;
+      doubles[at] = place;
+      words[word | Word.low] = values[(index << 1) | low] as number;
+      words[word | Word.high] = values[(index << 1) | (low ^ 1)] as number;
+      words[word | Word.opcode] = Opcode.store64;
+      at = (at + 4) | 0;
+    }
+    const filled = (at - this.at) >> 2;
+    this.at = at;
+    return filled;
+  }
+
+  /** The same with offsets from `place` on, `stride` bytes apart, all of them legal. */
+  storesEvery(place: number, stride: number, values: Uint32Array, low: 0 | 1, from: number, count: number): number {
+    const { doubles, words } = this;
+    let at = this.at;
+    for (let done = 0; done < count; done++) {
+      const word = at << 1;
+      const index = (from + done) << 1;
+      doubles[at] = place + done * stride;
+      words[word | Word.low] = values[index | low] as number;
+      words[word | Word.high] = values[index | (low ^ 1)] as number;
+      words[word | Word.opcode] = Opcode.store64;
+      at = (at + 4) | 0;
+    }
+    this.at = at;
+    return count;
   }
 
   /** Fills a claimed entry with an 8-byte store. */

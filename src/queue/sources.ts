@@ -21,6 +21,12 @@ export class Sources {
     return slot;
   }
 
+  /** The memory behind a slot; undefined for slot 0, where the copies are. */
+  bufferAt(slot: number): Uint8Array | undefined {
+    for (const [buffer, known] of this.#slots) if (known === slot) return new Uint8Array(buffer);
+    return undefined;
+  }
+
   /** Lets go of all of them: no operation uses one any more. */
   release(): void {
     if (this.#slots.size === 0) return;

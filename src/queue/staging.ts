@@ -9,7 +9,7 @@
 const full = -1;
 
 export class Staging {
-  readonly #bytes: Uint8Array;
+  readonly bytes: Uint8Array;
   readonly #copied: Uint32Array;
   #head = 0;
   #tail = 0;
@@ -20,12 +20,12 @@ export class Staging {
    * Copies back out are the addon's to count: it knows what was loaded
    */
   constructor(memory: ArrayBuffer, copied: Uint32Array) {
-    this.#bytes = new Uint8Array(memory);
+    this.bytes = new Uint8Array(memory);
     this.#copied = copied;
   }
 
   get size(): number {
-    return this.#bytes.byteLength;
+    return this.bytes.byteLength;
   }
 
   /** Where the pieces handed out so far end; `release` takes it when the batch that holds them has ended. */
@@ -35,7 +35,7 @@ export class Staging {
 
   /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or -1 when there is no room now. */
   reserve(length: number): number {
-    const size = this.#bytes.byteLength;
+    const size = this.bytes.byteLength;
     const room = Math.ceil(length / 8) * 8;
     // Empty: begin at the front, or what is longer than the rest of the lap would never fit.
     if (this.#head === this.#tail) this.#head = this.#tail = Math.ceil(this.#tail / size) * size;
@@ -52,14 +52,14 @@ export class Staging {
     if (at === full) return full;
     if (length === 0) return at;
     const whole = start === 0 && length === source.byteLength;
-    this.#bytes.set(whole ? source : source.subarray(start, start + length), at);
+    this.bytes.set(whole ? source : source.subarray(start, start + length), at);
     (this.#copied[0] as number)++;
     return at;
   }
 
   /** Copies what was loaded to `position` out into `target`. */
   copyOut(position: number, target: Uint8Array): void {
-    target.set(this.#bytes.subarray(position, position + target.byteLength));
+    target.set(this.bytes.subarray(position, position + target.byteLength));
   }
 
   /** Gives back everything up to `mark`. A mark from before the pieces began at the front again is behind, and says nothing. */

@@ -2,9 +2,10 @@
 import { native } from '../binding.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, checkWhole, checkWord, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
-import { checkQueueOptions, Queue, type QueueOptions } from '../queue/queue.js';
+import { checkQueueOptions, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
 import { failure } from './failure.js';
 import { type Rules, ruleArguments, rulesFrom } from './rules.js';
+import type { DirectKind, QueueTap, RegionTap } from './tap.js';
 
 /** Order of the bytes of a value in the region. PCI and most devices: 'le'. All ISM structures: 'be'. */
 export type ByteOrder = 'le' | 'be';
@@ -47,6 +48,18 @@ export let handleOf: (region: Region) => number;
 export let idOf: (region: Region) => number;
 export let adopt: (handle: number, owner: boolean) => Region;
 
+/** Who listens to a region: nobody, or a recorder. */
+export let tapOf: (region: Region) => RegionTap | null;
+/** Sets or takes away who listens; `queueTap` makes listeners for the queues that there are. */
+export let tapRegion: (region: Region, tap: RegionTap | null, queueTap: (queue: Queue) => QueueTap | null) => void;
+
+let opened: ((region: Region) => void) | null = null;
+
+/** Has `watch` called with every region that this thread opens from now on. */
+export function watchOpened(watch: (region: Region) => void): void {
+  opened = watch;
+}
+
 /**
  * A window of bytes behind one backend. Made by `emulate`, `mapFile` or `openResource`.
  *
@@ -69,6 +82,7 @@ export class Region {
   readonly #id: number;
   readonly #owner: boolean;
   #closed = false;
+  #tap: RegionTap | null = null;
   readonly #queues = new Set<WeakRef<Queue>>();
 
   static {
@@ -80,7 +94,19 @@ export class Region {
       if (region.#closed) throw region.#closedError();
       return region.#id;
     };
-    adopt = (handle, owner) => new Region(handle, owner);
+    adopt = (handle, owner) => {
+      const region = new Region(handle, owner);
+      if (owner) opened?.(region);
+      return region;
+    };
+    tapOf = (region) => region.#tap;
+    tapRegion = (region, tap, queueTap) => {
+      region.#tap = tap;
+      for (const reference of region.#queues) {
+        const queue = reference.deref();
+        if (queue?.closed === false) tapQueue(queue, queueTap(queue));
+      }
+    };
   }
 
   /** @internal */
@@ -106,25 +132,33 @@ export class Region {
   /** One 1-byte load. */
   load8(offset: Whole): number {
     const place = checkAligned(offset, 1, this.size, this.name);
-    return native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
+    const value = native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
+    if (this.#tap !== null) this.#tap.loaded(place, 1);
+    return value;
   }
 
   /** One 2-byte load at a multiple of 2. */
   load16(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 2, this.size, this.name);
-    return native.load16(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 2);
+    const value = native.load16(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 2);
+    if (this.#tap !== null) this.#tap.loaded(place, 2);
+    return value;
   }
 
   /** One 4-byte load at a multiple of 4. */
   load32(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 4, this.size, this.name);
-    return native.load32(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 4);
+    const value = native.load32(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 4);
+    if (this.#tap !== null) this.#tap.loaded(place, 4);
+    return value;
   }
 
   /** One 8-byte load at a multiple of 8. */
   load64(offset: Whole, order: ByteOrder = 'le'): bigint {
     const place = checkAligned(offset, 8, this.size, this.name);
-    return native.load64(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 8);
+    const value = native.load64(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 8);
+    if (this.#tap !== null) this.#tap.loaded(place, 8);
+    return value;
   }
 
   /** One 1-byte store. */
@@ -132,6 +166,7 @@ export class Region {
     const place = checkAligned(offset, 1, this.size, this.name);
     checkValue(value, 0xff);
     if (native.store8(this.#handle, place, value, false) !== undefined) this.#failed('store', place, 1);
+    if (this.#tap !== null) this.#tap.stored(place, 1, value, false);
   }
 
   /** One 2-byte store at a multiple of 2. */
@@ -139,6 +174,7 @@ export class Region {
     const place = checkAligned(offset, 2, this.size, this.name);
     checkValue(value, 0xffff);
     if (native.store16(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 2);
+    if (this.#tap !== null) this.#tap.stored(place, 2, value, order === 'be');
   }
 
   /** One 4-byte store at a multiple of 4. */
@@ -146,6 +182,7 @@ export class Region {
     const place = checkAligned(offset, 4, this.size, this.name);
     checkValue(value, 0xffff_ffff);
     if (native.store32(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 4);
+    if (this.#tap !== null) this.#tap.stored(place, 4, value, order === 'be');
   }
 
   /** One 8-byte store at a multiple of 8. */
@@ -153,13 +190,15 @@ export class Region {
     const place = checkAligned(offset, 8, this.size, this.name);
     checkValue64(value);
     if (native.store64(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 8);
+    if (this.#tap !== null) this.#tap.stored(place, 8, value, order === 'be');
   }
 
   /** Fills `target` from `offset` on: any length, any alignment. 8-byte loads, and narrower ones at the edges. */
   read(offset: Whole, target: BytesLike): void {
     const bytes = bytesOf(target, 'target');
     const place = checkOffset(offset, bytes.length, this.size, this.name);
-    if (native.read(this.#handle, place, bytes) !== undefined) this.#failed('read', place, bytes.length);
+    if (native.read(this.#handle, place, bytes) !== undefined) this.#failed('read', place, bytes.length, bytes);
+    if (this.#tap !== null) this.#tap.moved('read', place, bytes);
   }
 
   /**
@@ -169,14 +208,17 @@ export class Region {
   storeBlock(offset: Whole, source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
     const place = checkOffset(offset, bytes.length, this.size, this.name);
-    if (native.storeBlock(this.#handle, place, bytes) !== undefined) this.#failed('store block', place, bytes.length);
+    if (native.storeBlock(this.#handle, place, bytes) !== undefined)
+      this.#failed('storeBlock', place, bytes.length, bytes);
+    if (this.#tap !== null) this.#tap.moved('storeBlock', place, bytes);
   }
 
   /** Stores `source` at `offset` in the fewest store blocks and stores that the rules allow. */
   write(offset: Whole, source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
     const place = checkOffset(offset, bytes.length, this.size, this.name);
-    if (native.write(this.#handle, place, bytes) !== undefined) this.#failed('write', place, bytes.length);
+    if (native.write(this.#handle, place, bytes) !== undefined) this.#failed('write', place, bytes.length, bytes);
+    if (this.#tap !== null) this.#tap.moved('write', place, bytes);
   }
 
   /** What `write` would issue for `length` bytes at `offset`, without issuing it. At most 2^22 accesses. */
@@ -216,6 +258,7 @@ export class Region {
   /** Every store before it is visible to the device before any access after it. */
   fence(): void {
     if (native.fence(this.#handle) !== undefined) throw this.#closedError();
+    if (this.#tap !== null) this.#tap.fenced();
   }
 
   /** A submission queue on this region. */
@@ -225,6 +268,7 @@ export class Region {
     const reference = new WeakRef(queue);
     for (const known of this.#queues) if (known.deref()?.closed !== false) this.#queues.delete(known);
     this.#queues.add(reference);
+    if (this.#tap !== null) this.#tap.opened(queue);
     return queue;
   }
 
@@ -239,6 +283,7 @@ export class Region {
     this.#closed = true;
     abandoned.unregister(this);
     native.close(this.#handle, this.#owner);
+    if (this.#tap !== null) this.#tap.closed();
   }
 
   [Symbol.dispose](): void {
@@ -249,9 +294,12 @@ export class Region {
     return new IsmioError('ERR_ISMIO_CLOSED', `region ${this.name} is closed`, { region: this.name });
   }
 
-  #failed(what: string, offset: number, length: number): never {
+  #failed(kind: Exclude<DirectKind, 'fence'>, offset: number, length: number, bytes: Uint8Array | null = null): never {
     if (this.#closed) throw this.#closedError();
-    throw failure({ what, offset, length, region: this.name, rules: this.rules });
+    const what = kind === 'storeBlock' ? 'store block' : kind;
+    const error = failure({ what, offset, length, region: this.name, rules: this.rules });
+    this.#tap?.failed(kind, offset, length, (error as IsmioError).bytesDone ?? 0, bytes);
+    throw error;
   }
 }
 

@@ -1,0 +1,127 @@
+// A batch as it is replayed: which operations of which runs, and where their loads went.
+import type { Region } from '../region/region.js';
+import { carriesPayload } from './format.js';
+import type { Lengths, Run } from './run.js';
+
+/** Operations [first, first + count) of a run, handed to the engine one after the other. */
+export interface Piece {
+  readonly run: Run;
+  readonly first: number;
+  readonly count: number;
+  /** Where the payload of the first is. */
+  readonly at: number;
+  /** The length of the only one, where it is not that of the run. */
+  readonly cut: number | null;
+}
+
+/** Where a load put its bytes; null where they are not looked at. */
+export type Loaded = { readonly bytes: Uint8Array; readonly at: number } | null;
+
+export interface Interval {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** An operation of a batch, as it was handed to the engine. */
+export type UseOperation = (index: number, run: Run, offset: number, length: number, at: number) => void;
+
+export class Batch {
+  readonly region: Region;
+  readonly pieces: Piece[] = [];
+  readonly loads: Loaded[] = [];
+  /** Memory of the loads, to be given back. */
+  readonly memory: Uint8Array[] = [];
+  operations = 0;
+  /** Bytes that another batch touched at the same time. */
+  readonly contested: Interval[] = [];
+  /** Of a drain: what it came to. */
+  settled: Promise<Error | null> | null = null;
+
+  constructor(region: Region) {
+    this.region = region;
+  }
+
+  add(piece: Piece): void {
+    piece.run.block.hold();
+    this.pieces.push(piece);
+    this.operations += piece.count;
+  }
+
+  release(): void {
+    for (const { run } of this.pieces) run.block.release();
+    this.pieces.length = 0;
+  }
+
+  /** Calls `use` for every operation in order. `scratch` has room for the offsets of a run. */
+  each(scratch: Float64Array, use: UseOperation): void {
+    let index = 0;
+    for (const piece of this.pieces) {
+      eachOf(piece, scratch, (run, offset, length, at) => use(index++, run, offset, length, at));
+    }
+  }
+
+  /** The bytes it touches, ascending and joined. */
+  intervals(scratch: Float64Array): Interval[] {
+    const all: Interval[] = [];
+    this.each(scratch, (_, run, offset, length) => {
+      if (run.kind !== 'fence' && length > 0) all.push({ start: offset, end: offset + length });
+    });
+    return joined(all);
+  }
+}
+
+/** The same of the operations of one piece. */
+export function eachOf(
+  piece: Piece,
+  scratch: Float64Array,
+  use: (run: Run, offset: number, length: number, at: number) => void,
+): void {
+  const { run, first, count, cut } = piece;
+  const lengths = run.lengths();
+  run.offsets(scratch, lengths);
+  let at = piece.at;
+  for (let index = first; index < first + count; index++) {
+    const length = lengthAt(lengths, index);
+    at = placeOf(run, at, length);
+    use(run, scratch[index] as number, cut ?? length, at);
+    at = behind(run, at, length);
+  }
+}
+
+export function lengthAt(lengths: Lengths, index: number): number {
+  return typeof lengths === 'number' ? lengths : (lengths[index] as number);
+}
+
+/** Where the payload of an operation is when that of the one before it ended at `at`: made-up bytes go round. */
+export function placeOf(run: Run, at: number, length: number): number {
+  return at + length > run.bytesEnd ? 0 : at;
+}
+
+export function behind(run: Run, at: number, length: number): number {
+  return carriesPayload(run.kind) ? at + length : at;
+}
+
+function joined(intervals: Interval[]): Interval[] {
+  intervals.sort((a, b) => a.start - b.start);
+  const result: { start: number; end: number }[] = [];
+  for (const { start, end } of intervals) {
+    const last = result.at(-1);
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
+    else result.push({ start, end });
+  }
+  return result;
+}
+
+/** What two ascending lists have in common. */
+export function common(one: readonly Interval[], other: readonly Interval[]): Interval[] {
+  const result: Interval[] = [];
+  for (let a = 0, b = 0; a < one.length && b < other.length; ) {
+    const [left, right] = [one[a] as Interval, other[b] as Interval];
+    const start = Math.max(left.start, right.start);
+    const end = Math.min(left.end, right.end);
+    if (start < end) result.push({ start, end });
+    if (left.end < right.end) a++;
+    else b++;
+  }
+  return result;
+}

@@ -1,0 +1,136 @@
+// Operations that were not queued: calls of a region, and a pool's transfers, each as one call.
+import type { Region } from '../region/region.js';
+import { behind, lengthAt, type Piece, placeOf } from './batch.js';
+import { carriesPayload } from './format.js';
+import type { Pace } from './pace.js';
+import type { Shared } from './player.js';
+import type { CopySource, Lengths, RecordedRegion, Run } from './run.js';
+
+export class Director {
+  readonly #shared: Shared;
+  readonly #pace: Pace;
+  readonly #regionOf: (recorded: RecordedRegion) => Region;
+  readonly #word = new DataView(new ArrayBuffer(8));
+
+  constructor(shared: Shared, pace: Pace, regionOf: (recorded: RecordedRegion) => Region) {
+    this.#shared = shared;
+    this.#pace = pace;
+    this.#regionOf = regionOf;
+  }
+
+  /** Does the operations of a run. */
+  direct(run: Run, offsets: Float64Array, lengths: Lengths): Promise<void> | void {
+    const region = this.#regionOf(run.region);
+    if (run.regular) run.offsets(offsets, lengths);
+    const times = this.#pace.kept ? run.times() : null;
+    this.#contest(region, run);
+    return this.#from(0, run.bytesAt, { run, region, offsets, lengths, times });
+  }
+
+  #from(first: number, from: number, work: Work): Promise<void> | void {
+    const { run, region, offsets, lengths, times } = work;
+    let at = from;
+    for (let index = first; index < run.count; index++) {
+      const wait = times === null ? undefined : this.#pace.until(times[index] as number);
+      if (wait !== undefined) return wait.then(() => this.#from(index, at, { ...work, times: due(times, index) }));
+      const length = lengthAt(lengths, index);
+      at = placeOf(run, at, length);
+      this.#one(region, run, offsets[index] as number, length, at);
+      at = behind(run, at, length);
+    }
+  }
+
+  /** One operation; of one that failed when it was recorded, as much as went through then. */
+  #one(region: Region, run: Run, offset: number, length: number, at: number): void {
+    const { bytesDone, kind } = run;
+    const { verifier } = this.#shared;
+    const wanted = bytesDone === null ? length : Math.min(bytesDone, length);
+    if (bytesDone !== null && wanted === 0) return;
+    let done = wanted;
+    try {
+      this.#access(region, run, offset, wanted, at);
+    } catch (error) {
+      this.#shared.failed(error as Error);
+      done = (error as { bytesDone?: number }).bytesDone ?? 0;
+    }
+    if (verifier === null) return;
+    if (carriesPayload(kind)) verifier.stored(region, run, offset, wanted, done, at);
+    else if (kind === 'copy') this.#copied(region, run, offset, wanted, done);
+    else if (kind === 'load' && done > 0) verifier.loaded(region, offset, this.#loaded, 0, done);
+    else if (kind === 'read') verifier.loaded(region, offset, this.#shared.unseen, 0, done);
+  }
+
+  get #loaded(): Uint8Array {
+    return new Uint8Array(this.#word.buffer);
+  }
+
+  #access(region: Region, run: Run, offset: number, length: number, at: number): void {
+    const { kind } = run;
+    const bytes = (): Uint8Array => run.bytes.subarray(at, at + length);
+    if (kind === 'load') this.#load(region, offset, length);
+    else if (kind === 'store') store(region, offset, length, run.bytes, at);
+    else if (kind === 'storeBlock') region.storeBlock(offset, bytes());
+    else if (kind === 'write') region.write(offset, bytes());
+    else if (kind === 'read') region.read(offset, this.#shared.unseen.subarray(0, length));
+    else if (kind === 'copy') this.#copy(region, run, offset, length);
+    else region.fence();
+  }
+
+  #load(region: Region, offset: number, width: number): void {
+    if (width === 1) this.#word.setUint8(0, region.load8(offset));
+    else if (width === 2) this.#word.setUint16(0, region.load16(offset), true);
+    else if (width === 4) this.#word.setUint32(0, region.load32(offset), true);
+    else this.#word.setBigUint64(0, region.load64(offset), true);
+  }
+
+  #copy(region: Region, run: Run, offset: number, length: number): void {
+    const from = sourceOf(run, offset);
+    if (from === null) return;
+    const bytes = this.#shared.unseen.subarray(0, length);
+    this.#regionOf(from.region).read(from.offset, bytes);
+    region.write(offset, bytes);
+  }
+
+  #copied(region: Region, run: Run, offset: number, length: number, done: number): void {
+    const { verifier } = this.#shared;
+    const from = sourceOf(run, offset);
+    if (from === null) verifier?.forget(region, offset, length);
+    else verifier?.copied(region, offset, this.#regionOf(from.region), from.offset, done);
+    if (done < length) verifier?.forget(region, offset + done, length - done);
+  }
+
+  #contest(region: Region, run: Run): void {
+    const { verifier, inFlight } = this.#shared;
+    if (verifier === null || inFlight.size === 0 || run.kind === 'fence') return;
+    const piece: Piece = { run, first: 0, count: run.count, at: run.bytesAt, cut: null };
+    verifier.contestPiece(region, piece, inFlight);
+  }
+}
+
+interface Work {
+  readonly run: Run;
+  readonly region: Region;
+  readonly offsets: Float64Array;
+  readonly lengths: Lengths;
+  readonly times: Float64Array | null;
+}
+
+/** The same times, with this one past. */
+function due(times: Float64Array | null, index: number): Float64Array | null {
+  if (times !== null) times[index] = 0;
+  return times;
+}
+
+/** Null for a copy from a region that was not recorded: such a copy is from itself to itself. */
+function sourceOf(run: Run, offset: number): CopySource | null {
+  const { source, region } = run;
+  return source !== null && source.region.number === region.number && source.offset === offset ? null : source;
+}
+
+function store(region: Region, offset: number, width: number, bytes: Uint8Array, at: number): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset + at, width);
+  if (width === 1) region.store8(offset, view.getUint8(0));
+  else if (width === 2) region.store16(offset, view.getUint16(0, true));
+  else if (width === 4) region.store32(offset, view.getUint32(0, true));
+  else region.store64(offset, view.getBigUint64(0, true));
+}

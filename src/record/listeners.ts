@@ -1,0 +1,158 @@
+// What a recorder hears of one region or queue, in its words.
+import type { BatchError } from '../queue/completion.js';
+import type { Queue } from '../queue/queue.js';
+import { tapQueue } from '../queue/queue.js';
+import type { DirectKind, HandedOver, QueueTap, RegionTap } from '../region/tap.js';
+import { Double, Opcode, states, Word } from '../wire.js';
+import type { Outcome } from './format.js';
+import type { Recorder } from './recorder.js';
+
+export class RegionListener implements RegionTap {
+  readonly #recorder: Recorder;
+  readonly #number: number;
+
+  constructor(recorder: Recorder, number: number) {
+    this.#recorder = recorder;
+    this.#number = number;
+  }
+
+  loaded(offset: number, width: number): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    recorder.write(() => recorder.operation('direct', 'load', this.#number, offset, width, time, null));
+  }
+
+  stored(offset: number, width: number, value: number | bigint, bigEndian: boolean): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    recorder.write(() => recorder.store('direct', this.#number, offset, width, time, value, bigEndian));
+  }
+
+  moved(kind: 'storeBlock' | 'read' | 'write', offset: number, bytes: Uint8Array): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    const stored = kind === 'read' ? null : bytes;
+    recorder.write(() => recorder.operation('direct', kind, this.#number, offset, bytes.length, time, stored));
+  }
+
+  fenced(): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    recorder.write(() => recorder.operation('direct', 'fence', this.#number, 0, 0, time, null));
+  }
+
+  failed(kind: DirectKind, offset: number, length: number, bytesDone: number, bytes: Uint8Array | null): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    const stored = kind === 'read' || kind === 'load' ? null : (bytes ?? new Uint8Array(length));
+    const special = { bytesDone };
+    recorder.write(() => recorder.operation('direct', kind, this.#number, offset, length, time, stored, special));
+  }
+
+  pooled(kind: 'read' | 'write', offset: number, length: number, bytes: Uint8Array): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    const stored = kind === 'read' ? null : bytes;
+    recorder.write(() => recorder.operation('pooled', kind, this.#number, offset, length, time, stored));
+  }
+
+  copied(offset: number, length: number, sourceId: number, sourceOffset: number): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    // From itself to itself: of a region that is not recorded nobody knows the bytes.
+    const region = recorder.numberOf(sourceId);
+    const source = region === undefined ? { region: this.#number, offset } : { region, offset: sourceOffset };
+    const special = { source };
+    recorder.write(() => recorder.operation('pooled', 'copy', this.#number, offset, length, time, null, special));
+  }
+
+  opened(queue: Queue): void {
+    tapQueue(queue, this.#recorder.addQueue(queue, this.#number));
+  }
+
+  closed(): void {
+    this.#recorder.write(() => this.#recorder.closed('region', this.#number));
+  }
+}
+
+export class QueueListener implements QueueTap {
+  readonly #recorder: Recorder;
+  readonly #number: number;
+  /** Batches that have not ended, in order. */
+  readonly #batches: { from: number; number: number; how: 'submit' | 'drain' }[] = [];
+
+  constructor(recorder: Recorder, number: number) {
+    this.#recorder = recorder;
+    this.#number = number;
+  }
+
+  handedOver(how: 'submit' | 'drain', batch: HandedOver): void {
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    recorder.write(() => {
+      this.#operations(batch, time);
+      this.#batches.push({ from: batch.from, number: recorder.handedOver(how, this.#number, time), how });
+    });
+  }
+
+  settled(from: number, error: BatchError | null): void {
+    const batch = this.#batches[0];
+    if (batch?.from !== from) return; // handed over before anybody listened
+    this.#batches.shift();
+    const recorder = this.#recorder;
+    const time = recorder.now();
+    recorder.write(() => {
+      if (error !== null) recorder.failed(batch.number, outcomesOf(error));
+      if (batch.how === 'drain') recorder.settled(this.#number, time);
+    });
+  }
+
+  closed(): void {
+    this.#recorder.write(() => this.#recorder.closed('queue', this.#number));
+  }
+
+  /** Walks the entries once: while they were queued, recording cost nothing. */
+  #operations({ entries, from, to, sourceAt }: HandedOver, time: number): void {
+    const { doubles, words, mask } = entries;
+    const recorder = this.#recorder;
+    const number = this.#number;
+    let slot = -1;
+    let source: Uint8Array = new Uint8Array(0);
+    for (let at = from; at !== to; at = (at + 1) | 0) {
+      const double = (at & mask) << 2;
+      const word = double << 1;
+      const opcode = words[word | Word.opcode] as number;
+      const offset = doubles[double] as number;
+      if (opcode === Opcode.store64) {
+        const low = words[word | Word.low] as number;
+        recorder.storeWords('queued', number, offset, time, low, words[word | Word.high] as number);
+      } else if ((opcode & 0xff) === Opcode.store) {
+        recorder.store('queued', number, offset, opcode >>> 8, time, words[word | Word.low] as number, false);
+      } else if (opcode === Opcode.fence) {
+        recorder.operation('queued', 'fence', number, 0, 0, time, null);
+      } else {
+        const length = doubles[double | Double.length] as number;
+        const position = doubles[double | Double.position] as number;
+        if (opcode === Opcode.write && words[word | Word.source] !== slot) {
+          slot = words[word | Word.source] as number;
+          source = sourceAt(slot);
+        }
+        const stored = opcode === Opcode.write ? source.subarray(position, position + length) : null;
+        recorder.operation('queued', opcode === Opcode.write ? 'write' : 'load', number, offset, length, time, stored);
+      }
+    }
+  }
+}
+
+/** What is not done, neighbours alike in one. */
+function outcomesOf(error: BatchError): Outcome[] {
+  const outcomes: [number, number, number, number][] = [];
+  for (const { index, state, bytesDone } of error.operations) {
+    if (state === 'done') continue;
+    const last = outcomes.at(-1);
+    const number = states.indexOf(state);
+    if (last !== undefined && last[0] + last[1] === index && last[2] === number && last[3] === bytesDone) last[1]++;
+    else outcomes.push([index, 1, number, bytesDone]);
+  }
+  return outcomes;
+}

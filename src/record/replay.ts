@@ -1,0 +1,182 @@
+// Replays a recording: on any region, as fast as can be or as it happened, with an independent check of the bytes.
+import { checkBetween, checkFlag, checkOptions, checkText, checkWord } from '../check.js';
+import { hex, IsmioError, shown, typeError } from '../errors.js';
+import { emulate } from '../region/open.js';
+import { Region } from '../region/region.js';
+import type { Block } from './buffers.js';
+import { Damage } from './bytes.js';
+import { Decoder } from './decoder.js';
+import { madeUpBytes } from './made-up.js';
+import { RecordingReader } from './reader.js';
+import type { RecordedRegion } from './run.js';
+import { Stage } from './stage.js';
+import type { Verified } from './verifier.js';
+
+export interface ReplayOptions {
+  /**
+   * What to replay on: a region for recordings that have one only, or a function that opens one for each. Default: an
+   * emulated region with the size and rules of the recorded one. A region that was given is not closed.
+   */
+  region?: Region | ((recorded: RecordedRegion) => Region);
+  /** 'full': one operation after the other. 'recorded': none before its time. Default 'full'. */
+  pace?: 'full' | 'recorded';
+  /** Instead of the merge mode and the order of the recorded queues. */
+  merge?: 'none' | 'adjacent' | 'any';
+  order?: 'strict' | 'relaxed';
+  /** How batches are handed over: all on this thread, all on the queue's own, or as recorded (default). */
+  handOver?: 'recorded' | 'submit' | 'drain';
+  /** Reads everything back and compares it. Default true. */
+  verify?: boolean;
+  /** Bytes that the check may take. Default 2 GiB. */
+  memory?: number;
+  /** Stops between two blocks; rejected with ERR_ISMIO_ABORTED. */
+  signal?: AbortSignal;
+  onProgress?: (done: number, total: number) => void;
+}
+
+/** What became of one region. Counts are of the replay alone. */
+export interface ReplayedRegion {
+  readonly name: string;
+  readonly size: number;
+  readonly loads: number;
+  readonly stores: number;
+  readonly storeBlocks: number;
+  readonly bytes: number;
+  readonly merged: number;
+  readonly retries: number;
+  /** Null without verification. */
+  readonly verified: Verified | null;
+}
+
+export interface ReplayReport {
+  readonly operations: number;
+  /** Moved by them, in either direction. */
+  readonly bytes: number;
+  readonly batches: number;
+  /** From the first operation to the last, with the reading of the file and, where it was asked for, the check. */
+  readonly seconds: number;
+  /** Operations and batches that a device refused. */
+  readonly failed: number;
+  readonly firstFailure: Error | null;
+  /** Batches that went in several parts, because their payload is more than a replay holds. */
+  readonly split: number;
+  readonly regions: readonly ReplayedRegion[];
+}
+
+export interface ReplaySettings {
+  readonly open: (recorded: RecordedRegion) => { region: Region; own: boolean };
+  readonly paced: boolean;
+  readonly merge: ReplayOptions['merge'];
+  readonly order: ReplayOptions['order'];
+  readonly handOver: 'recorded' | 'submit' | 'drain';
+  readonly verify: boolean;
+  readonly memory: number;
+}
+
+const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'memory', 'signal', 'onProgress'];
+
+/** Blocks held at once, by what is queued or in flight: then room is made. */
+const mostHeld = 12;
+
+/** Codes of errors that can only come of a recording that says what no program can have done. */
+const lies = new Set(['ERR_ISMIO_MISALIGNED', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE', 'ERR_ISMIO_TOO_LONG']);
+
+/**
+ * Issues the operations of a recording again, in their order.
+ * @throws IsmioError ERR_ISMIO_RECORDING with the position, ERR_ISMIO_MISMATCH with the offset of the first byte that is
+ * not what it should be
+ */
+export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
+  checkText(path, 'path');
+  const { open, ...settings } = checkReplayOptions(options);
+  const reader = await RecordingReader.open(path);
+  try {
+    const made = reader.metadata.payload ? null : madeUpBytes();
+    const stage = new Stage({ open, ...settings }, reader);
+    try {
+      await play(reader, stage, new Decoder(made), options);
+      return stage.report();
+    } finally {
+      await stage.close();
+    }
+  } finally {
+    await reader.close();
+  }
+}
+
+async function play(reader: RecordingReader, stage: Stage, decoder: Decoder, options: ReplayOptions): Promise<void> {
+  let done = 0;
+  stage.begin();
+  for await (const block of reader.blocks()) {
+    stopped(options.signal);
+    try {
+      for (const entry of decoder.entries(block)) {
+        const waiting = stage.entry(entry);
+        if (waiting !== undefined) await waiting;
+      }
+    } catch (error) {
+      throw toldOf(error, block, reader);
+    } finally {
+      done += block.operations;
+      block.release();
+    }
+    while (reader.buffers.held > mostHeld && (await stage.makeRoom()));
+    options.onProgress?.(done, reader.end.operations);
+  }
+  if (done !== reader.end.operations) {
+    throw reader.damaged(reader.size, `it has ${done} operations, its end speaks of ${reader.end.operations}`);
+  }
+  await stage.end();
+}
+
+function toldOf(error: unknown, block: Block, reader: RecordingReader): unknown {
+  const { code, message } = error as IsmioError;
+  if (error instanceof Damage || lies.has(code)) return reader.damaged(block.position, message, error);
+  return error;
+}
+
+function stopped(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  throw new IsmioError('ERR_ISMIO_ABORTED', 'the replay was aborted', {}, signal.reason);
+}
+
+/** The error of a replay whose bytes are not what they should be. */
+export function mismatch(
+  wrong: { region: Region; what: 'load' | 'region'; offset: number; expected: number; found: number },
+  report: ReplayReport,
+): IsmioError {
+  const { region, what, offset, expected, found } = wrong;
+  const who = what === 'load' ? `a load from ${region.name} gave` : `${region.name} has`;
+  return new IsmioError(
+    'ERR_ISMIO_MISMATCH',
+    `${who} ${hex(found)} at offset ${hex(offset)}; after the operations before it has to be ${hex(expected)}`,
+    { region: region.name, offset, expected, found, report },
+  );
+}
+
+function opener(region: ReplayOptions['region']): ReplaySettings['open'] {
+  if (typeof region === 'function') return (recorded) => ({ region: region(recorded), own: true });
+  if (region !== undefined) return () => ({ region, own: false });
+  return ({ name, size, kind, rules }) => ({ region: emulate({ name, size, kind, rules }), own: true });
+}
+
+function checkReplayOptions(options: ReplayOptions): ReplaySettings {
+  checkOptions(options, names, 'replay');
+  const { region, merge, order } = options;
+  if (merge !== undefined) checkWord(merge, 'merge', ['none', 'adjacent', 'any']);
+  if (order !== undefined) checkWord(order, 'order', ['strict', 'relaxed']);
+  if (region !== undefined && typeof region !== 'function' && !(region instanceof Region)) {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `region must be a Region or a function, not ${shown(region)}`, {
+      region,
+    });
+  }
+  return {
+    open: opener(region),
+    paced: checkWord(options.pace ?? 'full', 'pace', ['full', 'recorded']) === 'recorded',
+    merge,
+    order,
+    handOver: checkWord(options.handOver ?? 'recorded', 'handOver', ['recorded', 'submit', 'drain']),
+    verify: checkFlag(options.verify ?? true, 'verify'),
+    memory: checkBetween(options.memory ?? 2 ** 31, 'memory', 2 ** 13, Number.MAX_SAFE_INTEGER),
+  };
+}

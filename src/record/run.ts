@@ -1,0 +1,182 @@
+// A run of operations as it stands in its block: columns are looked at where they are.
+import { endianness } from 'node:os';
+import type { Rules } from '../region/rules.js';
+import type { Block } from './buffers.js';
+import { lengthModes, type OperationKind, type Origin, offsetModes } from './format.js';
+
+/** A region of a recording. */
+export interface RecordedRegion {
+  readonly number: number;
+  readonly name: string;
+  readonly size: number;
+  readonly kind: 'device' | 'memory';
+  readonly writable: boolean;
+  readonly rules: Rules;
+}
+
+/** A queue of a recording. */
+export interface RecordedQueue {
+  readonly number: number;
+  readonly region: RecordedRegion;
+  readonly depth: number;
+  readonly merge: 'none' | 'adjacent' | 'any';
+  readonly order: 'strict' | 'relaxed';
+}
+
+/** Where a copy comes from. */
+export interface CopySource {
+  readonly region: RecordedRegion;
+  readonly offset: number;
+}
+
+const little = endianness() === 'LE';
+
+export class Run {
+  readonly block: Block;
+  readonly origin: Origin;
+  readonly kind: OperationKind;
+  readonly region: RecordedRegion;
+  /** Of queued operations. */
+  readonly queue: RecordedQueue | null;
+  readonly count: number;
+  /** Of the first, in nanoseconds since the recording began. */
+  time = 0;
+  offsetMode: number = offsetModes.stride;
+  firstOffset = 0;
+  stride = 0;
+  lengthMode: number = lengthModes.same;
+  sameLength = 0;
+  // Where the columns are in the block; there may be none of the times, which is 0.
+  offsetsAt = 0;
+  lengthsAt = 0;
+  timesAt = 0;
+  /** Of an operation that failed; null for one that did not. */
+  bytesDone: number | null = null;
+  /** A further piece of the operation before it. */
+  continued = false;
+  source: CopySource | null = null;
+  // The bytes that it stores, one operation's after the other's, in memory that the engine reads in place. Where they end
+  // they go on at 0: made-up bytes go round.
+  bytes: Uint8Array;
+  bytesAt = 0;
+  bytesEnd = 0;
+
+  constructor(
+    block: Block,
+    origin: Origin,
+    kind: OperationKind,
+    region: RecordedRegion,
+    queue: RecordedQueue | null,
+    count: number,
+  ) {
+    this.block = block;
+    this.origin = origin;
+    this.kind = kind;
+    this.region = region;
+    this.queue = queue;
+    this.count = count;
+    this.bytes = block.bytes;
+  }
+
+  /** Whether the offsets are those of every `stride` bytes, and the lengths all the same. */
+  get regular(): boolean {
+    return this.offsetMode === offsetModes.stride && this.lengthMode === lengthModes.same;
+  }
+
+  /** The lowest offset, and the highest end, of a regular run. */
+  extent(): { lowest: number; end: number } {
+    const last = this.firstOffset + (this.count - 1) * this.stride;
+    const [lowest, highest] = last < this.firstOffset ? [last, this.firstOffset] : [this.firstOffset, last];
+    return { lowest, end: highest + this.sameLength };
+  }
+
+  /** Puts the offsets into `target`; the lowest, and the highest end. NaN where one is no whole number. */
+  offsets(target: Float64Array, lengths: Lengths): { lowest: number; end: number } {
+    const { count, offsetMode, firstOffset, stride } = this;
+    if (offsetMode === offsetModes.stride) {
+      for (let index = 0; index < count; index++) target[index] = firstOffset + index * stride;
+    } else if (offsetMode === offsetModes.deltas) {
+      const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
+      let offset = firstOffset;
+      for (let index = 0; index < count; index++) {
+        offset += deltas[index] as number;
+        target[index] = offset;
+      }
+    } else target.set(columnAt(this.block, this.offsetsAt, count, Float64Array));
+    return extentOf(target, lengths, count);
+  }
+
+  /** One for all, or one for each. */
+  lengths(): Lengths {
+    const { lengthMode, sameLength, lengthsAt, count } = this;
+    if (lengthMode === lengthModes.same) return sameLength;
+    return columnAt(this.block, lengthsAt, count, lengthMode === lengthModes.u16 ? Uint16Array : Uint32Array);
+  }
+
+  /** Nanoseconds since the recording began, of each. */
+  times(): Float64Array {
+    const { time, timesAt, count } = this;
+    const times = new Float64Array(count).fill(time);
+    if (timesAt === 0) return times;
+    const gaps = columnAt(this.block, timesAt, count, Uint32Array);
+    for (let index = 1; index < count; index++) times[index] = (times[index - 1] as number) + (gaps[index] as number);
+    return times;
+  }
+
+  /** `count` pairs of words, least significant first, at `at` of the payload's bytes. */
+  words(at: number, count: number): Uint32Array {
+    const { bytes } = this;
+    if (little) return new Uint32Array(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, 2 * count);
+    return swapped(bytes, at, 2 * count, Uint32Array) as Uint32Array;
+  }
+}
+
+function extentOf(offsets: Float64Array, lengths: Lengths, count: number): { lowest: number; end: number } {
+  let lowest = Number.POSITIVE_INFINITY;
+  let end = 0;
+  for (let index = 0; index < count; index++) {
+    const offset = offsets[index] as number;
+    if (Math.floor(offset) !== offset) return { lowest: Number.NaN, end: Number.NaN };
+    if (offset < lowest) lowest = offset;
+    const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
+    if (last > end) end = last;
+  }
+  return { lowest, end };
+}
+
+export type Lengths = number | Uint16Array | Uint32Array;
+
+type Column = typeof Uint16Array | typeof Uint32Array | typeof Int32Array | typeof Float64Array;
+
+function columnAt<C extends Column>(block: Block, at: number, count: number, column: C): InstanceType<C> {
+  const { bytes } = block;
+  const made = little
+    ? new column(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, count)
+    : swapped(bytes, at, count, column);
+  return made as InstanceType<C>;
+}
+
+/** What little-endian bytes mean to a machine of the other order. */
+function swapped(bytes: Uint8Array, at: number, count: number, column: Column): InstanceType<Column> {
+  const copy = Buffer.from(Uint8Array.from(bytes.subarray(at, at + count * column.BYTES_PER_ELEMENT)).buffer);
+  if (column.BYTES_PER_ELEMENT === 2) copy.swap16();
+  else if (column.BYTES_PER_ELEMENT === 4) copy.swap32();
+  else copy.swap64();
+  return new column(copy.buffer, copy.byteOffset, count);
+}
+
+/** Longest operation of a run. */
+export function longestOf(lengths: Lengths): number {
+  if (typeof lengths === 'number') return lengths;
+  let longest = 0;
+  for (let index = 0; index < lengths.length; index++) longest = Math.max(longest, lengths[index] as number);
+  return longest;
+}
+
+/** Bytes of all operations of a run. */
+export function sumOf(lengths: Lengths, count: number): number {
+  if (typeof lengths === 'number') return lengths * count;
+  let sum = 0;
+  for (let index = 0; index < lengths.length; index++) sum += lengths[index] as number;
+  return sum;
+}

@@ -1,0 +1,219 @@
+// Where a replay takes place: the regions and queues of the recording, opened here, and what is done to them.
+import { IsmioError } from '../errors.js';
+import type { Region, RegionStats } from '../region/region.js';
+import type { Batch } from './batch.js';
+import type { Entry } from './decoder.js';
+import { Director } from './director.js';
+import { type Outcome, pieceBytes } from './format.js';
+import { Pace } from './pace.js';
+import { Player, type Shared } from './player.js';
+import type { RecordingReader } from './reader.js';
+import { mismatch, type ReplayedRegion, type ReplayReport, type ReplaySettings } from './replay.js';
+import type { RecordedQueue, RecordedRegion } from './run.js';
+import { Verifier } from './verifier.js';
+
+/** Answers of a device: a replay counts them and goes on. Anything else ends it. */
+const answers = new Set(['ERR_ISMIO_DEVICE', 'ERR_ISMIO_BUSY', 'ERR_ISMIO_INVALID_HANDLE', 'ERR_ISMIO_SYSTEM']);
+
+interface Actor {
+  readonly region: Region;
+  readonly own: boolean;
+  readonly before: RegionStats;
+}
+
+export class Stage {
+  readonly #settings: ReplaySettings;
+  readonly #totals: RecordingReader['end'];
+  readonly #pace: Pace;
+  readonly #shared: Shared;
+  readonly #director: Director;
+  readonly #failures: ReadonlyMap<number, readonly Outcome[]>;
+  readonly #actors = new Map<number, Actor>();
+  readonly #players = new Map<number, Player>();
+  readonly #done: ReplayedRegion[] = [];
+  #batches = 0;
+  #failed = 0;
+  #firstFailure: Error | null = null;
+  #split = 0;
+  #began = 0;
+  #seconds = 0;
+
+  constructor(settings: ReplaySettings, reader: RecordingReader) {
+    this.#settings = settings;
+    this.#totals = reader.end;
+    this.#failures = new Map(reader.end.failures);
+    this.#pace = new Pace(settings.paced);
+    this.#shared = {
+      verifier: settings.verify ? new Verifier(settings.memory) : null,
+      buffers: reader.buffers,
+      inFlight: new Set<Batch>(),
+      unseen: reader.buffers.take(pieceBytes),
+      failed: (error) => this.#refused(error),
+      split: () => void this.#split++,
+    };
+    this.#director = new Director(this.#shared, this.#pace, (recorded) => this.#regionOf(recorded));
+  }
+
+  begin(): void {
+    this.#began = performance.now();
+    this.#pace.begin();
+  }
+
+  /** Does what the record says. A promise where that takes waiting. */
+  entry(entry: Entry): Promise<void> | void {
+    switch (entry.what) {
+      case 'region':
+        return this.#open(entry.region);
+      case 'regionClosed':
+        return this.#leave(entry.region.number);
+      case 'queue':
+        return;
+      case 'queueClosed':
+        return this.#closeQueue(entry.queue);
+      case 'run': {
+        const { queue } = entry.run;
+        if (queue === null) return this.#director.direct(entry.run, entry.offsets, entry.lengths);
+        const recorded = this.#failures.get(this.#batches);
+        return this.#player(queue).claim(entry.run, entry.offsets, entry.lengths, recorded);
+      }
+      case 'submit':
+      case 'drain':
+        return this.#handOver(entry.what, this.#player(entry.queue), entry.time);
+      case 'settled':
+        return this.#players.get(entry.queue.number)?.settle();
+    }
+  }
+
+  /** Gives blocks back before their time; whether there was one. */
+  async makeRoom(): Promise<boolean> {
+    const players = [...this.#players.values()];
+    const player = players.find((one) => one.inFlight) ?? players.find((one) => one.waiting);
+    await player?.makeRoom();
+    return player !== undefined;
+  }
+
+  /** Waits for everything, and compares. */
+  async end(): Promise<void> {
+    for (const player of this.#players.values()) await player.settleAll();
+    for (const { region } of this.#actors.values()) region.fence();
+    for (const number of [...this.#actors.keys()]) await this.#leave(number);
+    this.#seconds = (performance.now() - this.#began) / 1000;
+  }
+
+  report(): ReplayReport {
+    const report: ReplayReport = {
+      operations: this.#totals.operations,
+      bytes: this.#totals.bytes,
+      batches: this.#batches,
+      seconds: this.#seconds,
+      failed: this.#failed,
+      firstFailure: this.#firstFailure,
+      split: this.#split,
+      regions: this.#done,
+    };
+    const wrong = this.#shared.verifier?.wrong ?? null;
+    if (wrong !== null) throw mismatch(wrong, report);
+    return report;
+  }
+
+  /** Closes what this replay has opened. */
+  async close(): Promise<void> {
+    for (const player of this.#players.values()) {
+      player.queue.close();
+      await player.abandon();
+    }
+    for (const { region, own } of this.#actors.values()) if (own) region.close();
+  }
+
+  #open(recorded: RecordedRegion): void {
+    const { region, own } = this.#settings.open(recorded);
+    const taken = [...this.#actors.values()].some((actor) => actor.region === region);
+    if (taken) {
+      throw new IsmioError(
+        'ERR_ISMIO_OPTION',
+        `the recording has more than one region; { region } has to be a function that opens one for each`,
+        { region: region.name },
+      );
+    }
+    this.#actors.set(recorded.number, { region, own, before: region.stats() });
+  }
+
+  async #leave(number: number): Promise<void> {
+    const actor = this.#actors.get(number);
+    if (actor === undefined) return;
+    const { region, own, before } = actor;
+    for (const player of this.#players.values()) if (player.queue.region === region) await player.settleAll();
+    const after = region.stats();
+    const verified = this.#shared.verifier?.compare(region) ?? null;
+    this.#actors.delete(number);
+    this.#done.push({
+      name: region.name,
+      size: region.size,
+      loads: after.loads - before.loads,
+      stores: after.stores - before.stores,
+      storeBlocks: after.storeBlocks - before.storeBlocks,
+      bytes: after.bytes - before.bytes,
+      merged: after.merged - before.merged,
+      retries: after.retries - before.retries,
+      verified,
+    });
+    for (const [queue, player] of this.#players) {
+      if (player.queue.region !== region) continue;
+      player.queue.close();
+      this.#players.delete(queue);
+    }
+    if (own) region.close();
+  }
+
+  #regionOf(recorded: RecordedRegion): Region {
+    return (this.#actors.get(recorded.number) as Actor).region;
+  }
+
+  #player(recorded: RecordedQueue): Player {
+    const known = this.#players.get(recorded.number);
+    if (known !== undefined) return known;
+    const region = this.#regionOf(recorded.region);
+    const { merge = recorded.merge, order = recorded.order } = this.#settings;
+    const queue = region.queue({ depth: recorded.depth, bytes: 8, merge, order });
+    const player = new Player(queue, this.#shared);
+    this.#players.set(recorded.number, player);
+    return player;
+  }
+
+  async #closeQueue(recorded: RecordedQueue): Promise<void> {
+    const player = this.#players.get(recorded.number);
+    if (player === undefined) return;
+    await player.settleAll();
+    player.queue.close();
+    this.#players.delete(recorded.number);
+  }
+
+  #handOver(recorded: 'submit' | 'drain', player: Player, time: number): Promise<void> | void {
+    this.#batches++;
+    const { handOver } = this.#settings;
+    const how = handOver === 'recorded' ? recorded : handOver;
+    const wait = this.#pace.until(time);
+    if (wait === undefined && !player.inFlight && how === recorded)
+      return how === 'submit' ? player.submit() : player.drain();
+    return this.#handOverLater(how, recorded, player, wait);
+  }
+
+  async #handOverLater(
+    how: 'submit' | 'drain',
+    recorded: 'submit' | 'drain',
+    player: Player,
+    wait: Promise<void> | void,
+  ): Promise<void> {
+    if (wait !== undefined) await wait;
+    if (how === 'submit') await player.settleAll();
+    if (how === 'submit') return player.submit();
+    player.drain();
+    if (recorded === 'submit') await player.settleAll();
+  }
+
+  #refused(error: Error): void {
+    if (!answers.has((error as IsmioError).code)) throw error;
+    this.#failed++;
+    this.#firstFailure ??= error;
+  }
+}

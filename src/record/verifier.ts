@@ -1,0 +1,136 @@
+// The independent opinion on a replay: one model for each region, brought up to date as batches end, and compared with
+// what was loaded and, in the end, with what the region holds.
+import type { OperationOutcome } from '../queue/completion.js';
+import type { Region } from '../region/region.js';
+import { type Batch, common, eachOf, type Piece } from './batch.js';
+import { carriesPayload, limits } from './format.js';
+import { type Difference, Model } from './model.js';
+import type { Run } from './run.js';
+
+/** What was found out about one region. */
+export interface Verified {
+  /** Bytes read back and compared. */
+  readonly bytes: number;
+  /** Of these bytes, in ascending order of their offsets. */
+  readonly sha256: string;
+  /** Loads whose bytes were compared. */
+  readonly loads: number;
+  /** Bytes that were left out because operations failed, or two queues stored to them at the same time. */
+  readonly uncertain: number;
+}
+
+export interface Wrong extends Difference {
+  readonly region: Region;
+  readonly what: 'load' | 'region';
+}
+
+interface Known {
+  readonly model: Model;
+  loads: number;
+  uncertain: number;
+}
+
+export class Verifier {
+  readonly #memory: number;
+  readonly #known = new Map<Region, Known>();
+  readonly #scratch = new Float64Array(limits.run);
+  readonly #others = new Float64Array(limits.run);
+  /** The first difference. */
+  wrong: Wrong | null = null;
+
+  constructor(memory: number) {
+    this.#memory = memory;
+  }
+
+  /** Notes what the batch has in common with others that are in flight on its region. */
+  contest(batch: Batch, inFlight: Iterable<Batch>): void {
+    let mine: ReturnType<Batch['intervals']> | null = null;
+    for (const other of inFlight) {
+      if (other.region !== batch.region) continue;
+      mine ??= batch.intervals(this.#scratch);
+      const both = common(mine, other.intervals(this.#others));
+      batch.contested.push(...both);
+      other.contested.push(...both);
+    }
+  }
+
+  /** The batch has ended; `outcomes` are of what is not done. */
+  ended(batch: Batch, outcomes: readonly OperationOutcome[]): void {
+    const known = this.#of(batch.region);
+    const notDone = new Map(outcomes.map((outcome) => [outcome.index, outcome]));
+    this.#forget(known, batch);
+    let loads = 0;
+    batch.each(this.#scratch, (index, run, offset, length, at) => {
+      const outcome = notDone.get(index);
+      const done = outcome === undefined || outcome.state === 'done' ? length : outcome.bytesDone;
+      if (run.kind === 'load') {
+        const loaded = batch.loads[loads++];
+        if (loaded != null) this.loaded(batch.region, offset, loaded.bytes, loaded.at, done);
+        return;
+      }
+      if (carriesPayload(run.kind)) this.#stored(known, run, offset, length, done, at);
+    });
+    this.#forget(known, batch);
+  }
+
+  /** An operation that was not queued has stored the first `done` bytes of what it should. */
+  stored(region: Region, run: Run, offset: number, length: number, done: number, at: number): void {
+    this.#stored(this.#of(region), run, offset, length, done, at);
+  }
+
+  loaded(region: Region, offset: number, bytes: Uint8Array, at: number, length: number): void {
+    const known = this.#of(region);
+    known.loads++;
+    const difference = known.model.difference(offset, bytes, at, length);
+    if (difference !== null) this.wrong ??= { ...difference, region, what: 'load' };
+  }
+
+  copied(region: Region, offset: number, source: Region, from: number, length: number): void {
+    this.#of(region).model.copy(offset, this.#of(source).model, from, length);
+  }
+
+  forget(region: Region, offset: number, length: number): void {
+    const known = this.#of(region);
+    known.uncertain += known.model.forget(offset, length);
+  }
+
+  /** Notes what an operation that was not queued has in common with batches in flight. */
+  contestPiece(region: Region, piece: Piece, inFlight: Iterable<Batch>): void {
+    for (const other of inFlight) {
+      if (other.region !== region) continue;
+      const others = other.intervals(this.#others);
+      eachOf(piece, this.#scratch, (_, offset, length) => {
+        const both = common([{ start: offset, end: offset + length }], others);
+        other.contested.push(...both);
+        for (const { start, end } of both) this.forget(region, start, end - start);
+      });
+    }
+  }
+
+  /** Reads the region back and compares. */
+  compare(region: Region): Verified {
+    const { model, loads, uncertain } = this.#of(region);
+    const { bytes, sha256, difference } = model.compare(region);
+    if (difference !== null) this.wrong ??= { ...difference, region, what: 'region' };
+    this.#known.delete(region);
+    return { bytes, sha256, loads, uncertain };
+  }
+
+  #stored(known: Known, run: Run, offset: number, length: number, done: number, at: number): void {
+    known.model.write(offset, run.bytes, at, done);
+    if (done < length) known.uncertain += known.model.forget(offset + done, length - done);
+  }
+
+  #forget(known: Known, batch: Batch): void {
+    for (const { start, end } of batch.contested) known.uncertain += known.model.forget(start, end - start);
+  }
+
+  #of(region: Region): Known {
+    let known = this.#known.get(region);
+    if (known === undefined) {
+      known = { model: new Model(this.#memory), loads: 0, uncertain: 0 };
+      this.#known.set(region, known);
+    }
+    return known;
+  }
+}

@@ -1,0 +1,37 @@
+// What a recorder is told by the regions and queues it listens to. Nobody listens unless `record` was called.
+import type { BatchError, Entries } from '../queue/completion.js';
+import type { Queue } from '../queue/queue.js';
+
+export type DirectKind = 'load' | 'store' | 'storeBlock' | 'read' | 'write' | 'fence';
+
+export interface RegionTap {
+  loaded(offset: number, width: number): void;
+  /** `value` in the byte order that was asked for. */
+  stored(offset: number, width: number, value: number | bigint, bigEndian: boolean): void;
+  /** @param source what a write or store block has put there; of a read, what it filled */
+  moved(kind: 'storeBlock' | 'read' | 'write', offset: number, bytes: Uint8Array): void;
+  fenced(): void;
+  /** An access that failed, and how many bytes of it went through before. */
+  failed(kind: DirectKind, offset: number, length: number, bytesDone: number, bytes: Uint8Array | null): void;
+  /** What of a pool's transfer went through. `bytes` begin at `offset`. */
+  pooled(kind: 'read' | 'write', offset: number, length: number, bytes: Uint8Array): void;
+  /** Of a copy within or into this region, what went through. */
+  copied(offset: number, length: number, sourceId: number, sourceOffset: number): void;
+  opened(queue: Queue): void;
+  closed(): void;
+}
+
+/** A batch as it is handed over: the entries [from, to), and where their sources are. */
+export interface HandedOver {
+  readonly entries: Entries;
+  readonly from: number;
+  readonly to: number;
+  sourceAt(slot: number): Uint8Array;
+}
+
+export interface QueueTap {
+  handedOver(how: 'submit' | 'drain', batch: HandedOver): void;
+  /** The batch that began at this entry has ended, with this error if it failed. */
+  settled(from: number, error: BatchError | null): void;
+  closed(): void;
+}
