@@ -1,0 +1,153 @@
+// ismio compare as its users meet it. How sure its verdicts are is shown by bench/checks, not here.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, type TestContext, test } from 'node:test';
+import type { CompareReport } from '../bench/results.js';
+import { packageRoot } from './support/child.js';
+import { ismio, type Said } from './support/command.js';
+import { temporaryFolder } from './support/files.js';
+
+function oneLine({ code, stderr }: Said, expected: RegExp): void {
+  const complaints = stderr.split('\n').filter((line) => line.startsWith('ismio: '));
+  assert.equal(complaints.length, 1, stderr);
+  assert.match(complaints[0] as string, expected);
+  assert.equal(code, 3);
+}
+
+/** A git repository with a package in it that is called ismio, and has this script to build it. */
+function repository(t: TestContext, build: string): string {
+  const folder = temporaryFolder(t);
+  const manifest = { name: 'ismio', version: '0.0.1', scripts: { build } };
+  writeFileSync(join(folder, 'package.json'), JSON.stringify(manifest));
+  const git = (...words: string[]) => execFileSync('git', ['-C', folder, ...words], { stdio: 'ignore' });
+  git('init');
+  git('add', '.');
+  git('-c', 'user.name=test', '-c', 'user.email=test@localhost', 'commit', '-m', 'one');
+  return folder;
+}
+
+/** A folder with a built package, which is this one but for what `change` does to its bundle. */
+function build(t: TestContext, change: (bundle: string) => string): string {
+  const folder = temporaryFolder(t);
+  cpSync(join(packageRoot, 'package.json'), join(folder, 'package.json'));
+  cpSync(join(packageRoot, 'dist'), join(folder, 'dist'), { recursive: true });
+  for (const part of ['build/Release/ismio.node', 'prebuilds']) {
+    if (existsSync(join(packageRoot, part))) cpSync(join(packageRoot, part), join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(packageRoot, 'node_modules'), join(folder, 'node_modules'));
+  const bundle = join(folder, 'dist', 'ismio.js');
+  writeFileSync(bundle, change(readFileSync(bundle, 'utf8')));
+  return folder;
+}
+
+const hasGit = (() => {
+  try {
+    execFileSync('git', ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+})();
+const git = { skip: hasGit ? false : 'git is not installed' };
+
+describe('what cannot be compared ends with 3 and one line', () => {
+  test('an unknown ref', git, async () => {
+    oneLine(await ismio(['compare', 'no-such-ref', '.', '--quick']), /ERR_ISMIO_BASELINE: no-such-ref is no directory/);
+  });
+
+  test('a ref that looks like an option', git, async () => {
+    oneLine(await ismio(['compare', '--', '--output=x', '.']), /ERR_ISMIO_BASELINE: --output=x is no directory/);
+  });
+
+  test('a base that does not build', git, async (t) => {
+    const cwd = repository(t, 'echo "error: it is broken" >&2; exit 7');
+    const env = { XDG_CACHE_HOME: temporaryFolder(t) };
+    oneLine(await ismio(['compare', 'HEAD', '.'], { cwd, env }), /HEAD does not build: .*run build.* ended with 7: /);
+    assert.equal(existsSync(join(env.XDG_CACHE_HOME, 'ismio', 'builds', 'kept')), false);
+  });
+
+  test('a directory with another package', async (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, 'package.json'), '{"name":"other","version":"1.0.0"}');
+    oneLine(await ismio(['compare', folder, '.']), /has no package ismio in it: package.json is that of other/);
+  });
+
+  test('an empty directory', async (t) => {
+    oneLine(await ismio(['compare', temporaryFolder(t), '.']), /has no package ismio in it/);
+  });
+
+  test('a file that is no tarball', async (t) => {
+    const folder = temporaryFolder(t);
+    writeFileSync(join(folder, 'results.json'), '{}');
+    writeFileSync(join(folder, 'torn.tgz'), 'not a tarball');
+    oneLine(await ismio(['compare', join(folder, 'results.json'), '.']), /is a file, but no tarball/);
+    oneLine(await ismio(['compare', join(folder, 'torn.tgz'), '.']), /is no tarball that can be unpacked/);
+  });
+
+  test('a filter that nothing matches', async () => {
+    oneLine(await ismio(['compare', '.', '.', '--filter', 'no/such']), /ERR_ISMIO_USAGE: no benchmark .* matches/);
+  });
+
+  test('a result file that could not be written, before anything is measured', async () => {
+    oneLine(await ismio(['compare', '.', '.', '--json', '/proc/none/results.json']), /ERR_ISMIO_WRITE_FILE/);
+  });
+
+  for (const words of [['--delta', '2'], ['--level', '0'], ['--processes', '1'], ['--seed', '-1'], ['--unknown']]) {
+    test(`the option ${words.join(' ')}`, async () => {
+      oneLine(await ismio(['compare', '.', '.', ...words]), /ERR_ISMIO_USAGE/);
+    });
+  }
+
+  test('a benchmark that throws with head', async (t) => {
+    const head = build(t, (bundle) => bundle.replaceAll('\n  store64(offset,', '\n  store64none(offset,'));
+    const said = await ismio(['compare', '.', head, '--quick', '--filter', 'access/store64', '--no-instructions']);
+    oneLine(said, /ERR_ISMIO_BENCH: access\/store64\/device fails with head: .*store64 is not a function/);
+  });
+});
+
+describe('a comparison', () => {
+  const words = [
+    '--filter',
+    '^queue/writes-64B/staged$',
+    '--quick',
+    '--processes',
+    '4',
+    '--no-instructions',
+    '--seed',
+    '1',
+  ];
+
+  test('of a build with itself finds every counter the same, and says how it went', async (t) => {
+    const json = join(temporaryFolder(t), 'results.json');
+    const { code, stdout } = await ismio(['compare', '.', '.', ...words, '--json', json]);
+    assert.ok(code === 0 || code === 2, stdout);
+    const report = JSON.parse(readFileSync(json, 'utf8')) as CompareReport;
+    assert.equal(report.seed, 1);
+    assert.equal(report.exitCode, code);
+    assert.equal(report.counters.length, 7);
+    assert.ok(report.counters.every(({ verdict }) => verdict === 'pass'));
+    const [time] = report.times;
+    assert.equal(time?.name, 'queue/writes-64B/staged');
+    assert.equal(time?.rounds[0]?.head.processes.length, 4);
+    assert.ok(time.overall.low <= time.overall.ratio && time.overall.ratio <= time.overall.high);
+    assert.match(stdout, /queue\/writes-64B\/staged/);
+    assert.deepEqual(report.skipped, [{ name: 'instructions', reason: 'switched off' }]);
+  });
+
+  test('with a head that makes one copy more is regressed by the counters, whatever the times say', async (t) => {
+    // Every write goes by way of the staging memory, as if allocBuffer had made none of the buffers.
+    const head = build(t, (bundle) => bundle.replace('const id = memoryId(buffer);', 'const id = void 0;'));
+    const json = join(temporaryFolder(t), 'results.json');
+    const filter = '^queue/blocks-4KiB/memory$';
+    const { code, stdout } = await ismio(['compare', '.', head, ...words, '--filter', filter, '--json', json]);
+    assert.equal(code, 1, stdout);
+    const { counters } = JSON.parse(readFileSync(json, 'utf8')) as CompareReport;
+    const changed = counters
+      .filter(({ verdict }) => verdict !== 'pass')
+      .map(({ counter, verdict }) => `${counter} ${verdict}`);
+    assert.deepEqual(changed, ['copies regressed']);
+    assert.match(stdout, /REGRESSED queue\/blocks-4KiB\/memory: copies 0 -> \d+/);
+  });
+});

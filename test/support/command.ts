@@ -1,0 +1,41 @@
+// The command line in a process of its own.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { packageRoot } from './child.js';
+import { patience } from './scale.js';
+
+const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
+
+export interface Said {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Where {
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
+/** Runs `ismio` with these words. Ended by force after two minutes. */
+export function ismio(words: readonly string[], { cwd = packageRoot, env = {} }: Where = {}): Promise<Said> {
+  const child = spawn(process.execPath, [main, ...words], {
+    cwd,
+    env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: patience(120_000),
+    killSignal: 'SIGKILL',
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text;
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code, stdout, stderr }));
+  });
+}
