@@ -1,4 +1,6 @@
-// Exports only.
+// Exports only; but a program that `ismio record` runs is recorded from here.
+import { recordFromEnvironment } from './record/environment.js';
+
 export type { BytesLike, Whole } from './check.js';
 export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
 export { type Info, info } from './info.js';
@@ -9,6 +11,7 @@ export type { Range } from './pool/shards.js';
 export type { RunContext } from './pool/tasks.js';
 export type { BatchError, Completion, OperationOutcome } from './queue/completion.js';
 export type { DrainOptions, FlushPolicy, Offsets, Queue, QueueOptions, Stride, Values } from './queue/queue.js';
+export { inspectRecording, type RecordedOperation, type RecordingInfo, readRecording } from './record/operations.js';
 export { type Recorded, type Recorder, type RecordOptions, record } from './record/recorder.js';
 export { type ReplayedRegion, type ReplayOptions, type ReplayReport, replay } from './record/replay.js';
 export type { RecordedRegion } from './record/run.js';
@@ -24,3 +27,5 @@ export {
 } from './region/open.js';
 export type { ByteOrder, PlannedStore, Region, RegionStats } from './region/region.js';
 export type { Rules } from './region/rules.js';
+
+recordFromEnvironment();

@@ -12,6 +12,8 @@ import { historyCommand } from './history.js';
 import { infoCommand } from './info.js';
 import { loadCommand } from './load.js';
 import { planCommand } from './plan.js';
+import { recordCommand } from './record.js';
+import { replayCommand } from './replay.js';
 import { reportCommand } from './report.js';
 import { storeCommand } from './store.js';
 import { writeCommand } from './write.js';
@@ -51,6 +53,8 @@ export function createProgram(): Command {
     reportCommand(),
     historyCommand(),
     compareCommand(),
+    recordCommand(),
+    replayCommand(),
     buildCommand(),
   ];
   for (const command of commands) program.addCommand(command);

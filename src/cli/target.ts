@@ -61,20 +61,34 @@ export function rulesOf(options: RuleOptions): Partial<Rules> {
 
 /** Opens the target; without write access where `writable` is false. Loads the addon. */
 export async function openTarget(target: Target, options: TargetOptions, writable: boolean): Promise<Region> {
+  const open = await targetOpener(target, options, writable);
+  return open({});
+}
+
+/** Loads the addon; the answer opens the target, with these rules where the options have no others. */
+export async function targetOpener(
+  target: Target,
+  options: TargetOptions,
+  writable: boolean,
+): Promise<(rules: Partial<Rules>) => Region> {
   const { emulate, mapFile, openResource } = await import('../region/open.js');
-  const rules = rulesOf(options);
+  const { recordFromEnvironment } = await import('../record/environment.js');
+  recordFromEnvironment();
   const kind = options.kind === undefined ? {} : { kind: options.kind };
   const burst = options.burst === undefined ? {} : { burst: options.burst };
-  switch (target.what) {
-    case 'emulated':
-      if (options.burst === true) throw usageError('--burst is for file: and resource: targets');
-      return emulate({ size: target.size, rules, ...kind, name: targetName(target) });
-    case 'file':
-      return mapFile(target.path, { rules, writable, ...kind, ...burst });
-    case 'resource':
-      if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
-      return openResource(target.bdf, target.bar, { rules, writable, ...burst });
-  }
+  return (given) => {
+    const rules = { ...given, ...rulesOf(options) };
+    switch (target.what) {
+      case 'emulated':
+        if (options.burst === true) throw usageError('--burst is for file: and resource: targets');
+        return emulate({ size: target.size, rules, ...kind, name: targetName(target) });
+      case 'file':
+        return mapFile(target.path, { rules, writable, ...kind, ...burst });
+      case 'resource':
+        if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
+        return openResource(target.bdf, target.bar, { rules, writable, ...burst });
+    }
+  };
 }
 
 /** The target as it is written. */

@@ -121,6 +121,12 @@ export class RecordingReader {
     }
   }
 
+  /** Compares what the blocks had with what the end says. */
+  checkCount(operations: number): void {
+    if (operations === this.end.operations) return;
+    throw this.damaged(this.#endAt, `it has ${operations} operations, its end speaks of ${this.end.operations}`);
+  }
+
   /** The error for damage at this place in the file. */
   damaged(position: number, what: string, cause?: unknown): IsmioError {
     return new IsmioError(

@@ -123,9 +123,7 @@ async function play(reader: RecordingReader, stage: Stage, decoder: Decoder, opt
     while (reader.buffers.held > mostHeld && (await stage.makeRoom()));
     options.onProgress?.(done, reader.end.operations);
   }
-  if (done !== reader.end.operations) {
-    throw reader.damaged(reader.size, `it has ${done} operations, its end speaks of ${reader.end.operations}`);
-  }
+  reader.checkCount(done);
   await stage.end();
 }
 

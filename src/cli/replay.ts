@@ -1,0 +1,181 @@
+// ismio replay: a recording, issued again and checked.
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { RecordingInfo } from '../record/operations.js';
+import type { ReplayOptions, ReplayReport } from '../record/replay.js';
+import type { RecordedRegion } from '../record/run.js';
+import { exitCodes, reportFailure, usageError } from './failure.js';
+import { parseCount } from './numbers.js';
+import { count, print, printJson } from './output.js';
+import { Progress } from './progress.js';
+import { kindOption, parseTarget, type Target, type TargetOptions, targetOpener } from './target.js';
+
+interface ReplayCommandOptions extends TargetOptions {
+  target?: Target;
+  region: number;
+  pace: 'full' | 'recorded';
+  merge?: 'none' | 'adjacent' | 'any';
+  order?: 'strict' | 'relaxed';
+  handOver: 'recorded' | 'submit' | 'drain';
+  verify: boolean;
+  memory?: number;
+  info?: boolean;
+  json?: boolean;
+}
+
+const notes = `
+Without --target it takes place on emulated regions with the sizes and rules of the recorded ones. With it, one region of the
+recording is replayed on the target, the others on emulated ones; the target's rules are those of the recorded region.
+After the operations everything that was stored is read back and compared, unless --no-verify says otherwise.
+
+Exit codes: 0 the bytes are right, 1 they are not or an operation failed, 3 it could not be replayed.
+
+Examples:
+  ismio replay boot.ismrec --info
+  ismio replay boot.ismrec --merge adjacent
+  ismio replay boot.ismrec --target file:/dev/shm/window --pace recorded`;
+
+export function replayCommand(): Command {
+  return new Command('replay')
+    .summary('issue the operations of a recording again')
+    .description('issue the operations of a recording again, and check the bytes')
+    .argument('<file>', 'the recording')
+    .option('--info', 'tell what is in it, and replay nothing')
+    .option('--target <target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+    .option('--region <number>', 'which of its regions is replayed on the target', parseNumber, 0)
+    .addOption(
+      new Option('--pace <pace>', 'as fast as can be, or as it happened').choices(['full', 'recorded']).default('full'),
+    )
+    .addOption(new Option('--merge <mode>', 'instead of that of its queues').choices(['none', 'adjacent', 'any']))
+    .addOption(new Option('--order <order>', 'instead of that of its queues').choices(['strict', 'relaxed']))
+    .addOption(
+      new Option('--hand-over <how>', 'how its queues submit')
+        .choices(['recorded', 'submit', 'drain'])
+        .default('recorded'),
+    )
+    .option('--no-verify', 'do not read back and compare')
+    .option('--memory <bytes>', 'what the comparison may take (default: 2G)', parseCount)
+    .addOption(kindOption())
+    .option('--json', 'print JSON')
+    .addHelpText('after', notes)
+    .action(replay);
+}
+
+function parseNumber(text: string): number {
+  if (/^[0-9]{1,9}$/.test(text)) return Number(text);
+  throw new InvalidArgumentError('It has to be the number of a region, from 0 on; --info lists them.');
+}
+
+async function replay(path: string, options: ReplayCommandOptions): Promise<void> {
+  if (options.info === true) {
+    const { inspectRecording } = await import('../record/operations.js');
+    const info = await inspectRecording(path);
+    if (options.json === true) printJson(info);
+    else printInfo(info);
+    return;
+  }
+  const report = await run(path, options);
+  if (report.firstFailure !== null) {
+    reportFailure(report.firstFailure, 'replay');
+    process.exitCode = exitCodes.failed;
+  }
+}
+
+async function run(path: string, options: ReplayCommandOptions): Promise<ReplayReport> {
+  const { replay: play } = await import('../record/replay.js');
+  const { json = false } = options;
+  let progress: Progress | null = null;
+  const settings: ReplayOptions = {
+    ...(await regionOption(options)),
+    ...(options.merge !== undefined && { merge: options.merge }),
+    ...(options.order !== undefined && { order: options.order }),
+    ...(options.memory !== undefined && { memory: options.memory }),
+    pace: options.pace,
+    handOver: options.handOver,
+    verify: options.verify,
+    onProgress: (done, total) => {
+      progress ??= new Progress('replaying', total);
+      progress.at(done);
+    },
+  };
+  try {
+    const report = await play(path, settings);
+    tell(report, json);
+    return report;
+  } catch (error) {
+    const { code, report } = error as { code?: string; report?: ReplayReport };
+    if (code !== 'ERR_ISMIO_MISMATCH' || report === undefined) throw error;
+    tell(report, json);
+    reportFailure(error, 'replay');
+    process.exitCode = exitCodes.failed;
+    return { ...report, firstFailure: null };
+  } finally {
+    (progress as Progress | null)?.[Symbol.dispose]();
+  }
+}
+
+async function regionOption(options: ReplayCommandOptions): Promise<ReplayOptions> {
+  const { target } = options;
+  if (target === undefined) {
+    if (options.kind !== undefined) throw usageError('--kind is for a --target');
+    return {};
+  }
+  const { emulate } = await import('../region/open.js');
+  const open = await targetOpener(target, options, true);
+  return {
+    region: (recorded: RecordedRegion) => {
+      const { name, size, kind, rules, number } = recorded;
+      return number === options.region ? open(rules) : emulate({ name, size, kind, rules });
+    },
+  };
+}
+
+function tell(report: ReplayReport, json: boolean): void {
+  const { firstFailure, ...rest } = report;
+  if (json) {
+    printJson({ ...rest, firstFailure: firstFailure?.message ?? null });
+    return;
+  }
+  const { operations, bytes, batches, seconds, failed, split } = report;
+  const rate = seconds > 0 ? Math.round(operations / seconds) : 0;
+  print(
+    `replayed ${count(operations, 'operation')} (${count(bytes, 'byte')}, ${count(batches, 'batch').replace('batchs', 'batches')}) in ${seconds.toFixed(3)} s: ${rate.toLocaleString('en')} a second`,
+  );
+  if (split > 0) print(`  ${split} batches were handed over in parts: their bytes are more than a replay holds`);
+  if (failed > 0) print(`  ${failed} of them failed`);
+  for (const region of report.regions) {
+    const { name, loads, stores, storeBlocks, merged, retries, verified } = region;
+    const again = retries > 0 ? `, ${retries} tried again` : '';
+    print(
+      `  ${name}: ${count(loads, 'load')}, ${count(stores, 'store')}, ${count(storeBlocks, 'store block')}, ${merged.toLocaleString('en')} merged${again}`,
+    );
+    if (verified === null) continue;
+    const uncertain = verified.uncertain > 0 ? `, ${count(verified.uncertain, 'byte')} uncertain` : '';
+    print(
+      `    compared ${count(verified.bytes, 'byte')} and ${count(verified.loads, 'load')}${uncertain}; SHA-256 ${verified.sha256}`,
+    );
+  }
+}
+
+function printInfo(info: RecordingInfo): void {
+  const { path, fileBytes, started, version, payload, operations, bytes, batches, failedBatches, seconds } = info;
+  print(
+    `${path}: ${count(fileBytes, 'byte')}, recorded ${started} by ismio ${version}, ${payload ? 'with' : 'without'} payload`,
+  );
+  print(`  ${count(operations, 'operation')} in ${seconds.toFixed(3)} s, ${count(bytes, 'byte')} moved`);
+  print(`  ${info.queues} queues, ${batches.toLocaleString('en')} batches, ${failedBatches} of them failed`);
+  for (const { number, name, size, kind, rules } of info.regions) {
+    const { maxStoreBlock, boundary, alignment, merge } = rules;
+    print(
+      `  region ${number}: ${name}, ${count(size, 'byte')}, ${kind}; maxStoreBlock ${maxStoreBlock}, boundary ${boundary}, ${alignment}, ${merge}`,
+    );
+  }
+  print('  operations:');
+  for (const [kind, number] of Object.entries(info.kinds))
+    print(`    ${number.toLocaleString('en').padStart(14)}  ${kind}`);
+  print('  lengths up to:');
+  const most = Math.max(1, ...info.lengths.map(([, number]) => number));
+  for (const [atMost, number] of info.lengths) {
+    const bar = '█'.repeat(Math.ceil((number / most) * 40));
+    print(`    ${atMost.toLocaleString('en').padStart(9)}  ${number.toLocaleString('en').padStart(12)}  ${bar}`);
+  }
+}

@@ -1,0 +1,157 @@
+// A recording's operations one by one, and what it has in sum.
+import { checkText } from '../check.js';
+import { behind, lengthAt } from './batch.js';
+import { Damage } from './bytes.js';
+import { Decoder, type Entry } from './decoder.js';
+import { carriesPayload, limits, type Metadata, type OperationKind, type Origin } from './format.js';
+import { RecordingReader } from './reader.js';
+import type { RecordedRegion, Run } from './run.js';
+
+/** One operation of a recording, as the program asked for it. */
+export interface RecordedOperation {
+  /** 'submit' and 'drain' hand over what was queued before; 'settled' tells that the queue's oldest drain has ended. */
+  readonly kind: OperationKind | 'submit' | 'drain' | 'settled';
+  readonly origin: Origin;
+  /** Number of the region in the recording. */
+  readonly region: number;
+  /** Number of the queue; null for what was not queued. */
+  readonly queue: number | null;
+  readonly offset: number;
+  readonly length: number;
+  /** Nanoseconds since the recording began. A queued operation has that of its batch. */
+  readonly time: number;
+  /** The bytes it stored; null where there are none, or none were recorded. */
+  readonly payload: Uint8Array | null;
+  /** Of one that failed, and was not queued: how much of it went through before. */
+  readonly bytesDone: number | null;
+}
+
+/** What a recording has in it. */
+export interface RecordingInfo extends Metadata {
+  readonly path: string;
+  readonly fileBytes: number;
+  readonly operations: number;
+  /** Moved, in either direction. */
+  readonly bytes: number;
+  readonly batches: number;
+  readonly failedBatches: number;
+  readonly seconds: number;
+  readonly regions: readonly RecordedRegion[];
+  readonly queues: number;
+  /** Operations by origin and kind, such as 'queued write'. */
+  readonly kinds: Readonly<Record<string, number>>;
+  /** Operations by length: the power of two that it is below or at; 0 for none. */
+  readonly lengths: readonly (readonly [atMost: number, operations: number])[];
+}
+
+/**
+ * The operations of a recording, in their order. Operations longer than 1 MiB come in pieces.
+ * @throws IsmioError ERR_ISMIO_OPEN, ERR_ISMIO_RECORDING
+ */
+export async function* readRecording(path: string): AsyncGenerator<RecordedOperation> {
+  const offsets = new Float64Array(limits.run);
+  for await (const { entry, payload } of entriesOf(path)) {
+    if (entry.what === 'run') yield* operationsOf(entry.run, offsets, payload);
+    else if (entry.what === 'submit' || entry.what === 'drain' || entry.what === 'settled') yield handOver(entry);
+  }
+}
+
+/** What is in a recording. Reads all of it. */
+export async function inspectRecording(path: string): Promise<RecordingInfo> {
+  const regions: RecordedRegion[] = [];
+  const kinds: Record<string, number> = {};
+  const lengths = new Map<number, number>();
+  let queues = 0;
+  let opened: RecordingReader | null = null;
+  for await (const { entry } of entriesOf(path, (reader) => {
+    opened = reader;
+  })) {
+    if (entry.what === 'region') regions.push(entry.region);
+    if (entry.what === 'queue') queues++;
+    if (entry.what === 'run' && !entry.run.continued) count(entry.run, kinds, lengths);
+  }
+  const { metadata, end, size } = opened as unknown as RecordingReader;
+  return {
+    path,
+    ...metadata,
+    fileBytes: size,
+    operations: end.operations,
+    bytes: end.bytes,
+    batches: end.batches,
+    failedBatches: end.failures.length,
+    seconds: end.nanoseconds / 1e9,
+    regions,
+    queues,
+    kinds,
+    lengths: [...lengths].sort(([a], [b]) => a - b),
+  };
+}
+
+/** The records of a recording, and whether it has payload. What is wrong is told with its place. */
+async function* entriesOf(
+  path: string,
+  opened: (reader: RecordingReader) => void = () => undefined,
+): AsyncGenerator<{ entry: Entry; payload: boolean }> {
+  const reader = await RecordingReader.open(checkText(path, 'path'));
+  try {
+    opened(reader);
+    const { payload } = reader.metadata;
+    const decoder = new Decoder(payload ? null : new Uint8Array(0));
+    let done = 0;
+    for await (const block of reader.blocks()) {
+      try {
+        for (const entry of decoder.entries(block)) yield { entry, payload };
+      } catch (error) {
+        throw error instanceof Damage ? reader.damaged(block.position, error.message, error) : error;
+      } finally {
+        done += block.operations;
+        block.release();
+      }
+    }
+    reader.checkCount(done);
+  } finally {
+    await reader.close();
+  }
+}
+
+function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Generator<RecordedOperation> {
+  const { kind, origin, queue, region, bytesDone } = run;
+  const lengths = run.lengths();
+  const times = run.times();
+  run.offsets(offsets, lengths);
+  let at = run.bytesAt;
+  for (let index = 0; index < run.count; index++) {
+    const length = lengthAt(lengths, index);
+    yield {
+      kind,
+      origin,
+      region: region.number,
+      queue: queue?.number ?? null,
+      offset: offsets[index] as number,
+      length,
+      time: times[index] as number,
+      payload: payload && carriesPayload(kind) ? run.bytes.slice(at, at + length) : null,
+      bytesDone,
+    };
+    at = behind(run, at, length);
+  }
+}
+
+function handOver({ what, queue, time }: Entry & { what: 'submit' | 'drain' | 'settled' }): RecordedOperation {
+  const { number, region } = queue;
+  const nothing = { offset: 0, length: 0, payload: null, bytesDone: null };
+  return { kind: what, origin: 'queued', region: region.number, queue: number, time, ...nothing };
+}
+
+function count(run: Run, kinds: Record<string, number>, sizes: Map<number, number>): void {
+  const name = `${run.origin} ${run.kind}`;
+  kinds[name] = (kinds[name] ?? 0) + run.count;
+  if (run.kind === 'fence') return;
+  const lengths = run.lengths();
+  const add = (length: number, operations: number): void => {
+    const atMost = length === 0 ? 0 : 2 ** Math.ceil(Math.log2(length));
+    sizes.set(atMost, (sizes.get(atMost) ?? 0) + operations);
+  };
+  if (typeof lengths === 'number') add(lengths, run.count);
+  else for (const length of lengths) add(length, 1);
+}
