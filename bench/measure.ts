@@ -68,15 +68,19 @@ async function turn(subject: Subject, milliseconds: number): Promise<{ median: n
   return { median: result.latency.p50 * 1e6, samples: result.latency.samplesCount };
 }
 
-/** Throws where a batch is too short to be timed. Some hundred are enough to know, and long ones are seldom many. */
-async function checkLength({ running }: Subject): Promise<void> {
+/** How long a batch lasts. Some hundred are enough to know, and long ones are seldom many. */
+async function lengthOf({ running }: Subject): Promise<number> {
   const took: number[] = [];
   for (let left = 5e6; left > 0 && took.length < 200; left -= took.at(-1) as number) {
     const before = process.hrtime.bigint();
     await running.batch();
     took.push(Number(process.hrtime.bigint() - before));
   }
-  const nanoseconds = median(took);
+  return median(took);
+}
+
+/** Throws where a batch is too short to be timed. */
+export function checkLength(nanoseconds: number): void {
   if (nanoseconds >= shortest) return;
   const length = `${nanoseconds.toFixed(0)} ns`;
   throw new Error(`its batch takes ${length}, which is too short to be timed; it has to do more operations`);
@@ -87,7 +91,7 @@ export async function measure(subject: Subject, floor: Subject | null, turns: Tu
   const floors: Collected = { medians: [], samples: 0 };
   const pair: [Subject, Collected][] = [[subject, subjects]];
   if (floor !== null) pair.push([floor, floors]);
-  for (const [one] of pair) await checkLength(one);
+  for (const [one] of pair) checkLength(await lengthOf(one));
   // The first round warms up: nothing of it counts.
   for (let round = -1; round < turns.rounds; round++) {
     for (const [one, collected] of round % 2 === 0 ? pair : [...pair].reverse()) {

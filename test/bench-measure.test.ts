@@ -9,7 +9,7 @@ import { commitOf } from '../bench/commit.js';
 import { entryOf, loadEngine, versionOf } from '../bench/engine.js';
 import { environment } from '../bench/environment.js';
 import { floorsPaths, loadFloors } from '../bench/floors.js';
-import { measure, measuredFrom } from '../bench/measure.js';
+import { checkLength, measure, measuredFrom } from '../bench/measure.js';
 import { probes } from '../bench/probes/index.js';
 import { withFigures } from '../bench/readme.js';
 import type { BenchReport, BenchResult } from '../bench/results.js';
@@ -82,6 +82,11 @@ test('what a batch throws ends the measurement', async () => {
     const running = { batch, close: () => undefined };
     await assert.rejects(measure({ operations: 1, running }, null, { rounds: 1, milliseconds: 1 }), /at once|later/);
   }
+});
+
+test('a batch of less than a microsecond is refused: it would measure the clock', () => {
+  assert.throws(() => checkLength(999), /takes 999 ns, which is too short to be timed/);
+  checkLength(1000);
 });
 
 test('a target is reached or missed only where there is one, and a figure', () => {
