@@ -23,7 +23,7 @@ const validators = new Map<string, Validator>();
  */
 export function checkReport(document: unknown, path: string): Report {
   const schema = (document as { schema?: unknown } | null)?.schema;
-  if (typeof schema !== 'string' || files[schema] === undefined) {
+  if (typeof schema !== 'string' || !Object.hasOwn(files, schema)) {
     throw resultsError(path, `its schema is ${told(schema)}, not ${Object.keys(files).join(' or ')}`, { schema });
   }
   const infinite = notFinite(document, '');

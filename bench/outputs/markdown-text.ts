@@ -8,7 +8,7 @@ export function words(value: string): string {
   // Nothing is taken as Markdown that was written as a number. Names and issues are looked for in what comes of it,
   // hence the space of no width behind their signs.
   return shortened(value)
-    .replace(/[!"#$&'*+<=>?@[\\\]^_`{|}~]|:(?=\S)/g, entity)
+    .replace(/[!"#$&'*<=>?@[\\\]^_`{|}~]|:(?=\S)/g, entity)
     .replace(/&#(35|64);/g, '$&&#8203;');
 }
 

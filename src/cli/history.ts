@@ -1,7 +1,7 @@
 // ismio history: results over time, and which of them are out of the ordinary.
 import { Command } from 'commander';
 import { exitCodes, usageError } from './failure.js';
-import { print, printJson } from './output.js';
+import { count, print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 
 const defaultFile = 'history.jsonl';
@@ -54,7 +54,7 @@ async function add(path: string, { file }: { file: string }): Promise<void> {
   const { appendRecord } = await import('../../bench/history/file.js');
   const record = recordOf(readBench(path));
   const run = `the run of ${record.started} at ${record.commit ?? 'no commit'}`;
-  if (appendRecord(file, record)) print(`added ${run} to ${file}: ${record.results.length} benchmarks`);
+  if (appendRecord(file, record)) print(`added ${run} to ${file}: ${count(record.results.length, 'benchmark')}`);
   else print(`${file} has ${run} already: nothing was added`);
 }
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { packageRoot } from './child.js';
 import { patience } from './scale.js';
 
+// On a machine that is emulated, the one that emulates comes first.
+const node = (process.env['ISMIO_TEST_NODE'] ?? process.execPath).split(' ');
 const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
 
 export interface Said {
@@ -15,11 +17,16 @@ export interface Said {
 export interface Where {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** The most that a file may grow to, in KiB: a disk that is full. */
+  readonly fileLimit?: number;
 }
 
 /** Runs `ismio` with these words. Ended by force after two minutes. */
-export function ismio(words: readonly string[], { cwd = packageRoot, env = {} }: Where = {}): Promise<Said> {
-  const child = spawn(process.execPath, [main, ...words], {
+export function ismio(words: readonly string[], { cwd = packageRoot, env = {}, fileLimit }: Where = {}): Promise<Said> {
+  const command = [...node, main, ...words];
+  const limited = ['bash', '-c', `ulimit -f ${fileLimit}; exec "$0" "$@"`, ...command];
+  const [program = '', ...args] = fileLimit === undefined ? command : limited;
+  const child = spawn(program, args, {
     cwd,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

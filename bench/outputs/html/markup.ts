@@ -24,7 +24,9 @@ function textOf(part: Part): string {
   if (part === null) return '';
   if (part instanceof Markup) return part.text;
   if (Array.isArray(part)) return part.map(textOf).join('');
-  return String(part).replace(/[&<>"']/g, (character) => entities[character] as string);
+  return String(part)
+    .replaceAll('\0', '\ufffd') // HTML drops it, without a word
+    .replace(/[&<>"']/g, (character) => entities[character] as string);
 }
 
 /** JSON that can stand in a script element: nothing in it ends the element or begins a comment. */

@@ -26,7 +26,7 @@ export function drawBoxes(report: CompareReport, width: number, nearOne: boolean
     [...upper, ...lower].flatMap(({ q1, q3 }) => [q1, q3]),
     1.15,
   );
-  return drawRows(upper, lower, width, {
+  return drawRows(report.times, upper, lower, width, {
     label: 'share of the base’s median, slower to the right →',
     domain: nearOne ? nearDomain : middle,
     tickFormat: plain,
@@ -37,7 +37,8 @@ export function drawBoxes(report: CompareReport, width: number, nearOne: boolean
 export function drawSpreads(report: BenchReport, width: number): Element[] {
   const units = [...new Set(report.results.map(({ unit }) => unit))];
   return units.map((unit) => {
-    const results = report.results.filter((result) => result.unit === unit && result.measured.distribution.min > 0);
+    const all = report.results.filter((result) => result.unit === unit);
+    const results = all.filter(({ measured }) => measured.distribution.min > 0);
     const upper = results.map(({ name, measured }) => {
       return box(name, measured.distribution, 1, 'var(--accent)', spread(measured.distribution, unit));
     });
@@ -45,7 +46,7 @@ export function drawSpreads(report: BenchReport, width: number): Element[] {
       if (floor === null || floor.distribution.min <= 0) return [];
       return [box(name, floor.distribution, 1, 'var(--null)', `floor ${spread(floor.distribution, unit)}`)];
     });
-    return drawRows(upper, lower, width, {
+    return drawRows(all, upper, lower, width, {
       label: unit === 'ns/op' ? 'time of one operation →' : `${unit} →`,
       domain: logDomain(
         [...upper, ...lower].flatMap(({ min, max }) => [min, max]),
@@ -62,11 +63,18 @@ interface Axis {
   readonly tickFormat: (value: number) => string;
 }
 
-function drawRows(upper: readonly Box[], lower: readonly Box[], width: number, axis: Axis): Element {
+function drawRows(
+  all: readonly { readonly name: string }[],
+  upper: readonly Box[],
+  lower: readonly Box[],
+  width: number,
+  axis: Axis,
+): Element {
   const down = lowered(width);
   const texts = new Map(lower.map(({ name, text }) => [name, text]));
   return rowChart({
     names: upper.map(({ name }) => name),
+    all: all.map(({ name }) => name),
     width,
     label: axis.label,
     description: `Five numbers each of ${upper.length} benchmarks.`,

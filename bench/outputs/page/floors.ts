@@ -20,6 +20,7 @@ export function drawFloors(report: BenchReport, width: number): Element {
   const down = lowered(width);
   return rowChart({
     names: rows.map(({ name }) => name),
+    all: report.results.filter(({ ratio }) => ratio !== null).map(({ name }) => name),
     width,
     label: 'times faster than its floor →',
     description: `${rows.length} benchmarks; the table of results has the same figures.`,

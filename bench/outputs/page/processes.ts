@@ -23,6 +23,7 @@ export function drawProcesses(report: CompareReport, width: number, nearOne: boo
   const down = lowered(width);
   return rowChart({
     names: times.map(({ name }) => name),
+    all: times.map(({ name }) => name),
     width,
     label: 'head / base of one process, slower to the right →',
     description: `${head.length} processes of ${times.length} benchmarks.`,

@@ -35,6 +35,7 @@ export function drawRatios(report: CompareReport, width: number, nearOne: boolea
   const down = lowered(width);
   return rowChart({
     names: rows.map(({ name }) => name),
+    all: report.times.map(({ name }) => name),
     width,
     label: 'head / base, slower to the right →',
     description: `${rows.length} benchmarks; the table below has the same figures.`,

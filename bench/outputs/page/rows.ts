@@ -5,6 +5,8 @@ import { linearTicks, logTicks } from './scales.js';
 export interface RowChart {
   /** From the top; each is there once. */
   readonly names: readonly string[];
+  /** All that might be there: those without a row are told below. */
+  readonly all: readonly string[];
   readonly width: number;
   readonly label: string;
   readonly x: Plot.ScaleOptions;
@@ -22,7 +24,22 @@ const marginBottom = 44;
 /** Of a character of the names, as a share of the font's size. */
 const characterWidth = 0.56;
 
-export function rowChart(chart: RowChart): SVGSVGElement | HTMLElement {
+/** The chart, and below it what has no place in it. */
+export function rowChart(chart: RowChart): Element {
+  const { names, all } = chart;
+  const whole = document.createElement('div');
+  if (names.length > 0) whole.append(drawRows(chart));
+  const left = all.filter((name) => !names.includes(name));
+  if (left.length > 0) {
+    const note = document.createElement('p');
+    note.className = 'muted';
+    note.textContent = `Without a place on a logarithmic axis, being 0 or less: ${left.join(', ')}`;
+    whole.append(note);
+  }
+  return whole;
+}
+
+function drawRows(chart: RowChart): Element {
   const { names, width, label, x, marks, description, marginRight = 24, color } = chart;
   const stacked = width < narrow;
   const rowHeight = stacked ? 46 : 32;

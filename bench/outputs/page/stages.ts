@@ -27,6 +27,7 @@ export function drawStages(report: BenchReport, width: number): Element {
   const ends = names.map((name) => parts.find((part) => part.name === name) as Part);
   const chart = rowChart({
     names,
+    all: names,
     width,
     label: 'share of the time of one operation',
     description: `${stages.join(', ')}: the table below has the times.`,
