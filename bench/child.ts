@@ -1,11 +1,11 @@
 // The process that measures one workload: none finds the compiler or the caches as another left them. Started by run.ts.
 import * as ismio from 'ismio';
 import { type Floors, loadFloors } from './floors.js';
-import { measure, type Turns } from './measure.js';
+import { measure, type Timing, type Turns } from './measure.js';
 import type { BenchResult } from './results.js';
 import { loadWorkloads } from './suites/index.js';
 import { reached } from './target.js';
-import { makeWindow } from './window.js';
+import { windowAt } from './window.js';
 import type { Counters, Floor, Running, Window, Workload } from './workload.js';
 
 export interface ChildRequest {
@@ -13,6 +13,8 @@ export interface ChildRequest {
   /** URLs of the suites' modules. */
   readonly suites: readonly string[];
   readonly turns: Turns;
+  /** A file of as many zeros as the workload wants. */
+  readonly windowPath: string;
 }
 
 export type ChildAnswer = { readonly result: BenchResult } | { readonly skipped: string } | { readonly failed: Error };
@@ -54,7 +56,7 @@ function why(workload: Workload, floors: Floors | string): string | null {
   return workload.floor?.native === true && typeof floors === 'string' ? floors : null;
 }
 
-async function answer({ name, suites, turns }: ChildRequest): Promise<ChildAnswer> {
+async function answer({ name, suites, turns, windowPath }: ChildRequest): Promise<ChildAnswer> {
   const workloads = await loadWorkloads(
     '',
     suites.map((url) => new URL(url)),
@@ -64,35 +66,34 @@ async function answer({ name, suites, turns }: ChildRequest): Promise<ChildAnswe
   const floors = loadFloors();
   const skipped = why(workload, floors);
   if (skipped !== null) return { skipped };
-  const window = makeWindow(workload.windowBytes);
-  try {
-    const { timing, counters } = await measureWorkload(workload, window, floors, turns);
-    const { title, operations, bytes, floor, target, scale, note } = workload;
-    return {
-      result: {
-        name,
-        title,
-        unit: 'ns/op',
-        measured: timing.subject,
-        operations,
-        bytes,
-        issued: counters === null ? null : counters.loads + counters.stores + counters.storeBlocks,
-        counters,
-        floor: timing.floor === null || floor === undefined ? null : { ...timing.floor, title: floor.title },
-        ratio: timing.ratio,
-        target: target ?? null,
-        reached: reached(target, timing.ratio),
-        scale: scale ?? null,
-        stages: null,
-        note: note ?? null,
-      },
-    };
-  } finally {
-    window.remove();
-  }
+  const window = windowAt(windowPath, workload.windowBytes);
+  const { timing, counters } = await measureWorkload(workload, window, floors, turns);
+  return { result: resultOf(workload, timing, counters) };
 }
 
-// run.ts ends this process when it has the answer: what a workload that threw has left open must not keep it.
+function resultOf(workload: Workload, timing: Timing, counters: Counters | null): BenchResult {
+  const { name, title, operations, bytes, floor, target, scale, note } = workload;
+  return {
+    name,
+    title,
+    unit: 'ns/op',
+    measured: timing.subject,
+    operations,
+    bytes,
+    issued: counters === null ? null : counters.loads + counters.stores + counters.storeBlocks,
+    counters,
+    floor: timing.floor === null || floor === undefined ? null : { ...timing.floor, title: floor.title },
+    ratio: timing.ratio,
+    target: target ?? null,
+    reached: reached(target, timing.ratio),
+    scale: scale ?? null,
+    stages: null,
+    note: note ?? null,
+  };
+}
+
+// run.ts ends this process when it has the answer, or by going away itself: what a workload that threw has left open must
+// not keep it.
 process.once('disconnect', () => process.exit());
 process.once('message', async (request: ChildRequest) => {
   const said = await answer(request).catch((thrown: unknown) => ({

@@ -13,6 +13,7 @@ import { probes } from './probes/index.js';
 import { type BenchReport, type BenchResult, benchSchema } from './results.js';
 import { loadWorkloads, suites } from './suites/index.js';
 import { reached } from './target.js';
+import { makeWindow } from './window.js';
 import type { Workload } from './workload.js';
 
 export interface BenchOptions {
@@ -92,9 +93,19 @@ type Outcome = { readonly result: BenchResult } | { readonly skipped: string };
 async function measureEntry(entry: Entry, options: BenchOptions, how: Thoroughness): Promise<Outcome> {
   if (isProbe(entry)) return { result: await probed(entry, how.effort) };
   const urls = (options.suites ?? suites).map(({ href }) => href);
-  const answer = await inChild({ name: entry.name, suites: urls, turns: how.turns });
-  if ('failed' in answer) throw answer.failed;
-  return answer;
+  const window = makeWindow(entry.windowBytes);
+  // Ended by the keyboard, this process ends by itself, so that the window goes.
+  const interrupted = (): void => process.exit(130);
+  process.once('SIGINT', interrupted);
+  try {
+    const request = { name: entry.name, suites: urls, turns: how.turns, windowPath: window.path };
+    const answer = await inChild(request);
+    if ('failed' in answer) throw answer.failed;
+    return answer;
+  } finally {
+    process.off('SIGINT', interrupted);
+    window.remove();
+  }
 }
 
 const childPath = fileURLToPath(new URL('./child.js', import.meta.url));

@@ -33,6 +33,16 @@ export function makeWindow(bytes: number): OwnWindow {
   const parent = ['/dev/shm', tmpdir()].find(onTmpfs) ?? tmpdir();
   const folder = mkdtempSync(join(parent, 'ismio-bench-'));
   const path = join(folder, 'window');
+  const remove = (): void => {
+    process.off('exit', remove);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  process.once('exit', remove); // of a run that ends before its time
   writeFileSync(path, Buffer.alloc(bytes));
-  return { path, bytes, ordinary, remove: () => rmSync(folder, { recursive: true }) };
+  return { ...windowAt(path, bytes), remove };
+}
+
+/** The window that another process has made. */
+export function windowAt(path: string, bytes: number): Window {
+  return { path, bytes, ordinary };
 }
