@@ -76,7 +76,7 @@ function advice({ verdict }: CompareReport): string[] {
   if (verdict === 'contaminated') {
     return ['The base differed from itself: the machine was not quiet enough for a verdict. Run it again.'];
   }
-  return verdict === 'inconclusive' ? ['The two rounds did not agree, or the interval is too wide. Run it again.'] : [];
+  return verdict === 'inconclusive' ? ['Neither a slowdown nor its absence was shown. Run it again.'] : [];
 }
 
 const countHead = ['verdict', 'benchmark', 'counts', 'base', 'head', 'change'];

@@ -22,9 +22,9 @@ export function comparePage(report: CompareReport, other: Other | null): Page {
 
 const meanings: Readonly<Record<Verdict, string>> = {
   pass: 'Nothing got slower or faster by more than is tolerated.',
-  regressed: 'Head is slower, or does more: both rounds, or an exact count, say so.',
-  improved: 'Head is faster: both rounds say so.',
-  inconclusive: 'The rounds do not agree, or their intervals are too wide. Run it again.',
+  regressed: 'Head is slower, or does more: two rounds, or an exact count, say so.',
+  improved: 'Head is faster, or does less, and nothing is slower.',
+  inconclusive: 'Neither a slowdown nor its absence was shown. Run it again.',
   contaminated: 'The base differs from itself: the machine was not quiet enough for a verdict. Run it again.',
 };
 
@@ -107,7 +107,7 @@ function countSection({ counters }: CompareReport): Section[] {
   const [verdict, benchmark, ...figures] = countColumns;
   const counts: Column<Count> = { title: 'counts', cell: ({ counter = '' }) => counter };
   const columns = [verdict, benchmark, counts, ...figures] as Column<Count>[];
-  const content = table('Exact counters of one batch', columns, sorted(counters));
+  const content = table('Exact counters of the same work', columns, sorted(counters));
   return [{ id: 'counters', title: 'Counters', content }];
 }
 
