@@ -54,7 +54,7 @@ export function isOffsets(offsets: Offsets | Stride): offsets is Offsets {
 
 /** How far apart the offsets are: a multiple of 8, as the places of 8-byte stores are. */
 export function checkStride(offsets: Stride): number {
-  if (offsets === null || typeof offsets !== 'object' || ArrayBuffer.isView(offsets)) {
+  if (offsets === null || typeof offsets !== 'object' || Array.isArray(offsets) || ArrayBuffer.isView(offsets)) {
     const text = `offsets must be a Float64Array, Uint32Array, Int32Array or { first, stride }, not ${shown(offsets)}`;
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { offsets });
   }

@@ -1,0 +1,278 @@
+// Recordings that are cut, flipped, forged or no recordings: one clear error with the place, and nothing else.
+import assert from 'node:assert/strict';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { allocBuffer, IsmioError, inspectRecording, replay } from 'ismio';
+import type { ByteWriter } from '../src/record/bytes.js';
+import { rejectsCode } from './support/errors.js';
+import { temporaryFile } from './support/files.js';
+import { type Content, defineQueue, defineRegion, forged, recorded, say } from './support/recordings.js';
+import { scaled } from './support/scale.js';
+
+const some = async (region: import('ismio').Region): Promise<void> => {
+  const queue = region.queue({ depth: 8 });
+  for (let at = 0; at < 12; at++) while (!queue.storeWords(at * 8, at, 1)) queue.submit();
+  queue.write(1000, allocBuffer(30).fill(7));
+  await queue.drain();
+  region.store16(200, 5);
+  region.load64(8);
+};
+
+test('a recording that is cut anywhere says so, and how much of it is whole', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  const path = temporaryFile(t, whole);
+  for (let length = whole.length - 1; length >= 0; length--) {
+    truncateSync(path, length);
+    const { position, size } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+    assert.ok((position as number) <= length && size === length);
+  }
+});
+
+test('what is whole of a cut recording is counted in operations', async (t) => {
+  const path = await recorded(t, some);
+  truncateSync(path, readFileSync(path).length - 1);
+  const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { operations: 15 });
+  assert.match(error.message, /ends too early.*15 operations/);
+});
+
+test('a byte that was changed, anywhere, is found', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  const path = temporaryFile(t, whole);
+  for (let at = 0; at < whole.length; at++) {
+    const changed = Uint8Array.from(whole);
+    changed[at] = (changed[at] as number) ^ (1 << (at % 8));
+    writeFileSync(path, changed);
+    const { position } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+    assert.ok((position as number) <= whole.length, `byte ${at}`);
+  }
+});
+
+test('something behind the end is found', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  const trailer = whole.subarray(whole.length - 16);
+  for (const more of [Uint8Array.of(0), new Uint8Array(64), trailer, whole]) {
+    const path = temporaryFile(t, Buffer.concat([whole, more]));
+    await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+  }
+});
+
+test('a block that is left out, doubled or moved is found', async (t) => {
+  const big = await recorded(
+    t,
+    (region) => {
+      for (let at = 0; at < 10; at++) region.write(0, new Uint8Array(2 ** 20).fill(at));
+    },
+    { size: 2 ** 20, compress: false },
+  );
+  const whole = readFileSync(big);
+  const starts: number[] = [];
+  for (let at = 16; at < whole.length - 16; at += 64 + Math.ceil(whole.readUInt32LE(at + 40) / 8) * 8) starts.push(at);
+  assert.ok(starts.length >= 5, 'metadata, several blocks, the end');
+  const [first, second, third] = starts.slice(1) as [number, number, number];
+  const damaged = [
+    [whole.subarray(0, first), whole.subarray(second)],
+    [whole.subarray(0, second), whole.subarray(first)],
+    [whole.subarray(0, first), whole.subarray(second, third), whole.subarray(first, second), whole.subarray(third)],
+  ];
+  for (const parts of damaged) {
+    await rejectsCode(replay(temporaryFile(t, Buffer.concat(parts))), IsmioError, 'ERR_ISMIO_RECORDING');
+  }
+});
+
+test('files of anything are no recordings', async (t) => {
+  await fc.assert(
+    fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), fc.boolean(), async (bytes, begun) => {
+      const start = Uint8Array.of(0x89, 0x49, 0x53, 0x4d, 0x52, 0x45, 0x43, 0x0a, 1, 0, 0, 0, 0, 0, 0, 0);
+      const path = temporaryFile(t, begun ? Buffer.concat([start, bytes]) : bytes);
+      await rejectsCode(inspectRecording(path), IsmioError, 'ERR_ISMIO_RECORDING');
+    }),
+    { numRuns: scaled(100) },
+  );
+});
+
+test('another version of the format is told as such', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  whole.writeUInt32LE(2, 8);
+  const error = await rejectsCode(replay(temporaryFile(t, whole)), IsmioError, 'ERR_ISMIO_RECORDING', { position: 8 });
+  assert.match(error.message, /version 2; this ismio reads version 1/);
+});
+
+test('what is no file is told by the system', async (t) => {
+  const path = temporaryFile(t, 0);
+  await rejectsCode(replay(`${path}-not`), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'ENOENT' });
+  await rejectsCode(replay('/'), IsmioError, 'ERR_ISMIO_OPEN');
+  await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { position: 0 });
+});
+
+const begin = (control: ByteWriter): void => {
+  defineRegion(control);
+  defineQueue(control);
+};
+const forgeries: Readonly<Record<string, Content | { raw: Uint8Array; operations?: number }>> = {
+  'a block without parts': { raw: new Uint8Array(8) },
+  'parts that are longer than the block': {
+    raw: Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+  },
+  'an unknown record': { control: (c) => say(c, 0x0f, 0) },
+  'a region twice': { control: (c) => [defineRegion(c), defineRegion(c)] },
+  'a region of no bytes': { control: (c) => defineRegion(c, 0) },
+  'a region beyond 2^48': { control: (c) => defineRegion(c, 2 ** 48 + 1) },
+  'a queue of nowhere': { control: (c) => defineQueue(c) },
+  'a queue of no depth': { control: (c) => [defineRegion(c), defineQueue(c, 0)] },
+  'a queue deeper than any': { control: (c) => [defineRegion(c), defineQueue(c, 2 ** 20 + 1)] },
+  'a batch of no queue': { control: (c) => say(c, 0x05, 3, 0) },
+  'a store without its payload': { control: (c) => [begin(c), say(c, 0x21, 0, 0, 1, 0, 8)], operations: 1 },
+  'a store of 3 bytes': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 1, 0, 3)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a store that is not aligned': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 1, 4, 8)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a store behind the end': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 1, 4096, 8)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a run that leaves the region': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 2, 4088, 8, 8)],
+    payload: new Uint8Array(16),
+    operations: 2,
+  },
+  'a run that leaves it backwards': {
+    control: (c) => [begin(c), say(c, 0x21, 128, 0, 2, 0, 8, 8)],
+    payload: new Uint8Array(16),
+    operations: 2,
+  },
+  'a stride of 2^52': { control: (c) => [begin(c), say(c, 0x23, 0, 0, 3, 0, 2 ** 52, 1)], operations: 3 },
+  'more operations than a run can have': {
+    control: (c) => [begin(c), say(c, 0x23, 0, 0, 2 ** 40, 0, 0, 1)],
+    operations: 9,
+  },
+  'no operations in a run': { control: (c) => [begin(c), say(c, 0x23, 0, 0, 0, 0, 1)] },
+  'more operations than the block says': { control: (c) => [begin(c), say(c, 0x23, 0, 0, 9, 0, 0, 1)], operations: 8 },
+  'fewer operations than the block says': {
+    control: (c) => [begin(c), say(c, 0x23, 0, 0, 9, 0, 0, 1)],
+    operations: 10,
+  },
+  'a column that is not there': { control: (c) => [begin(c), say(c, 0x23, 1, 0, 9, 0, 1)], operations: 9 },
+  'a column of no run': { control: begin, columns: (c) => c.varint(1) },
+  'payload of no operation': { control: begin, payload: Uint8Array.of(1) },
+  'an offset that is no number': {
+    control: (c) => [begin(c), say(c, 0x23, 2, 0, 1, 1)],
+    columns: (c) => c.column(Float64Array.of(Number.NaN), 1, 'f64'),
+    operations: 1,
+  },
+  'half an offset': {
+    control: (c) => [begin(c), say(c, 0x23, 2, 0, 1, 1)],
+    columns: (c) => c.column(Float64Array.of(0.5), 1, 'f64'),
+    operations: 1,
+  },
+  'an operation longer than a piece': {
+    control: (c) => [begin(c), say(c, 0x23, 0, 0, 1, 0, 2 ** 20 + 1)],
+    operations: 1,
+  },
+  'a length of 4 GiB': {
+    control: (c) => [begin(c), say(c, 0x23, 8, 0, 1, 0)],
+    columns: (c) => c.column(Float64Array.of(2 ** 32 - 1), 1, 'u32'),
+    operations: 1,
+  },
+  'a store block in a queue': { control: (c) => [begin(c), say(c, 0x22, 0, 0, 1, 0, 8)], operations: 1 },
+  'a fence with a place': { control: (c) => [begin(c), say(c, 0x25, 1, 0, 1)], operations: 1 },
+  'a mode of offsets that there is not': { control: (c) => [begin(c), say(c, 0x23, 3, 0, 1, 0, 1)], operations: 1 },
+  'a copy from a region that there is not': {
+    control: (c) => [begin(c), say(c, 0x36, 0, 0, 1, 0, 0, 8, 7, 0)],
+    operations: 1,
+  },
+  'a copy from behind the end': { control: (c) => [begin(c), say(c, 0x36, 0, 0, 1, 0, 0, 8, 0, 4095)], operations: 1 },
+  'several operations that failed at once': {
+    control: (c) => [begin(c), say(c, 0x13, 16, 0, 2, 0, 0, 0, 8, 0)],
+    operations: 2,
+  },
+  'a number without an end': { control: (c) => [c.byte(5), c.append(new Uint8Array(30).fill(255))] },
+  'a record that ends in the middle': {
+    control: (c) => [begin(c), c.append(Uint8Array.of(0x21, 0, 0, 1, 0, 0, 0x80))],
+  },
+  'a time without end': { control: (c) => [begin(c), say(c, 0x05, 0, 2 ** 53 - 1), say(c, 0x05, 0, 2 ** 53 - 1)] },
+  'a name that is longer than names are': {
+    control: (c) => [say(c, 0x01, 0, 4096, 2, 4096, 4096, 5000), c.append(new Uint8Array(5000))],
+  },
+};
+
+for (const [what, content] of Object.entries(forgeries)) {
+  test(`a forged recording is refused: ${what}`, async (t) => {
+    const path = forged(t, [content as Content]);
+    const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+    assert.match(error.message, /is damaged at byte \d+: ./);
+  });
+}
+
+const documents: Readonly<Record<string, { metadata?: unknown; end?: unknown }>> = {
+  'metadata that is a list': { metadata: [] },
+  'metadata without a version': { metadata: { started: '2026-01-01', payload: true } },
+  'a date that is none': { metadata: { version: '0', started: 'yesterday', payload: true } },
+  'payload that is maybe': { metadata: { version: '0', started: '2026-01-01', payload: 1 } },
+  'an end that is a number': { end: 5 },
+  'more operations than there are': { end: { operations: 5, bytes: 0, batches: 0, nanoseconds: 0, failures: [] } },
+  'fewer than none': { end: { operations: -1, bytes: 0, batches: 0, nanoseconds: 0, failures: [] } },
+  'failures of no form': {
+    end: { operations: 0, bytes: 0, batches: 0, nanoseconds: 0, failures: [[0, [[1, 2, 9, 0]]]] },
+  },
+  'failures in disorder': {
+    end: {
+      operations: 0,
+      bytes: 0,
+      batches: 0,
+      nanoseconds: 0,
+      failures: [
+        [
+          0,
+          [
+            [5, 1, 2, 0],
+            [1, 1, 2, 0],
+          ],
+        ],
+      ],
+    },
+  },
+};
+
+for (const [what, document] of Object.entries(documents)) {
+  test(`documents that lie are refused: ${what}`, async (t) => {
+    await rejectsCode(replay(forged(t, [], document)), IsmioError, 'ERR_ISMIO_RECORDING');
+  });
+}
+
+test('a block that inflates to more than it says is refused', async (t) => {
+  const path = await recorded(t, (region) => region.write(0, new Uint8Array(4096)));
+  const whole = readFileSync(path);
+  const { native } = await import('../src/binding.js');
+  const at = 16 + 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 8) * 8;
+  const block = new Uint8Array(whole.subarray(at, at + 64 + Math.ceil(whole.readUInt32LE(at + 40) / 8) * 8));
+  for (const raw of [0, 64, 1 << 23]) {
+    const changed = Uint8Array.from(block);
+    new DataView(changed.buffer).setUint32(44, raw, true);
+    native.seal(changed);
+    const forgery = temporaryFile(
+      t,
+      Buffer.concat([whole.subarray(0, at), changed, whole.subarray(at + block.length)]),
+    );
+    await rejectsCode(replay(forgery), IsmioError, 'ERR_ISMIO_RECORDING', { position: at });
+  }
+});
+
+test('a forged recording that is legal is replayed', async (t) => {
+  const path = forged(t, [
+    {
+      control: (c) => [begin(c), say(c, 0x21, 0, 0, 2, 16, 8, 8), say(c, 0x05, 0, 100)],
+      payload: new Uint8Array(16).fill(3),
+      operations: 2,
+    },
+  ]);
+  const { regions } = await replay(path);
+  assert.equal(regions[0]?.verified?.bytes, 16);
+});
