@@ -7,7 +7,15 @@ import { exitCodes, reportFailure, usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { count, print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { kindOption, parseTarget, type Target, type TargetOptions, targetOpener } from './target.js';
+import {
+  addRuleOptions,
+  kindOption,
+  parseTarget,
+  rulesOf,
+  type Target,
+  type TargetOptions,
+  targetOpener,
+} from './target.js';
 
 interface ReplayCommandOptions extends TargetOptions {
   target?: Target;
@@ -24,7 +32,7 @@ interface ReplayCommandOptions extends TargetOptions {
 
 const notes = `
 Without --target it takes place on emulated regions with the sizes and rules of the recorded ones. With it, one region of the
-recording is replayed on the target, the others on emulated ones; the target's rules are those of the recorded region.
+recording is replayed on the target, the others on emulated ones; its rules are those of the recorded region unless they are given.
 After the operations everything that was stored is read back and compared, unless --no-verify says otherwise.
 
 Exit codes: 0 the bytes are right, 1 they are not or an operation failed, 3 it could not be replayed.
@@ -35,7 +43,7 @@ Examples:
   ismio replay boot.ismrec --target file:/dev/shm/window --pace recorded`;
 
 export function replayCommand(): Command {
-  return new Command('replay')
+  const command = new Command('replay')
     .summary('issue the operations of a recording again')
     .description('issue the operations of a recording again, and check the bytes')
     .argument('<file>', 'the recording')
@@ -54,10 +62,8 @@ export function replayCommand(): Command {
     )
     .option('--no-verify', 'do not read back and compare')
     .option('--memory <bytes>', 'what the comparison may take (default: 2G)', parseCount)
-    .addOption(kindOption())
-    .option('--json', 'print JSON')
-    .addHelpText('after', notes)
-    .action(replay);
+    .addOption(kindOption());
+  return addRuleOptions(command).option('--json', 'print JSON').addHelpText('after', notes).action(replay);
 }
 
 function parseNumber(text: string): number {
@@ -115,16 +121,14 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
 
 async function regionOption(options: ReplayCommandOptions): Promise<ReplayOptions> {
   const { target } = options;
-  if (target === undefined) {
-    if (options.kind !== undefined) throw usageError('--kind is for a --target');
-    return {};
-  }
+  if (target === undefined && options.kind !== undefined) throw usageError('--kind is for a --target');
   const { emulate } = await import('../region/open.js');
-  const open = await targetOpener(target, options, true);
+  const open = target === undefined ? null : await targetOpener(target, options, true);
   return {
     region: (recorded: RecordedRegion) => {
       const { name, size, kind, rules, number } = recorded;
-      return number === options.region ? open(rules) : emulate({ name, size, kind, rules });
+      if (open !== null && number === options.region) return open(rules);
+      return emulate({ name, size, kind, rules: { ...rules, ...rulesOf(options) } });
     },
   };
 }

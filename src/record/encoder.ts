@@ -23,7 +23,7 @@ interface Run {
   origin: Origin;
   kind: OperationKind;
   number: number;
-  /** Of a store: all have this one. */
+  /** Of a store, and of a load that is one access: all have this one. */
   width: number;
 }
 
@@ -77,7 +77,7 @@ export class Encoder {
       run.origin !== origin ||
       this.#count === limits.run ||
       this.#payload.length >= wanted.payload ||
-      (run.width !== length && kind === 'store') ||
+      (run.width !== length && (kind === 'store' || (kind === 'load' && origin === 'direct'))) ||
       (origin !== 'queued' && time - (this.#times[this.#count - 1] as number) > longestGap)
     ) {
       this.#begin({ origin, kind, number, width: length }, time);

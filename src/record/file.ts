@@ -1,6 +1,7 @@
 // A recording's file as it is written: beside its place first, and renamed when it is whole.
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { threadId } from 'node:worker_threads';
 import { deflateRawSync } from 'node:zlib';
 import { native } from '../binding.js';
 import { IsmioError } from '../errors.js';
@@ -22,6 +23,9 @@ const sampleBytes = 1 << 16;
 const worthwhile = 0.8;
 const level = 4;
 
+/** Of this thread, so far: no two are written to the same place. */
+let files = 0;
+
 export class RecordingFile {
   readonly path: string;
   readonly #compress: boolean;
@@ -35,8 +39,8 @@ export class RecordingFile {
   constructor(path: string, metadata: unknown, compress: boolean) {
     this.path = path;
     this.#compress = compress;
-    this.#beside = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-    this.#file = this.#trying(() => openSync(this.#beside, 'wx'));
+    this.#beside = join(dirname(path), `.${basename(path)}.${process.pid}-${threadId}-${files++}.tmp`);
+    this.#file = this.#trying(() => openSync(this.#beside, 'w'));
     this.#trying(() => {
       const preamble = new Uint8Array(preambleBytes);
       preamble.set(magic);
