@@ -27,6 +27,11 @@ function storeWords(queue: Queue, offsets: Int32Array, count: number, together: 
   }
 }
 
+function storeMany(queue: Queue, offsets: Int32Array, values: Uint32Array): void {
+  if (queue.storeMany(offsets, values) !== words) full();
+  queue.submit();
+}
+
 function writeBlocks(queue: Queue, source: Uint8Array): void {
   for (let at = 0; at < windowBytes; at += block) if (!queue.write(at, source, at, block)) full();
   queue.submit();
@@ -116,6 +121,30 @@ const claims: Workload[] = [
   },
 ];
 
+/** Builds from before there was one are compared with newer ones, too. */
+function noStoreMany(engine: Engine): string | null {
+  const region = engine.emulate({ size: 8 });
+  const known = 'storeMany' in region.queue({ depth: 1 });
+  region.close();
+  return known ? null : 'this build has no queue.storeMany';
+}
+
+const many: Workload[] = (['adjacent', 'none'] as const).map((merge) => {
+  const offsets = merge === 'adjacent' ? sequential : scattered;
+  const what = merge === 'adjacent' ? 'sequential' : 'scattered';
+  return {
+    name: `queue/many-8B/${merge === 'adjacent' ? merge : what}`,
+    title: `${what} 8-byte stores, queued by one storeMany${merge === 'adjacent' ? ', merged' : ''}`,
+    ...stores,
+    missing: noStoreMany,
+    floor: plainCalls(offsets),
+    open: queued({ merge }, (queue) => {
+      const values = Uint32Array.from({ length: 2 * words }, (_, i) => i);
+      return () => storeMany(queue, offsets, values);
+    }),
+  };
+});
+
 const modes: readonly { name: string; title: string; options: QueueOptions; offsets: Int32Array }[] = [
   { name: 'none-sequential', title: 'none', options: { merge: 'none' }, offsets: sequential },
   { name: 'adjacent-scattered', title: 'adjacent', options: { merge: 'adjacent' }, offsets: scattered },
@@ -202,4 +231,4 @@ const staged: Workload[] = [
   },
 ];
 
-export const workloads: Workload[] = [...claims, ...merging, ...batchSizes, ...inPlace, ...staged];
+export const workloads: Workload[] = [...claims, ...many, ...merging, ...batchSizes, ...inPlace, ...staged];

@@ -9,6 +9,10 @@ export class Progress {
   readonly #total: number;
   readonly #began = performance.now();
   #bar: SingleBar | null = null;
+  readonly #stop = (): void => {
+    this.#bar?.stop();
+    this.#bar = null;
+  };
 
   /** @param total of anything; 0 for no bar at all */
   constructor(label: string, total: number) {
@@ -26,7 +30,8 @@ export class Progress {
 
   /** Takes the bar away. */
   [Symbol.dispose](): void {
-    this.#bar?.stop();
+    process.off('exit', this.#stop);
+    this.#stop();
   }
 
   #start(): SingleBar {
@@ -40,6 +45,7 @@ export class Progress {
       stream: process.stderr,
     });
     bar.start(this.#total, 0, { doing: '' });
+    process.once('exit', this.#stop); // the terminal is as it was, however the command ends
     return bar;
   }
 }
