@@ -53,6 +53,8 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
   const began = new Date();
   const chosen = await choose(options);
   const scratch = mkdtempSync(join(tmpdir(), 'ismio-compare-'));
+  const remove = (): void => rmSync(scratch, { recursive: true, force: true });
+  process.once('exit', remove); // of a comparison that ends before its time
   try {
     const base = await prepareSide(options.base, scratch, watcher.say);
     const head = await prepareSide(options.head, scratch, watcher.say);
@@ -80,7 +82,8 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
       skipped,
     };
   } finally {
-    rmSync(scratch, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 }
 

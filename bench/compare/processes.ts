@@ -78,6 +78,8 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  const end = (): void => void child.kill();
+  process.once('exit', end);
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-20_000);
@@ -98,6 +100,7 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     done++;
   }
   const code = await ended;
+  process.off('exit', end);
   if (code === 0) return;
   const benchmark = request.workloads[done];
   const why = threw ?? (complaint.trim().split('\n').at(-1) || `exit code ${code}`);

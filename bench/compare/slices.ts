@@ -1,6 +1,7 @@
 // A process of a comparison: loads every arm side by side, and gives each in turn a slice of about a millisecond, in an
 // order that chance decides. What comes back is ratios of slices that lie next to each other in time, so that whatever
 // else the machine does, and however fast its clock runs, falls on both.
+import { setImmediate } from 'node:timers/promises';
 import { median, quantile, shuffle } from 'simple-statistics';
 import { loadEngine } from '../engine.js';
 import { randomFrom } from '../statistics/random.js';
@@ -56,7 +57,10 @@ export async function runSlices(request: SliceRequest, tell: (result: SliceResul
   const arms: Arm[] = [];
   for (const name of request.order) arms.push(await loadArm(name, request.arms[name]));
   const random = randomFrom(request.seed);
-  for (const name of request.workloads) tell(await compareOne(name, arms, request, random));
+  for (const name of request.workloads) {
+    tell(await compareOne(name, arms, request, random));
+    await setImmediate(); // for a signal to be heard
+  }
 }
 
 export async function loadArm(name: ArmName, folder: string): Promise<Arm> {
