@@ -79,16 +79,13 @@ function drawRows(
     label: axis.label,
     description: `Five numbers each of ${upper.length} benchmarks.`,
     x: { type: 'log', domain: axis.domain, clamp: true, tickFormat: axis.tickFormat },
-    marks: [
-      ...boxMarks(lower, down + 7, 'lower'),
-      ...boxMarks(upper, down - 4, 'upper'),
-      tip(
-        upper,
-        ({ median }) => median,
-        ({ name, text }) => [name, text, texts.get(name) ?? ''].join('\n'),
-        down - 4,
-      ),
-    ],
+    marks: [...boxMarks(lower, down + 7, 'lower'), ...boxMarks(upper, down - 4, 'upper')],
+    tip: tip(
+      upper,
+      ({ median }) => median,
+      ({ name, text }) => [name, text, texts.get(name) ?? ''].join('\n'),
+      down - 4,
+    ),
   });
 }
 

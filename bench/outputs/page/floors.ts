@@ -62,13 +62,13 @@ export function drawFloors(report: BenchReport, width: number): Element {
         'end',
         down,
       ),
-      tip(
-        rows,
-        ({ ratio }) => ratio,
-        ({ text }) => text,
-        down,
-      ),
     ],
+    tip: tip(
+      rows,
+      ({ ratio }) => ratio,
+      ({ text }) => text,
+      down,
+    ),
   });
 }
 
@@ -86,13 +86,16 @@ function rowOf(result: BenchResult): Row[] {
 function domainOf(rows: readonly Row[], width: number): [number, number] {
   const [low, high] = logDomain([1 / 1.1, 1.1, ...rows.flatMap(({ ratio, target }) => [ratio, target ?? ratio])], 1.1);
   const slower = rows.some(({ ratio }) => ratio < 1);
-  return [slower ? low / (high / low) ** (70 / width) : low, high];
+  return [slower ? low / (high / low) ** (100 / width) : low, high];
 }
 
 /** Beside the dots, away from 1. */
 function figures(rows: readonly Row[], textAnchor: 'start' | 'end', dy: number): Plot.Markish {
+  const away = textAnchor === 'start' ? Math.max : Math.min;
   return Plot.text(rows, {
-    x: 'ratio',
+    // Beyond a target that is near: it would be hidden.
+    x: ({ ratio, target }: Row) =>
+      target === null || away(ratio, target) === ratio || far(ratio, target) ? ratio : target,
     y: 'name',
     dy,
     dx: textAnchor === 'start' ? 10 : -10,
@@ -102,6 +105,10 @@ function figures(rows: readonly Row[], textAnchor: 'start' | 'end', dy: number):
     stroke: 'var(--background)',
     strokeWidth: 4,
   });
+}
+
+function far(a: number, b: number): boolean {
+  return Math.max(a / b, b / a) > 3;
 }
 
 const colors = { missed: 'var(--regressed)', reached: 'var(--accent)', free: 'var(--pass)' } as const;

@@ -48,13 +48,13 @@ export function drawProcesses(report: CompareReport, width: number, nearOne: boo
         fillOpacity: 0.55,
         className: 'process',
       }),
-      tip(
-        head,
-        ({ value }) => value,
-        ({ name, value, process }) => `${name}\nprocess ${process}: ${ratio(value)}`,
-        down - 4,
-      ),
     ],
+    tip: tip(
+      head,
+      ({ value }) => value,
+      ({ name, value, process }) => `${name}\nprocess ${process}: ${ratio(value)}`,
+      down - 4,
+    ),
   });
 }
 

@@ -45,8 +45,8 @@ export function drawRatios(report: CompareReport, width: number, nearOne: boolea
       Plot.ruleX([1], { stroke: 'var(--text)', strokeWidth: 1 }),
       ...nullArm(rows, down + 7),
       ...headArm(rows, down - 4),
-      tip(rows, ({ overall }) => overall.ratio, explain, down - 4),
     ],
+    tip: tip(rows, ({ overall }) => overall.ratio, explain, down - 4),
   });
 }
 

@@ -2,6 +2,12 @@
 import * as Plot from '@observablehq/plot';
 import { linearTicks, logTicks } from './scales.js';
 
+/** A box to read what is under the pointer. */
+export interface Tip {
+  readonly items: readonly { readonly name: string }[];
+  readonly options: Plot.TipOptions;
+}
+
 export interface RowChart {
   /** From the top; each is there once. */
   readonly names: readonly string[];
@@ -11,6 +17,8 @@ export interface RowChart {
   readonly label: string;
   readonly x: Plot.ScaleOptions;
   readonly marks: readonly Plot.Markish[];
+  /** On top of everything else. */
+  readonly tip?: Tip;
   /** What is read out in place of the picture. */
   readonly description: string;
   readonly marginRight?: number;
@@ -40,7 +48,7 @@ export function rowChart(chart: RowChart): Element {
 }
 
 function drawRows(chart: RowChart): Element {
-  const { names, width, label, x, marks, description, marginRight = 24, color } = chart;
+  const { names, width, label, x, marks, description, marginRight = 24, color, tip } = chart;
   const stacked = width < narrow;
   const rowHeight = stacked ? 46 : 32;
   const marginLeft = stacked ? 12 : nameWidth(names, width);
@@ -64,6 +72,7 @@ function drawRows(chart: RowChart): Element {
       Plot.ruleY(names, { y: (name: string) => name, dy: rowHeight / 2, stroke: 'var(--line)' }),
       ...marks,
       stacked ? namesAbove(names, width, rowHeight) : namesBeside(marginLeft),
+      tip === undefined ? null : Plot.tip(tip.items as object[], Plot.pointerY({ ...tip.options, ...tipLook(width) })),
     ],
   });
 }
@@ -121,8 +130,23 @@ function namesAbove(names: readonly string[], width: number, rowHeight: number):
   });
 }
 
-/** A box to read what is under the pointer. */
-export function tip<T>(items: readonly T[], x: (item: T) => number, text: (item: T) => string, dy = 0): Plot.Markish {
-  const channels = { x, y: (item: T) => (item as { name: string }).name, title: text, dy };
-  return Plot.tip(items as T[], Plot.pointerY({ ...channels, lineWidth: 30, textPadding: 8 } as Plot.TipOptions));
+/** How boxes look that show what is under the pointer: narrow enough to fit on one side of it. */
+export function tipLook(width: number): Plot.TipOptions {
+  const lineWidth = Math.min(30, (0.45 * width) / fontSize);
+  return {
+    fill: 'var(--raised)',
+    stroke: 'var(--muted)',
+    lineWidth,
+    lineHeight: 1.35,
+    textPadding: 10,
+  } as Plot.TipOptions;
+}
+
+export function tip<T extends { readonly name: string }>(
+  items: readonly T[],
+  x: (item: T) => number,
+  title: (item: T) => string,
+  dy = 0,
+): Tip {
+  return { items, options: { x, y: 'name', title, dy } as Plot.TipOptions };
 }

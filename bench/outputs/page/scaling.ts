@@ -2,6 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import type { BenchReport, BenchResult } from '../../results.js';
 import { figure, quantity } from '../figures.js';
+import { tipLook } from './rows.js';
 import { logDomain, logTicks } from './scales.js';
 
 interface Point {
@@ -11,15 +12,22 @@ interface Point {
   readonly floor: number | null;
 }
 
+/** From here on there is room for two. */
+const sideBySide = 1000;
+
 /** One chart for each pair of units: what differs in its unit shares no axis. */
-export function drawScaling(report: BenchReport, width: number): Element[] {
+export function drawScaling(report: BenchReport, width: number): Element {
   const groups = new Map<string, BenchResult[]>();
   for (const result of report.results) {
     if (result.scale === null) continue;
     const key = JSON.stringify([result.unit, result.scale.unit]);
     groups.set(key, [...(groups.get(key) ?? []), result]);
   }
-  return [...groups.values()].map((results) => drawGroup(results, width));
+  const whole = document.createElement('div');
+  const side = groups.size > 1 && width >= sideBySide;
+  if (side) whole.className = 'columns';
+  whole.append(...[...groups.values()].map((results) => drawGroup(results, side ? width / 2 - 16 : width)));
+  return whole;
 }
 
 function drawGroup(results: readonly BenchResult[], width: number): Element {
@@ -33,6 +41,7 @@ function drawGroup(results: readonly BenchResult[], width: number): Element {
     1.15,
   );
   const levels = logTicks(low, high, 8);
+  const label = unit === 'ns/op' ? '↑ time of one operation' : `↑ ${unit}`;
   return Plot.plot({
     width,
     height: Math.max(260, Math.min(460, width * 0.6)),
@@ -54,16 +63,16 @@ function drawGroup(results: readonly BenchResult[], width: number): Element {
     },
     y: {
       type: 'log',
-      label: unit === 'ns/op' ? '↑ time of one operation' : `↑ ${unit}`,
-      tickFormat: (value: number) => quantity(value, unit),
-      ticks: levels,
+      axis: null,
       domain: [low, high],
     },
     color: { scheme: 'Observable10', legend: false },
     symbol: { legend: true },
     marks: [
       Plot.gridX({ stroke: 'var(--line)', strokeOpacity: 1, ticks: ticksOf(points, width) }),
-      Plot.gridY({ stroke: 'var(--line)', strokeOpacity: 1, ticks: levels }),
+      Plot.gridY(levels, { stroke: 'var(--line)', strokeOpacity: 1 }),
+      // Its text as a channel: the format of a logarithmic axis leaves some out.
+      Plot.axisY(levels, { label, tickSize: 0, text: (value: number) => quantity(value, unit) } as Plot.AxisYOptions),
       Plot.line(floors, { ...common, y: 'floor', strokeWidth: 1.25, strokeDasharray: '4 4', className: 'floor-curve' }),
       Plot.line(points, { ...common, y: 'value', strokeWidth: 2, className: 'curve' }),
       Plot.dot(points, { ...common, y: 'value', symbol: 'curve', r: 4, fill: 'var(--background)', className: 'point' }),
@@ -73,7 +82,7 @@ function drawGroup(results: readonly BenchResult[], width: number): Element {
           x: 'at',
           y: 'value',
           title: (point: Point) => explain(point, unit, at),
-          lineWidth: 30,
+          ...tipLook(width),
         } as Plot.TipOptions),
       ),
     ],

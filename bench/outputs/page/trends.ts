@@ -2,6 +2,7 @@
 import * as Plot from '@observablehq/plot';
 import { minute, quantity, shortCommit } from '../figures.js';
 import type { Trend, TrendPoint } from '../html/data.js';
+import { tipLook } from './rows.js';
 
 export function drawTrend({ name, unit, points }: Trend, width: number): Element {
   const dated = points.map((point, index) => ({ ...point, index }));
@@ -47,7 +48,7 @@ export function drawTrend({ name, unit, points }: Trend, width: number): Element
       ),
       date(points.slice(0, 1), 0, 'start'),
       date(points.slice(1).slice(-1), points.length - 1, 'end'),
-      Plot.tip(dated, Plot.pointerX({ x: 'index', y: 'median', title: text, lineWidth: 24 } as Plot.TipOptions)),
+      Plot.tip(dated, Plot.pointerX({ x: 'index', y: 'median', title: text, ...tipLook(width) } as Plot.TipOptions)),
     ],
   });
 }
