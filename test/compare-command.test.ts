@@ -8,6 +8,7 @@ import type { CompareReport } from '../bench/results.js';
 import { packageRoot } from './support/child.js';
 import { ismio, type Said } from './support/command.js';
 import { temporaryFolder } from './support/files.js';
+import { undescribed } from './support/schema.js';
 
 function oneLine({ code, stderr }: Said, expected: RegExp): void {
   const complaints = stderr.split('\n').filter((line) => line.startsWith('ismio: '));
@@ -124,6 +125,7 @@ describe('a comparison', () => {
     const { code, stdout } = await ismio(['compare', '.', '.', ...words, '--json', json]);
     assert.ok(code === 0 || code === 2, stdout);
     const report = JSON.parse(readFileSync(json, 'utf8')) as CompareReport;
+    assert.deepEqual(undescribed(report, 'ismio-compare-1.json'), []);
     assert.equal(report.seed, 1);
     assert.equal(report.exitCode, code);
     assert.equal(report.counters.length, 7);

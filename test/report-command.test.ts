@@ -1,6 +1,6 @@
 // ismio report and ismio history as their users meet them.
 import assert from 'node:assert/strict';
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { appendRecord } from '../bench/history/file.js';
@@ -183,12 +183,35 @@ describe('ismio history', { concurrency: 2 }, () => {
   });
 });
 
+/** A point of a curve with a floor, a target and counters: a result with all that the schema knows. */
+const suite = `
+function stores(ismio) {
+  const region = ismio.emulate({ size: 65536 });
+  const queue = region.queue({ depth: 1024, merge: 'adjacent' });
+  const batch = () => {
+    for (let word = 0; word < 1024; word++) queue.storeWords(word * 8, word, 0);
+    queue.submit();
+  };
+  return { batch, counters: () => region.stats(), close: () => region.close() };
+}
+const size = { operations: 1024, bytes: 8192 };
+export const workloads = [{
+  name: 'own/stores/merged', title: 'stores', quick: true, windowBytes: 4096, ...size, open: stores,
+  scale: { curve: 'stores', at: 1024, unit: 'stores' }, target: { atLeast: 0.1 },
+  floor: { title: 'the same', ...size, open: (window, floors, ismio) => stores(ismio) },
+}];
+`;
+
 test('what ismio bench writes is of the schema, and every field of it is described', async (t) => {
-  const path = join(temporaryFolder(t), 'results.json');
-  const told = await ismio(['bench', '--quick', '--filter', '^queue/stores-8B/adjacent$', '--json', path]);
+  const folder = temporaryFolder(t);
+  const [module, path] = [join(folder, 'suite.mjs'), join(folder, 'results.json')];
+  writeFileSync(module, suite);
+  const told = await ismio(['bench', '--quick', '--suite', module, '--json', path]);
   assert.equal(told.code, 0, told.stderr);
   const { code, stdout } = await ismio(['report', path, '--format', 'json']);
   assert.equal(code, 0);
-  assert.deepEqual(undescribed(JSON.parse(stdout), 'ismio-bench-1.json'), []);
-  assert.ok(existsSync(path));
+  const report = JSON.parse(stdout) as BenchReport;
+  assert.deepEqual(undescribed(report, 'ismio-bench-1.json'), []);
+  const [result] = report.results;
+  assert.ok(result?.counters && result.floor && result.scale && result.target, stdout);
 });
