@@ -28,9 +28,9 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
-/** Columns to draw in. Longer lines than these are hard to read. */
+/** Columns to draw in. Longer lines than these are hard to read; a terminal that does not know its own says 0. */
 export function drawingWidth(): number {
-  return Math.min(process.stdout.columns ?? 80, 120);
+  return Math.min(process.stdout.columns || 80, 120);
 }
 
 /** '1 store', '2 stores'. */
