@@ -18,12 +18,12 @@ function ofRun({ version, commit, quick, results }: BenchReport): string[] {
   const missed = aimed.filter(({ reached }) => reached === false);
   const verdict = missed.length === 0 ? 'every target reached' : `${missed.length} of ${aimed.length} targets missed`;
   const title = aimed.length === 0 ? counted(results.length, 'benchmark') : verdict;
-  const of = [`ismio ${words(version)}`, ...(commit === null ? [] : [code(shortCommit(commit) ?? '')])].join(', ');
+  const of = `ismio ${words(version)}${commit === null ? '' : ` at ${code(shortCommit(commit) ?? '')}`}`;
   const rows = [...missed, ...results.filter((result) => !missed.includes(result))].map(ofResult);
   return [
     `## ismio bench: ${title}`,
-    `Of ${of}${quick ? ', quick' : ''}. Less is better; the last ratio is to the floor, measured in the same run.`,
-    limited(['', 'benchmark', 'median', '±', 'floor', 'faster by', 'target'], rows),
+    `${of}${quick ? ', quick: a first look, no claim' : ''}. Medians of one operation; floors are of the same run.`,
+    limited(['', 'benchmark', 'median', '±', 'floor', 'faster', 'target'], rows),
   ];
 }
 

@@ -1,5 +1,6 @@
 // Programs that a test runs in a process of their own, because they end it or because it must stay clean.
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { patience } from './scale.js';
 
@@ -38,6 +39,13 @@ function run(words: readonly string[], options: ChildOptions): Promise<Ended> {
     timeout: patience(60_000),
     killSignal: 'SIGKILL',
   });
+  return said(child).then((ended) => ({ ...ended, milliseconds: performance.now() - began }));
+}
+
+/** What a program says until it ends. */
+export function said(
+  child: ChildProcessByStdio<Writable | null, Readable, Readable>,
+): Promise<Omit<Ended, 'milliseconds'>> {
   let stdout = '';
   let stderr = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -48,8 +56,6 @@ function run(words: readonly string[], options: ChildOptions): Promise<Ended> {
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code, signal) => {
-      resolve({ code, signal, stdout, stderr, milliseconds: performance.now() - began });
-    });
+    child.on('close', (code, signal) => resolve({ code, signal, stdout, stderr }));
   });
 }

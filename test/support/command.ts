@@ -1,7 +1,7 @@
 // The command line in a process of its own.
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { packageRoot } from './child.js';
+import { packageRoot, said } from './child.js';
 import { patience } from './scale.js';
 
 // On a machine that is emulated, the one that emulates comes first.
@@ -33,16 +33,5 @@ export function ismio(words: readonly string[], { cwd = packageRoot, env = {}, f
     timeout: patience(120_000),
     killSignal: 'SIGKILL',
   });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
+  return said(child).then(({ code, stdout, stderr }) => ({ code, stdout, stderr }));
 }

@@ -67,7 +67,6 @@ function side(value: number, [low, high]: readonly [number, number]): -1 | 0 | 1
 
 function headArm(rows: readonly Drawn[], dy: number): Plot.Markish[] {
   const shown = rows.filter(({ offScale }) => offScale === 0);
-  const away = rows.filter(({ offScale }) => offScale !== 0);
   return [
     Plot.ruleY(rows, {
       x1: ({ overall }: Drawn) => overall.low,
@@ -80,32 +79,26 @@ function headArm(rows: readonly Drawn[], dy: number): Plot.Markish[] {
       className: 'interval',
     }),
     ...verdictDots(shown, { x: ({ overall }: Drawn) => overall.ratio, y: 'name', dy }),
-    Plot.text(away, {
-      frameAnchor: 'right',
-      y: 'name',
-      dy,
-      text: ({ offScale, overall }: Drawn) =>
-        `${offScale < 0 ? '←' : ''} ${ratio(overall.ratio)} ${offScale > 0 ? '→' : ''}`,
-      filter: ({ offScale }: Drawn) => offScale > 0,
-      textAnchor: 'end',
-      fontWeight: 'bold',
-      fill: ({ verdict }: Drawn) => colorOf(verdict),
-      stroke: 'var(--background)',
-      strokeWidth: 5,
-    }),
-    Plot.text(away, {
-      frameAnchor: 'left',
-      y: 'name',
-      dy,
-      text: ({ overall }: Drawn) => `← ${ratio(overall.ratio)}`,
-      filter: ({ offScale }: Drawn) => offScale < 0,
-      textAnchor: 'start',
-      fontWeight: 'bold',
-      fill: ({ verdict }: Drawn) => colorOf(verdict),
-      stroke: 'var(--background)',
-      strokeWidth: 5,
-    }),
+    atEdge(rows, 1, dy),
+    atEdge(rows, -1, dy),
   ];
+}
+
+/** The figures of what lies beyond the edge, and an arrow to where. */
+function atEdge(rows: readonly Drawn[], side: -1 | 1, dy: number): Plot.Markish {
+  const right = side > 0;
+  const away = rows.filter(({ offScale }) => offScale === side);
+  return Plot.text(away, {
+    frameAnchor: right ? 'right' : 'left',
+    textAnchor: right ? 'end' : 'start',
+    y: 'name',
+    dy,
+    text: ({ overall }: Drawn) => (right ? `${ratio(overall.ratio)} →` : `← ${ratio(overall.ratio)}`),
+    fontWeight: 'bold',
+    fill: ({ verdict }: Drawn) => colorOf(verdict),
+    stroke: 'var(--background)',
+    strokeWidth: 5,
+  });
 }
 
 function nullArm(rows: readonly Drawn[], dy: number): Plot.Markish[] {
