@@ -13,7 +13,9 @@ const cannotLimit = process.env['S390X_WRAPPER']
 const program = (body: string): string => `
   import { execFileSync } from 'node:child_process';
   import { readFileSync } from 'node:fs';
+  import { setFlagsFromString } from 'node:v8';
   import { allocBuffer, emulate } from 'ismio';
+  setFlagsFromString('--no-concurrent-marking'); // its threads may come to want memory, and end the process
   const setLimit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + bytes + ':unlimited']);
   const limit = (slack) => {
     const [, size] = readFileSync('/proc/self/status', 'utf8').match(/VmSize:\\s+(\\d+)/);
