@@ -31,7 +31,9 @@ export interface Binding {
   attach(id: number): number | undefined;
   close(region: number, everywhere: boolean): void;
   traits(region: number): NativeTraits | undefined;
-  stats(region: number, into: Float64Array): boolean;
+  stats(region: number, into: Float64Array): boolean | undefined;
+  timeStages(region: number, on: boolean): boolean;
+  stage(region: number, stage: number): void;
   load8(region: number, offset: number, bigEndian: boolean): number | undefined;
   load16(region: number, offset: number, bigEndian: boolean): number | undefined;
   load32(region: number, offset: number, bigEndian: boolean): number | undefined;
@@ -60,6 +62,8 @@ export interface Binding {
   releaseSources(queue: number): void;
   submit(queue: number, from: number, to: number): Answered;
   drain(queue: number, from: number, to: number, ticket: number, stopped: boolean): void;
+  enqueueBegins(queue: number): void;
+  completed(queue: number): void;
   stop(queue: number, ticket: number): void;
   closeQueue(queue: number): void;
 

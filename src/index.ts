@@ -1,6 +1,7 @@
 // Exports only; but a program that `ismio record` runs is recorded from here.
 import { recordFromEnvironment } from './record/environment.js';
 
+export type { BatchMessage, Observed, ShardMessage } from './channels.js';
 export type { BytesLike, Whole } from './check.js';
 export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
 export { type Info, info } from './info.js';
@@ -25,7 +26,7 @@ export {
   openResource,
   type ResourceOptions,
 } from './region/open.js';
-export type { ByteOrder, PlannedStore, Region, RegionStats } from './region/region.js';
+export type { ByteOrder, PlannedStore, Region, RegionStats, StageTimes } from './region/region.js';
 export type { Rules } from './region/rules.js';
 
 recordFromEnvironment();

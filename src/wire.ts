@@ -34,6 +34,8 @@ export const layout = {
   version: 1,
   headerBytes: 64,
   headerCopied: 4,
+  headerTimed: 8,
+  headerObserved: 12,
   entryBytes: 32,
   entryOffset: Double.offset * 8,
   entryLow: Word.low * 4,
@@ -52,11 +54,12 @@ export const layout = {
   statePartial: 1,
   stateFailed: 2,
   stateSkipped: 3,
-  fields: 20,
+  fields: 22,
   fieldIndex: 9,
   fieldOperations: 11,
   statuses: 14,
   rules: 6,
+  stages: 6,
   sourceSlots: 64,
   largestDepth: 1 << 20,
   largestBoundary: 1 << 20,
@@ -91,6 +94,10 @@ export type Rule = (typeof rules)[number];
 export const states = ['done', 'partial', 'failed', 'skipped'] as const;
 export type State = (typeof states)[number];
 
+/** Where time is spent. In the order of `enum class Stage` in native/region/stages.h; a number past the last is none. */
+export const stages = ['enqueue', 'merge', 'plan', 'copy', 'device', 'completion'] as const;
+export type Stage = (typeof stages)[number];
+
 /** Words of the answers array. In the order of `enum Field` in native/wire/wire.h. */
 export const Field = {
   status: 0,
@@ -113,6 +120,8 @@ export const Field = {
   retries: 17,
   errors: 18,
   copies: 19,
+  began: 20,
+  ended: 21,
 } as const;
 
 /** The names of `layout` under which an addon says something else; empty when it fits. */

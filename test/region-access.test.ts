@@ -131,6 +131,7 @@ onEachBackend('accesses are counted one by one', 4096 * 4, (region) => {
     errors: 0,
     crossings: 5,
     copies: 0,
+    stages: null,
   });
   for (const [offset, length] of [
     [0, 8],

@@ -40,6 +40,10 @@ Status Environment::answer(const Report& report) {
   words[wire::kRetries] = static_cast<double>(report.moved.retries);
   words[wire::kErrors] = static_cast<double>(report.moved.errors);
   words[wire::kCopies] = static_cast<double>(report.moved.copies);
+  if (report.began != 0) [[unlikely]] {
+    words[wire::kBegan] = report.began;
+    words[wire::kEnded] = report.ended;
+  }
   return answer(report.failure.status, report.failure);
 }
 

@@ -8,6 +8,7 @@
 #include <napi.h>
 
 #include <memory>
+#include <utility>
 
 #include "exec/queue.h"
 
@@ -22,7 +23,10 @@ class HeldQueue {
   HeldQueue& operator=(const HeldQueue&) = delete;
 
   Queue& queue() const { return *queue_; }
+  Report submit(uint32_t from, uint32_t to);
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped);
+  // The caller has what the last report said.
+  void completed() { queue_->completed(std::exchange(lastTick_, 0)); }
 
  private:
   struct Settlement;
@@ -33,6 +37,7 @@ class HeldQueue {
   std::unique_ptr<Queue> queue_;
   napi_threadsafe_function back_ = nullptr;
   uint32_t inFlight_ = 0;
+  uint64_t lastTick_ = 0;  // when the batch of the last report had been executed, where stages are timed
 };
 
 }  // namespace ismio::binding

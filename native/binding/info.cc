@@ -16,6 +16,8 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "version", wire::kVersion);
   tell(table, "headerBytes", sizeof(wire::Header));
   tell(table, "headerCopied", offsetof(wire::Header, copied));
+  tell(table, "headerTimed", offsetof(wire::Header, timed));
+  tell(table, "headerObserved", offsetof(wire::Header, observed));
   tell(table, "entryBytes", sizeof(Entry));
   tell(table, "entryOffset", offsetof(Entry, offset));
   tell(table, "entryLow", offsetof(Entry, value.low));
@@ -39,6 +41,7 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "fieldOperations", wire::kOperations);
   tell(table, "statuses", static_cast<uint32_t>(Status::noMemory) + 1);
   tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
+  tell(table, "stages", kStages);
   tell(table, "sourceSlots", wire::kSourceSlots);
   tell(table, "largestDepth", wire::kLargestDepth);
   tell(table, "largestBoundary", kLargestBoundary);

@@ -31,6 +31,12 @@ void HeldQueue::onTeardown(void* held) {
   self->back_ = nullptr;  // Node.js takes it down itself
 }
 
+Report HeldQueue::submit(uint32_t from, uint32_t to) {
+  const Report report = queue_->submit(from, to);
+  lastTick_ = report.lastTick;
+  return report;
+}
+
 void HeldQueue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped) {
   if (inFlight_++ == 0) napi_ref_threadsafe_function(env_, back_);
   queue_->drain(from, to, ticket, stopped, [back = back_](uint32_t ended, const Report& report) {
@@ -44,6 +50,7 @@ void HeldQueue::onSettled(napi_env env, napi_value callback, void* context, void
   if (env == nullptr) return;  // the environment is going: nobody is left to tell
   auto* self = static_cast<HeldQueue*>(context);
   if (--self->inFlight_ == 0) napi_unref_threadsafe_function(env, self->back_);
+  self->lastTick_ = settlement->report.lastTick;
   Environment::of(env).answer(settlement->report);
   Napi::Function(env, callback).Call({Napi::Number::New(env, settlement->ticket)});
 }
@@ -95,13 +102,23 @@ Napi::Value releaseSources(const Napi::CallbackInfo& info) {
 Napi::Value submit(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
   if (held == nullptr) return status(info, Status::closed);
-  return status(info, Environment::of(info.Env()).answer(held->queue().submit(wordAt(info, 1), wordAt(info, 2))));
+  return status(info, Environment::of(info.Env()).answer(held->submit(wordAt(info, 1), wordAt(info, 2))));
 }
 
 // drain(queue, from, to, ticket, stopped)
 Napi::Value drain(const Napi::CallbackInfo& info) {
   if (HeldQueue* held = queueAt(info)) held->drain(wordAt(info, 1), wordAt(info, 2), wordAt(info, 3), flagAt(info, 4));
   return info.Env().Undefined();
+}
+
+// enqueueBegins(queue), completed(queue): only where stages are timed
+Napi::Value enqueueBegins(const Napi::CallbackInfo& info) {
+  if (HeldQueue* held = queueAt(info)) held->queue().enqueueBegins();
+  return Napi::Value();
+}
+Napi::Value completed(const Napi::CallbackInfo& info) {
+  if (HeldQueue* held = queueAt(info)) held->completed();
+  return Napi::Value();
 }
 
 // stop(queue, ticket)
@@ -124,6 +141,8 @@ void exportQueues(Napi::Env env, Napi::Object exports) {
   exportFunction<releaseSources>(env, exports, "releaseSources");
   exportFunction<submit>(env, exports, "submit");
   exportFunction<drain>(env, exports, "drain");
+  exportFunction<enqueueBegins>(env, exports, "enqueueBegins");
+  exportFunction<completed>(env, exports, "completed");
   exportFunction<stop>(env, exports, "stop");
   exportFunction<closeQueue>(env, exports, "closeQueue");
 }

@@ -116,16 +116,39 @@ Napi::Value traits(const Napi::CallbackInfo& info) {
   return told;
 }
 
-// stats(region, Float64Array(9)) -> boolean
+// stats(region, Float64Array(16)) -> undefined | whether stages are timed: then the last seven words have the time in
+// each, and that of the stamps, in nanoseconds
 Napi::Value stats(const Napi::CallbackInfo& info) {
   HeldRegion* held = regionAt(info);
-  if (held == nullptr) return Napi::Boolean::New(info.Env(), false);
+  if (held == nullptr) return info.Env().Undefined();
   const Totals sum = held->attachment.region().counters().sum();
   double* words = info[1].As<Napi::Float64Array>().Data();
   const uint64_t values[] = {sum.loads,   sum.stores, sum.storeBlocks, sum.bytes, sum.merged,
                              sum.retries, sum.errors, sum.crossings,   sum.copies};
   for (const uint64_t value : values) *words++ = static_cast<double>(value);
-  return Napi::Boolean::New(info.Env(), true);
+  const bool timed = held->attachment.region().timed();
+  if (timed) {
+    const StageTotals stages = held->attachment.region().counters().stages();
+    const double tick = nanosecondsPerTick();
+    for (const uint64_t spent : stages.spent) *words++ = static_cast<double>(spent) * tick;
+    *words = static_cast<double>(stages.stamps) * ticksPerStamp() * tick;
+  }
+  return Napi::Boolean::New(info.Env(), timed);
+}
+
+// timeStages(region, on) -> boolean
+Napi::Value timeStages(const Napi::CallbackInfo& info) {
+  HeldRegion* held = regionAt(info);
+  if (held != nullptr) held->attachment.region().timeStages(flagAt(info, 1));
+  return Napi::Boolean::New(info.Env(), held != nullptr);
+}
+
+// stage(region, stage): enters it on this thread, where stages are timed
+Napi::Value stage(const Napi::CallbackInfo& info) {
+  HeldRegion* held = regionAt(info);
+  StageClock* clock = held == nullptr ? nullptr : held->attachment.clock();
+  if (clock != nullptr) clock->to(static_cast<Stage>(least(wordAt(info, 1), kStages)));
+  return Napi::Value();
 }
 
 // Every access below answers a status and leaves the details of a failure in the environment's answers.
@@ -252,6 +275,8 @@ void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<close>(env, exports, "close");
   exportFunction<traits>(env, exports, "traits");
   exportFunction<stats>(env, exports, "stats");
+  exportFunction<timeStages>(env, exports, "timeStages");
+  exportFunction<stage>(env, exports, "stage");
   exportFunction<load<uint8_t>>(env, exports, "load8");
   exportFunction<load<uint16_t>>(env, exports, "load16");
   exportFunction<load<uint32_t>>(env, exports, "load32");

@@ -74,6 +74,10 @@ Executor::Executor(const std::shared_ptr<Region>& region, const Ring& ring, cons
       merger_(region->traits().rules, merge) {}
 
 Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied) {
+  clock_ = attachment_.clock();
+  if (clock_ != nullptr) [[unlikely]]
+    clock_->to(Stage::merge);
+  merger_.time(clock_);
   Totals before;
   attachment_.counters().addTo(before);
   countCrossing(copied);
@@ -112,6 +116,10 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   Totals after;
   attachment_.counters().addTo(after);
   report.moved = after - before;
+  if (clock_ != nullptr) [[unlikely]] {
+    clock_->to(Stage::none);
+    report.lastTick = ticks();
+  }
   return report;
 }
 
@@ -179,6 +187,15 @@ void Executor::gatherWords(uint32_t to) {
   const uint64_t size = attachment_.region().traits().size;
   if (start % 8 != 0 || merger_.wordsThatFit() == 0 || size <= start) return;
   const uint64_t most = least(least(merger_.wordsThatFit(), (size - start) / 8), to - taken_);
+  const auto copying = [this, start, most] { return copyWords(start, most); };
+  const uint64_t words = clock_ == nullptr ? copying() : timedIn(clock_, Stage::copy, copying);
+  if (words == 0) return;
+  taken_ += static_cast<uint32_t>(words);
+  merger_.grew(words, taken_ - 1);
+}
+
+// Puts the words that come next behind the pending bytes, as long as each continues the one before.
+uint64_t Executor::copyWords(uint64_t start, uint64_t most) {
   uint8_t* target = merger_.tail();
   uint64_t words = 0;
   for (; words < most; words++, target += 8) {
@@ -186,9 +203,7 @@ void Executor::gatherWords(uint32_t to) {
     if (entry.opcode != kStoreWord || entry.offset != static_cast<double>(start + words * 8)) break;
     Payload::copyWord(target, valueBytes(entry));
   }
-  if (words == 0) return;
-  taken_ += static_cast<uint32_t>(words);
-  merger_.grew(words, taken_ - 1);
+  return words;
 }
 
 // The short way for runs of writes that are one whole store block each: nothing can join them in any mode, and they go

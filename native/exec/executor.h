@@ -35,6 +35,9 @@ struct Report {
   uint32_t index = 0;       // of the operation that failed, counted from the start of the batch
   uint32_t unfinished = 0;  // every operation before this one is done; from here on the entries' states tell
   Totals moved;             // what this batch alone did
+  uint64_t lastTick = 0;    // when it had been executed; 0 where stages are not timed
+  double began = 0;         // CLOCK_MONOTONIC, nanoseconds; 0 where nobody observes batches
+  double ended = 0;
 };
 
 class Executor {
@@ -52,6 +55,7 @@ class Executor {
   bool takeWords(uint32_t to);
   bool mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const;
   void gatherWords(uint32_t to);
+  uint64_t copyWords(uint64_t start, uint64_t most);
   bool takeBlocks(uint32_t to);
   bool wholeBlock(const wire::Entry& entry, Block& block) const;
   bool take(uint32_t index);
@@ -77,8 +81,9 @@ class Executor {
   Issuer issuer_;
   Merger merger_;
   Overlay overlay_;
-  uint32_t gathering_ = 0;  // the operation at which the writes in overlay_ begin
-  uint32_t taken_ = 0;      // the next operation to take
+  StageClock* clock_ = nullptr;  // of the batch; null while its stages are not timed
+  uint32_t gathering_ = 0;       // the operation at which the writes in overlay_ begin
+  uint32_t taken_ = 0;           // the next operation to take
   Failure failure_;
   uint32_t failedFirst_ = 0;  // the operations with a share in the access that failed
   uint32_t failedLast_ = 0;

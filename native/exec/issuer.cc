@@ -14,19 +14,46 @@ void backOff(uint32_t tries) { pauseFor(1000.0 * (tries < 8 ? 1 << (tries - 1) :
 
 }  // namespace
 
+// The ordinary way is one look at what might be in it, and the access. Everything else is apart: it costs nothing then.
 template <class Access>
-Status Issuer::attempt(Status allowed, uint64_t offset, uint64_t length, Failure& failure, Access&& access) {
-  Status status = allowed;
+Status Issuer::attempt(bool storing, uint64_t offset, uint64_t length, Failure& failure, Access access) {
   failure.tries = 0;
-  while (status == Status::ok) {
-    status = access();
-    if (status == Status::ok) return status;
-    failure.tries++;
-    if (status != Status::busy || failure.tries == kBusyTries) break;
+  if (!region_.ordinary() || stopped() || (storing && !writable_)) [[unlikely]] {
+    return timedIn(attachment_.clock(), Stage::device,
+                   [=, this, &failure] { return tryIfAllowed(storing, offset, length, failure, access); });
+  }
+  const Status status = access();
+  if (status == Status::ok) [[likely]]
+    return status;
+  return tryAgain(status, offset, length, failure, access);
+}
+
+template <class Access>
+Status Issuer::tryIfAllowed(bool storing, uint64_t offset, uint64_t length, Failure& failure, Access access) {
+  const Status allowed = storing ? mayStore() : mayGoOn();
+  if (allowed != Status::ok) return failed(allowed, offset, length, failure);
+  const Status status = access();
+  return status == Status::ok ? status : tryAgain(status, offset, length, failure, access);
+}
+
+// After a try that answered `status`.
+template <class Access>
+[[gnu::noinline, gnu::cold]] Status Issuer::tryAgain(Status status, uint64_t offset, uint64_t length, Failure& failure,
+                                                     Access access) {
+  failure.tries++;
+  while (status == Status::busy && failure.tries < kBusyTries) {
     counters_.retries.add(1);
     backOff(failure.tries);
     status = mayGoOn();
+    if (status != Status::ok) break;
+    status = access();
+    if (status == Status::ok) return status;
+    failure.tries++;
   }
+  return failed(status, offset, length, failure);
+}
+
+Status Issuer::failed(Status status, uint64_t offset, uint64_t length, Failure& failure) const {
   if (status != Status::aborted) counters_.errors.add(1);
   failure.status = status;
   at(failure, offset, length);
@@ -40,7 +67,7 @@ Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure&
   Status status = Status::ok;
   for (done = 0; done < count && status == Status::ok;) {
     const uint64_t portion = least(done + backend_.together, count);
-    status = attempt(storing ? mayStore() : mayGoOn(), 0, 0, failure, [&] {
+    status = attempt(storing, 0, 0, failure, [&] {
       uint64_t part = 0;
       const Status answer = run(done, portion - done, part);
       if (part > 0) failure.tries = 0;  // another access than the one that was busy before
@@ -52,8 +79,8 @@ Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure&
 }
 
 Status Issuer::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
-  const Status status =
-      attempt(mayGoOn(), offset, width, failure, [&] { return backend_.load(offset, target, width, failure); });
+  const Status status = attempt(false, offset, width, failure,
+                                [=, this, &failure] { return backend_.load(offset, target, width, failure); });
   if (status == Status::ok) {
     counters_.loads.add(1);
     counters_.bytes.add(width);
@@ -62,8 +89,8 @@ Status Issuer::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
 }
 
 Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  const Status status =
-      attempt(mayStore(), offset, width, failure, [&] { return backend_.store(offset, source, width, failure); });
+  const Status status = attempt(true, offset, width, failure,
+                                [=, this, &failure] { return backend_.store(offset, source, width, failure); });
   if (status == Status::ok) {
     counters_.stores.add(1);
     counters_.bytes.add(width);
@@ -82,8 +109,8 @@ Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
 }
 
 Status Issuer::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
-  const Status status = attempt(mayStore(), offset, length, failure,
-                                [&] { return backend_.storeBlock(offset, source, length, failure); });
+  const Status status = attempt(true, offset, length, failure,
+                                [=, this, &failure] { return backend_.storeBlock(offset, source, length, failure); });
   if (status == Status::ok) {
     counters_.storeBlocks.add(1);
     counters_.bytes.add(length);
@@ -104,6 +131,16 @@ Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
 }
 
 Status Issuer::write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
+  const auto planned = [=, this, &failure] { return planWrite(offset, source, length, failure); };
+  return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
+}
+
+Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure) {
+  const auto planned = [=, this, &failure] { return planRead(offset, target, length, failure); };
+  return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
+}
+
+Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
   const Rules& rules = region_.traits().rules;
   for (uint64_t done = 0; done < length;) {
     const Piece piece = next(rules, offset + done, length - done);
@@ -129,7 +166,7 @@ Status Issuer::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint6
 }
 
 // Loads from the lowest address up, each the widest that is aligned and still wanted, as ism-vfio-pci does.
-Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure) {
+Status Issuer::planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure) {
   for (uint64_t done = 0; done < length;) {
     const uint64_t left = length - done;
     const uint32_t width = accessWidth(offset + done, left);

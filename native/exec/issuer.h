@@ -17,7 +17,8 @@ inline constexpr uint32_t kBusyTries = 64;
 class Issuer {
  public:
   explicit Issuer(const Attachment& attachment)
-      : region_(attachment.region()),
+      : attachment_(attachment),
+        region_(attachment.region()),
         backend_(region_.backend()),
         counters_(attachment.counters()),
         writable_(region_.traits().writable) {}
@@ -48,22 +49,31 @@ class Issuer {
   void fence() { backend_.fence(); }
 
  private:
+  bool stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0; }
   Status mayGoOn() const {
-    if (stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0) return Status::aborted;
+    if (stopped()) return Status::aborted;
     return region_.closed() ? Status::closed : Status::ok;
   }
   Status mayStore() const { return writable_ ? mayGoOn() : Status::readOnly; }
 
   template <class Access>
-  Status attempt(Status allowed, uint64_t offset, uint64_t length, Failure& failure, Access&& access);
+  Status attempt(bool storing, uint64_t offset, uint64_t length, Failure& failure, Access access);
+  template <class Access>
+  Status tryIfAllowed(bool storing, uint64_t offset, uint64_t length, Failure& failure, Access access);
+  template <class Access>
+  Status tryAgain(Status status, uint64_t offset, uint64_t length, Failure& failure, Access access);
+  Status failed(Status status, uint64_t offset, uint64_t length, Failure& failure) const;
   template <class Run>
   Status attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run);
+  Status planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
+  Status planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
 
   void tell(uint64_t done) const {
     if (progress_ != nullptr) progress_->store(done, std::memory_order_release);
   }
 
+  const Attachment& attachment_;
   Region& region_;
   Backend& backend_;
   Counters& counters_;

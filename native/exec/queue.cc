@@ -26,7 +26,10 @@ Queue::Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, s
              std::shared_ptr<Memory> staging)
     : ringMemory_(std::move(ring)),
       sources_{std::move(staging)},
-      executor_(region, ringIn(*ringMemory_, traits.depth), sources_, traits.merge, traits.relaxed) {}
+      executor_(region, ringIn(*ringMemory_, traits.depth), sources_, traits.merge, traits.relaxed),
+      caller_(region) {
+  header().timed = region->timed();
+}
 
 Queue::~Queue() {
   stopAll();
@@ -48,17 +51,43 @@ void Queue::releaseSources() {
   while (held_ > 1) sources_[--held_].reset();
 }
 
-// The word is the caller's thread's, as this call is: nobody else looks at it.
-uint32_t Queue::takeCopied() { return std::exchange(reinterpret_cast<wire::Header*>(ringMemory_->base())->copied, 0); }
+// The words but for `completed` are the caller's thread's, as these calls are: nobody else looks at them.
+// How many pieces of the batch's payload are copies.
+uint32_t Queue::handOver() {
+  header().timed = caller_.region().timed();
+  const uint64_t began = std::exchange(enqueueBegan_, 0);
+  if (began != 0) caller_.counters().stages.add(Stage::enqueue, ticksBetween(began, ticks()));
+  return std::exchange(header().copied, 0);
+}
 
-Report Queue::submit(uint32_t from, uint32_t to) { return executor_.run(from, to, never_, takeCopied()); }
+void Queue::enqueueBegins() { enqueueBegan_ = ticks(); }
+
+void Queue::completed(uint64_t lastTick) {
+  if (lastTick != 0) caller_.counters().stages.add(Stage::completion, ticksBetween(lastTick, ticks()));
+}
+
+Report Queue::execute(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied, bool observed) {
+  if (!observed) [[likely]]
+    return executor_.run(from, to, stop, copied);
+  const double began = nanosecondsNow();
+  Report report = executor_.run(from, to, stop, copied);
+  report.began = began;
+  report.ended = nanosecondsNow();
+  return report;
+}
+
+Report Queue::submit(uint32_t from, uint32_t to) {
+  const uint32_t copied = handOver();
+  return execute(from, to, never_, copied, header().observed != 0);
+}
 
 void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled) {
   auto batch = std::make_shared<Batch>();
   batch->from = from;
   batch->to = to;
   batch->ticket = ticket;
-  batch->copied = takeCopied();
+  batch->copied = handOver();
+  batch->observed = header().observed != 0;
   batch->settled = settled;
   batch->stop.store(stopped ? 1 : 0, std::memory_order_relaxed);
   if (const int refused = start(); refused != 0) {
@@ -107,7 +136,7 @@ void Queue::serve() {
     if (batches_.empty()) return;
     const std::shared_ptr<Batch> batch = batches_.front();
     lock.unlock();
-    const Report report = executor_.run(batch->from, batch->to, batch->stop, batch->copied);
+    const Report report = execute(batch->from, batch->to, batch->stop, batch->copied, batch->observed);
     lock.lock();
     batches_.pop_front();
     lock.unlock();

@@ -44,6 +44,11 @@ class Queue {
   // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes
   // its turn and issues nothing. Where the system gives no thread, the batch is settled at once, with its errno.
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled);
+  // Where stages are timed, the caller says when its first operation for the next batch is queued, and when it has what
+  // the last report was about.
+  void enqueueBegins();
+  void completed(uint64_t lastTick);
+
   // Ends this batch between two accesses, or before its first.
   void stop(uint32_t ticket);
   void stopAll();
@@ -54,6 +59,7 @@ class Queue {
     uint32_t to;
     uint32_t ticket;
     uint32_t copied;
+    bool observed;
     Settled settled;
     std::atomic<uint32_t> stop{0};
   };
@@ -61,13 +67,17 @@ class Queue {
   Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
         std::shared_ptr<Memory> staging);
   int start();
-  uint32_t takeCopied();
+  uint32_t handOver();
+  Report execute(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied, bool observed);
+  wire::Header& header() const { return *reinterpret_cast<wire::Header*>(ringMemory_->base()); }
   void serve();
 
   const std::shared_ptr<Memory> ringMemory_;
   Sources sources_;
   uint32_t held_ = 1;
   Executor executor_;
+  const Attachment caller_;  // for what the thread that queues counts while the drain thread counts for itself
+  uint64_t enqueueBegan_ = 0;
   const std::atomic<uint32_t> never_{0};
 
   std::mutex mutex_;

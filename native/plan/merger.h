@@ -52,6 +52,9 @@ class Merger {
   // How often bytes were put into the gather buffer since this was last asked.
   uint64_t takeCopies() { return payload_.take(); }
 
+  // Null: its stages are not timed.
+  void time(StageClock* clock) { payload_.time(clock); }
+
   // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at
   // `end` itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
   uint64_t wordsThatFit() const { return empty() || end_ == cut_ ? 0 : (cut_ - end_ - 1) / 8; }
@@ -90,6 +93,16 @@ class Merger {
   // Issues everything that is pending.
   template <class Sink>
   bool flush(Sink&& sink) {
+    const auto issuing = [&] { return issuePending(sink); };
+    StageClock* const clock = payload_.clock();
+    if (clock != nullptr && !empty()) [[unlikely]]
+      return timedIn(clock, Stage::plan, issuing);
+    return issuing();
+  }
+
+ private:
+  template <class Sink>
+  bool issuePending(Sink& sink) {
     if (scalarWidth_ != 0 && scalarWidth_ == end_ - start_) {  // a store that nothing joined
       const Piece piece{start_, scalarWidth_, false};
       start_ = end_;
@@ -103,7 +116,6 @@ class Merger {
     return true;
   }
 
- private:
   void begin(uint64_t offset, uint32_t operation, uint32_t scalarWidth) {
     hold(offset, offset);
     first_ = operation;

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "region/stages.h"
+
 namespace ismio {
 
 class Payload {
@@ -16,6 +18,8 @@ class Payload {
   void copy(uint8_t* target, const uint8_t* source, uint64_t length) {
     if (length == 0) return;
     count_++;
+    if (clock_ != nullptr) [[unlikely]]
+      return copyTimed(target, source, length);
     std::memcpy(target, source, length);
   }
 
@@ -23,11 +27,21 @@ class Payload {
   static void copyWord(uint8_t* target, const uint8_t* source) { std::memcpy(target, source, 8); }
   void copied(uint64_t pieces) { count_ += pieces; }
 
+  // Null: copies are not timed.
+  void time(StageClock* clock) { clock_ = clock; }
+  StageClock* clock() const { return clock_; }
+
   // How many copies there were since this was last asked.
   uint64_t take() { return std::exchange(count_, 0); }
 
  private:
+  [[gnu::noinline, gnu::cold]] void copyTimed(uint8_t* target, const uint8_t* source, uint64_t length) const {
+    const StageScope copying(clock_, Stage::copy);
+    std::memcpy(target, source, length);
+  }
+
   uint64_t count_ = 0;
+  StageClock* clock_ = nullptr;
 };
 
 }  // namespace ismio

@@ -2,22 +2,15 @@
 // reader adds them up. So counting costs a plain add and no thread waits for another.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
+#include "region/counter.h"
+#include "region/stages.h"
+
 namespace ismio {
-
-class Counter {
- public:
-  void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 struct Totals {
   uint64_t crossings = 0;    // calls into native code that reached the region or a queue on it
@@ -34,6 +27,7 @@ struct Totals {
 // Those that count often share one cache line, and no line has those of two threads.
 struct alignas(64) Counters {
   Counter crossings, loads, stores, storeBlocks, bytes, copies, merged, retries, errors;
+  StageCounters stages;
 
   void addTo(Totals& totals) const {
     totals.crossings += crossings.get();
@@ -74,10 +68,28 @@ class CounterSet {
     return totals;
   }
 
+  // Since they were last forgotten.
+  StageTotals stages() const {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return sumOfStages() - forgotten_;
+  }
+
+  void forgetStages() {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    forgotten_ = sumOfStages();
+  }
+
  private:
+  StageTotals sumOfStages() const {
+    StageTotals totals;
+    for (const auto& counters : all_) counters->stages.addTo(totals);
+    return totals;
+  }
+
   mutable std::mutex mutex_;
   std::vector<std::unique_ptr<Counters>> all_;
   std::vector<Counters*> idle_;
+  StageTotals forgotten_;
 };
 
 }  // namespace ismio

@@ -18,6 +18,18 @@ std::shared_ptr<Region> Region::create(RegionTraits traits, std::unique_ptr<Back
   return region;
 }
 
+void Region::timeStages(bool on) {
+  if (on && !timed()) {
+    firstClocks();
+    counters_.forgetStages();
+  }
+  if (on) {
+    raised_.fetch_or(kTimed, std::memory_order_relaxed);
+  } else {
+    raised_.fetch_and(static_cast<uint8_t>(~kTimed), std::memory_order_relaxed);
+  }
+}
+
 std::shared_ptr<Region> Region::find(uint64_t id) { return directory().find(id); }
 
 Region::~Region() { directory().remove(id_); }

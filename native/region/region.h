@@ -40,8 +40,15 @@ class Region {
   }
 
   // Closing is a flag that every thread sees at its next access; the memory goes when they have all let go.
-  void close() { closed_.store(true, std::memory_order_relaxed); }
-  bool closed() const { return closed_.load(std::memory_order_relaxed); }
+  void close() { raised_.fetch_or(kClosed, std::memory_order_relaxed); }
+  bool closed() const { return (raised_.load(std::memory_order_relaxed) & kClosed) != 0; }
+
+  // Whether the stages of accesses are timed. Seen by each thread at its next access or batch.
+  bool timed() const { return (raised_.load(std::memory_order_relaxed) & kTimed) != 0; }
+  // From here on; what was timed before is forgotten.
+  void timeStages(bool on);
+  // Open, and no stages timed: both in one look, because every access takes it.
+  bool ordinary() const { return raised_.load(std::memory_order_relaxed) == 0; }
 
  private:
   Region(RegionTraits traits, std::unique_ptr<Backend> backend)
@@ -50,7 +57,9 @@ class Region {
   const RegionTraits traits_;
   const std::unique_ptr<Backend> backend_;
   CounterSet counters_;
-  std::atomic<bool> closed_{false};
+  static constexpr uint8_t kClosed = 1;
+  static constexpr uint8_t kTimed = 2;
+  std::atomic<uint8_t> raised_{0};
   uint64_t id_ = 0;
 };
 
@@ -66,10 +75,13 @@ class Attachment {
   Region& region() const { return *region_; }
   const std::shared_ptr<Region>& shared() const { return region_; }
   Counters& counters() const { return *counters_; }
+  // Null while stages are not timed.
+  StageClock* clock() const { return region_->timed() ? &clock_ : nullptr; }
 
  private:
   const std::shared_ptr<Region> region_;
   Counters* const counters_;
+  mutable StageClock clock_{counters_->stages};
 };
 
 }  // namespace ismio

@@ -66,12 +66,16 @@ static_assert(offsetof(Entry, length) == 24);
 // In front of the entries, on a cache line of its own.
 struct Header {
   std::atomic<uint32_t> completed;  // index up to which the batch in flight is done
-  uint32_t copied;  // pieces of payload that JavaScript has put into the staging memory since the last publish
-  uint32_t unused[14];
+  uint32_t copied;    // pieces of payload that JavaScript has put into the staging memory since the last publish
+  uint32_t timed;     // 1: stages are timed, JavaScript says when the first operation of a batch comes
+  uint32_t observed;  // JavaScript's word: 1 where somebody wants to know when the next batch began and ended
+  uint32_t unused[12];
 };
 
 static_assert(sizeof(Header) == 64);
 static_assert(offsetof(Header, copied) == 4);
+static_assert(offsetof(Header, timed) == 8);
+static_assert(offsetof(Header, observed) == 12);
 static_assert(std::atomic<uint32_t>::is_always_lock_free);
 
 // The answer to a call or a batch: one array of float64, because every value is exact in it.
@@ -96,6 +100,8 @@ enum Field : uint32_t {
   kRetries,
   kErrors,
   kCopies,
+  kBegan,
+  kEnded,
   kFields,
 };
 

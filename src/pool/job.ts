@@ -1,13 +1,15 @@
 // One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
 import type { Piscina } from 'piscina';
+import { native } from '../binding.js';
+import { now, type ShardMessage, shards } from '../channels.js';
 import { detached } from '../check.js';
 import { type ErrorCode, IsmioError } from '../errors.js';
 import { allocBuffer, memoryId } from '../memory.js';
 import { failure } from '../region/failure.js';
-import type { Region } from '../region/region.js';
-import { Field, statuses } from '../wire.js';
+import { handleOf, type Region } from '../region/region.js';
+import { Field, stages, statuses } from '../wire.js';
 import { joined, missing, type Range, shardStep, shardsOf } from './shards.js';
-import type { CopyTask, ShardFailure, ShardResult, WriteTask } from './tasks.js';
+import type { CopyTask, ShardFailure, ShardResult, ShardSeen, WriteTask } from './tasks.js';
 
 export interface Transfer {
   readonly bytes: number;
@@ -31,11 +33,7 @@ export interface TransferError extends IsmioError {
   readonly notDone: readonly Range[];
 }
 
-interface Controls {
-  readonly control: Int32Array;
-  readonly progress: BigUint64Array;
-  readonly slot: number;
-}
+type Controls = Pick<WriteTask, 'control' | 'progress' | 'slot' | 'observed'>;
 
 /** Bytes that a worker cannot reach: they cross through memory of the slot. */
 interface Staged {
@@ -56,6 +54,7 @@ export interface Plan {
 export class Job {
   readonly #piscina: Piscina;
   readonly #region: Region;
+  readonly #handle: number;
   readonly #whole: Range;
   readonly #shards: Iterator<Range>;
   readonly #shardBytes: number;
@@ -80,6 +79,7 @@ export class Job {
   ) {
     this.#piscina = piscina;
     this.#region = region;
+    this.#handle = handleOf(region);
     this.#whole = whole;
     this.#shardBytes = shardStep(shardBytes, region.rules.boundary);
     this.#shards = shardsOf(whole, this.#shardBytes);
@@ -128,11 +128,19 @@ export class Job {
   async #transfer(shard: Range, slot: number, memory: Uint8Array | null): Promise<void> {
     Atomics.store(this.#progress, slot, 0n);
     const task = this.#taskFor(shard, slot, memory);
+    const handedOver = task.observed ? now() : 0;
     const result = (await this.#piscina.run(task).catch(died)) as ShardResult | IsmioError;
     const bytes = Number(Atomics.load(this.#progress, slot));
     this.#account(shard, bytes, memory);
     if (result instanceof IsmioError) throw result;
-    if (result !== null) throw this.#shardError(result);
+    if (result === null) return;
+    if (result.seen !== null) this.#tell(task, handedOver, result.seen, result.failure !== null);
+    if (result.failure !== null) throw this.#shardError(result.failure);
+  }
+
+  #tell({ kind, offset, length }: WriteTask | CopyTask, handedOver: number, seen: ShardSeen, failed: boolean): void {
+    const message = { region: this.#region, kind, offset, length, handedOver, ...seen, failed };
+    shards.publish(message satisfies ShardMessage);
   }
 
   #stagingMemory(): Uint8Array {
@@ -141,12 +149,13 @@ export class Job {
 
   #taskFor(shard: Range, slot: number, memory: Uint8Array | null): WriteTask | CopyTask {
     const { make, staged } = this.plan;
-    const task = make(shard, { control: this.#control, progress: this.#progress, slot });
+    const controls = { control: this.#control, progress: this.#progress, slot, observed: shards.hasSubscribers };
+    const task = make(shard, controls);
     if (memory === null || staged === undefined) return task;
     const { kind, bytes, start } = staged;
     const at = shard.offset - start;
     if (at + shard.length > bytes.length) throw detached(kind === 'write' ? 'source' : 'target');
-    if (kind === 'write') memory.set(bytes.subarray(at, at + shard.length));
+    if (kind === 'write') this.#timedCopy(() => memory.set(bytes.subarray(at, at + shard.length)));
     return { ...task, bytes: memoryId(memory.buffer) as number, position: 0, staged: true } as WriteTask;
   }
 
@@ -156,7 +165,17 @@ export class Job {
     const { staged } = this.plan;
     if (memory !== null && staged?.kind === 'read') {
       if (staged.bytes.length === 0) throw detached('target');
-      staged.bytes.set(memory.subarray(0, bytes), shard.offset - staged.start);
+      this.#timedCopy(() => staged.bytes.set(memory.subarray(0, bytes), shard.offset - staged.start));
+    }
+  }
+
+  /** The region may have been closed meanwhile; its number then stands for nothing. */
+  #timedCopy(copy: () => void): void {
+    native.stage(this.#handle, stages.indexOf('copy'));
+    try {
+      copy();
+    } finally {
+      native.stage(this.#handle, stages.length);
     }
   }
 

@@ -1,5 +1,6 @@
 // What crosses between the pool and its workers. Regions cross by their id, memory by its id or as a shared buffer, so
 // nothing that matters is copied.
+import type { Observed } from '../channels.js';
 
 interface Controlled {
   /** Word 0, once set, stops the work between two accesses. */
@@ -7,6 +8,8 @@ interface Controlled {
   /** Word `slot` says how many bytes of the shard are done. */
   readonly progress: BigUint64Array;
   readonly slot: number;
+  /** Whether somebody wants to know when it began and ended. */
+  readonly observed: boolean;
 }
 
 export interface WriteTask extends Controlled {
@@ -51,8 +54,11 @@ export interface ShardFailure {
   readonly length: number;
 }
 
-/** Null when the shard is done. */
-export type ShardResult = ShardFailure | null;
+/** When and where a shard was worked on. */
+export type ShardSeen = Pick<Observed, 'began' | 'ended' | 'thread'>;
+
+/** Null when the shard is done and nobody observes. */
+export type ShardResult = { readonly failure: ShardFailure | null; readonly seen: ShardSeen | null } | null;
 
 export type RunResult = { readonly value: unknown } | { readonly threw: unknown };
 

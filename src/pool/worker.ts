@@ -1,5 +1,6 @@
 // A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
 import { type Answered, answers, native } from '../binding.js';
+import { now, thisThread } from '../channels.js';
 import { adopt, type Region } from '../region/region.js';
 import { Field, statuses } from '../wire.js';
 import type { CopyTask, RunContext, RunResult, RunTask, ShardFailure, ShardResult, Task, WriteTask } from './tasks.js';
@@ -10,7 +11,10 @@ const closed = statuses.indexOf('closed');
 
 export default function work(task: Task): ShardResult | Promise<RunResult> {
   if (task.kind === 'run') return run(task);
-  return task.kind === 'copy' ? copy(task) : transfer(task);
+  const began = task.observed ? now() : 0;
+  const failure = task.kind === 'copy' ? copy(task) : transfer(task);
+  const seen = task.observed ? { began, ended: now(), thread: thisThread } : null;
+  return failure === null && seen === null ? null : { failure, seen };
 }
 
 /** Calls `use` with the numbers of these regions, which are let go of again. */
@@ -28,11 +32,11 @@ function withRegions<T>(ids: readonly number[], use: (handles: readonly number[]
   }
 }
 
-function resultOf(status: Answered, failed: Omit<ShardFailure, 'answer'>): ShardResult {
+function resultOf(status: Answered, failed: Omit<ShardFailure, 'answer'>): ShardFailure | null {
   return status === undefined ? null : { answer: Array.from(answers), ...failed };
 }
 
-function transfer(task: WriteTask): ShardResult {
+function transfer(task: WriteTask): ShardFailure | null {
   const { kind, region, offset, length, bytes, position, staged, control, progress, slot } = task;
   return withRegions([region], ([handle]) => {
     const move = kind === 'write' ? native.writeShard : native.readShard;
@@ -41,7 +45,7 @@ function transfer(task: WriteTask): ShardResult {
   });
 }
 
-function copy(task: CopyTask): ShardResult {
+function copy(task: CopyTask): ShardFailure | null {
   const { source, sourceOffset, region, offset, length, control, progress, slot } = task;
   const buffer = new Uint8Array(Math.min(length, copyBytes));
   const part = new BigUint64Array(1);

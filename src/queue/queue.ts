@@ -1,5 +1,6 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 import { answers, native } from '../binding.js';
+import { type BatchMessage, batches, now, tellBatch, thisThread } from '../channels.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
@@ -26,6 +27,9 @@ const noSource = new Uint8Array(0);
 /** Queues with a batch in flight: somebody waits for it, even when nobody holds the queue. */
 const draining = new Set<Queue>();
 
+/** Of this thread. */
+let queuesMade = 0;
+
 const abandoned = new FinalizationRegistry<number>((queue) => native.closeQueue(queue));
 
 /** Sets or takes away who listens to a queue. */
@@ -40,6 +44,8 @@ export class Queue {
   readonly order: 'strict' | 'relaxed';
 
   readonly #queue: number;
+  /** Among the queues of this thread, for people. */
+  readonly #number: number;
   readonly #ring: Ring;
   readonly #size: number;
   readonly #last: number; // the last offset of an 8-byte access
@@ -98,6 +104,7 @@ export class Queue {
       );
     }
     this.#queue = made.queue;
+    this.#number = ++queuesMade;
     this.#ring = new Ring(made.ring, settings.depth);
     this.#staging = new Staging(made.staging, this.#ring.copied);
     this.#sources = new Sources(made.queue);
@@ -333,6 +340,7 @@ export class Queue {
   /** The part of a claim that looks. */
   #claim(): boolean {
     this.#checkUsable();
+    if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#queue);
     return this.#ring.claim(this.#tickets[0]);
   }
 
@@ -390,15 +398,31 @@ export class Queue {
 
   readonly #sourceAt = (slot: number): Uint8Array => this.#sources.bufferAt(slot) ?? this.#staging.bytes;
 
+  /** Before a batch is handed over: the moment, if somebody observes. */
+  #observe(): number | null {
+    const observed = batches.hasSubscribers;
+    this.#ring.observe(observed);
+    return observed ? now() : null;
+  }
+
+  /** Tells of the batch whose report is in the answers. */
+  #tell(how: BatchMessage['how'], handedOver: number, completion: Completion, error: Error | null): void {
+    const thread = how === 'submit' ? thisThread : `${thisThread} drain ${this.#number}`;
+    tellBatch({ region: this.region, queue: this, how, thread, handedOver, completion, error });
+  }
+
   #submit(): Completion {
     if (this.queued === 0) return nothingDone;
     const loads = this.#takeLoads();
     const from = this.#ring.published;
     const to = this.#publish('submit');
+    const handedOver = this.#observe();
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
     const error = this.#outcome(failed !== undefined, from, loads);
+    if (handedOver !== null) this.#tell('submit', handedOver, completion, error);
     this.#settled(to, this.#staging.mark);
+    if (this.#ring.timed) this.#completed();
     if (error !== null) throw error;
     return completion;
   }
@@ -408,7 +432,7 @@ export class Queue {
     const loads = this.#takeLoads();
     const from = this.#ring.published;
     const to = this.#publish('drain');
-    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads);
+    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads, this.#observe());
     this.#nextTicket = (ticket.number + 1) >>> 0;
     this.#tickets.push(ticket);
     draining.add(this);
@@ -416,6 +440,7 @@ export class Queue {
     const aborted = signal?.aborted === true;
     native.drain(this.#queue, from, to, ticket.number, aborted);
     if (aborted) onAbort();
+    if (this.#ring.timed) this.#ring.halt();
     if (signal === undefined || aborted) return ticket.promise;
     signal.addEventListener('abort', onAbort, { once: true });
     return ticket.promise.finally(() => signal.removeEventListener('abort', onAbort));
@@ -432,13 +457,21 @@ export class Queue {
     if (ticket === undefined || ticket.number !== number) return;
     const completion = completionFrom(answers);
     const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads);
+    if (ticket.handedOver !== null) this.#tell('drain', ticket.handedOver, completion, error);
     this.#settled(ticket.to, ticket.mark);
     if (error === null) ticket.resolve(completion);
     else ticket.reject(error);
+    if (this.#ring.timed) this.#completed();
     if (this.#tickets.length > 0) return;
     draining.delete(this);
     if (this.#closed) this.#end();
     else this.#flusher?.idle();
+  }
+
+  /** Where stages are timed: the caller has what a batch came to, and the next claim begins another. */
+  #completed(): void {
+    native.completed(this.#queue);
+    this.#ring.halt();
   }
 
   /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */

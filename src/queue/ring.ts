@@ -32,6 +32,8 @@ export class Ring {
   readonly words: Uint32Array;
   /** One word: pieces of payload copied for entries that are not published. The addon takes it at the publish. */
   readonly copied: Uint32Array;
+  readonly #timed: Uint32Array;
+  readonly #observed: Uint32Array;
   /** Entries less one: an index modulo this is a place. */
   readonly mask: number;
 
@@ -50,6 +52,8 @@ export class Ring {
     this.#lapEnd = (this.mask + 1) << 2;
     this.#header = new Int32Array(memory, 0, layout.headerBytes / 4);
     this.copied = new Uint32Array(memory, layout.headerCopied, 1);
+    this.#timed = new Uint32Array(memory, layout.headerTimed, 1);
+    this.#observed = new Uint32Array(memory, layout.headerObserved, 1);
     this.doubles = new Float64Array(memory, layout.headerBytes);
     this.words = new Uint32Array(memory, layout.headerBytes);
     this.#values = new BigUint64Array(memory, layout.headerBytes);
@@ -71,6 +75,16 @@ export class Ring {
 
   get empty(): boolean {
     return this.tail === this.#head;
+  }
+
+  /** Whether stages were timed when the last batch was handed over, or when the queue was made. */
+  get timed(): boolean {
+    return this.#timed[0] !== 0;
+  }
+
+  /** Whether the addon notes when the next batch began and ended. */
+  observe(wanted: boolean): void {
+    this.#observed[0] = wanted ? 1 : 0;
   }
 
   /** Makes the next claim look, whatever room there is. */

@@ -19,6 +19,8 @@ export class Ticket {
     /** Where its copies in the staging memory end. */
     readonly mark: number,
     readonly loads: readonly LoadBack[],
+    /** When it was handed over; null where nobody observes. */
+    readonly handedOver: number | null,
   ) {
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve;

@@ -1,14 +1,30 @@
 // The caller's handle on a region: bounds, widths, lifecycle. Everything else happens in the addon.
 import { native } from '../binding.js';
-import { type BytesLike, bytesOf, checkAligned, checkOffset, checkWhole, checkWord, type Whole } from '../check.js';
+import {
+  type BytesLike,
+  bytesOf,
+  checkAligned,
+  checkFlag,
+  checkOffset,
+  checkWhole,
+  checkWord,
+  type Whole,
+} from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkQueueOptions, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
+import { type Stage, stages } from '../wire.js';
 import { failure } from './failure.js';
 import { type Rules, ruleArguments, rulesFrom } from './rules.js';
 import type { DirectKind, QueueTap, RegionTap } from './tap.js';
 
 /** Order of the bytes of a value in the region. PCI and most devices: 'le'. All ISM structures: 'be'. */
 export type ByteOrder = 'le' | 'be';
+
+/**
+ * Nanoseconds spent in each stage of the way of an access, by every thread together, since stages were last switched on.
+ * `stamps` is what taking the times cost; it is in the others already.
+ */
+export type StageTimes = Readonly<Record<Stage | 'stamps', number>>;
 
 /** What has been asked of a region since it was opened, by every thread. Counts of accesses that went through. */
 export interface RegionStats {
@@ -29,6 +45,8 @@ export interface RegionStats {
   readonly crossings: number;
   /** Times payload was copied between a caller's buffer and an access; docs/semantics.md has the list. */
   readonly copies: number;
+  /** Null unless `timeStages` has switched them on. */
+  readonly stages: StageTimes | null;
 }
 
 /** One access that a write would make. */
@@ -37,6 +55,9 @@ export interface PlannedStore {
   readonly offset: number;
   readonly length: number;
 }
+
+/** How many counts stand before the times of the stages. */
+const counted = 9;
 
 /** The longest plan that `region.plan` lists. */
 const longestPlan = 1 << 22;
@@ -248,11 +269,22 @@ export class Region {
   }
 
   stats(): RegionStats {
-    const words = new Float64Array(9);
-    if (!native.stats(this.#handle, words)) throw this.#closedError();
+    const words = new Float64Array(counted + stages.length + 1);
+    const timed = native.stats(this.#handle, words);
+    if (timed === undefined) throw this.#closedError();
     const [loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies] =
       words as unknown as number[];
-    return { loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies } as RegionStats;
+    const times = timed ? stageTimes(words.subarray(counted)) : null;
+    const counts = { loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies };
+    return { ...counts, stages: times } as RegionStats;
+  }
+
+  /**
+   * Switches the times of stages on, from zero, or off. For every thread and queue that uses the region. They are off at
+   * first: taking them costs two stamps of some ten nanoseconds for each access, or run of short ones.
+   */
+  timeStages(on: boolean): void {
+    if (!native.timeStages(this.#handle, checkFlag(on, 'on'))) throw this.#closedError();
   }
 
   /** Every store before it is visible to the device before any access after it. */
@@ -301,6 +333,10 @@ export class Region {
     this.#tap?.failed(kind, offset, length, (error as IsmioError).bytesDone ?? 0, bytes);
     throw error;
   }
+}
+
+function stageTimes(words: Float64Array): StageTimes {
+  return Object.fromEntries([...stages, 'stamps'].map((name, i) => [name, words[i]])) as StageTimes;
 }
 
 function bigEndian(order: ByteOrder): boolean {
