@@ -1,7 +1,7 @@
 // The page of a comparison.
 import type { ComparedCount, ComparedTime, CompareReport, Distribution, Side, Verdict } from '../../results.js';
 import { change, counted, exact, figure, minute, quantity, ratio, shortCommit } from '../figures.js';
-import { distance, marks, tally, worstFirst } from '../verdicts.js';
+import { distance, marks, tally, verdicts, worstFirst } from '../verdicts.js';
 import { environmentSection, type Other, skippedSection } from './environment.js';
 import { html, type Markup, name } from './markup.js';
 import { chart, type Page, type Section } from './page.js';
@@ -49,7 +49,7 @@ function timeSections({ times, options }: CompareReport): Section[] {
   const ratios = html`${chart(
     'ratios',
     html`Head over base with its interval: right of 1 is slower. The band is the ${band} % that do not count.
-Below each, hollow: the base over itself, the null arm.`,
+Below each, hollow: the base over itself, the null arm. ${verdicts.map(judged)}`,
   )}
 ${table(
   'Wall time',
@@ -97,7 +97,7 @@ function spread({ q1, median, q3 }: Distribution, unit: string): Markup {
 }
 
 function judged(verdict: Verdict): Markup {
-  return html`<span class="verdict ${verdict}"><span class="mark" aria-hidden="true">${marks[verdict]}</span> ${verdict}</span>`;
+  return html`<span class="verdict ${verdict}"><span class="mark" aria-hidden="true">${marks[verdict]}</span> ${verdict}</span> `;
 }
 
 type Count = Omit<ComparedCount, 'counter'> & { readonly counter?: string };
