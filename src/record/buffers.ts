@@ -1,8 +1,8 @@
 // The memory that a recording passes through: a few buffers that go round, each whoever still needs it holds.
 import { allocBuffer } from '../memory.js';
 
-const smallest = 1 << 23;
-const kept = 8;
+const smallest = 1 << 20;
+const kept = 16;
 
 export class Buffers {
   readonly #free: Uint8Array[] = [];
@@ -14,7 +14,7 @@ export class Buffers {
     this.held++;
     const fitting = this.#free.findIndex((buffer) => buffer.length >= bytes);
     if (fitting >= 0) return this.#free.splice(fitting, 1)[0] as Uint8Array;
-    return allocBuffer(Math.max(smallest, 2 ** Math.ceil(Math.log2(bytes))));
+    return allocBuffer(Math.ceil(bytes / smallest) * smallest);
   }
 
   give(buffer: Uint8Array): void {

@@ -19,15 +19,7 @@ import {
   records,
   runFlags,
 } from './format.js';
-import {
-  type CopySource,
-  type Lengths,
-  longestOf,
-  type RecordedQueue,
-  type RecordedRegion,
-  Run,
-  sumOf,
-} from './run.js';
+import { type CopySource, type Lengths, measure, type RecordedQueue, type RecordedRegion, Run } from './run.js';
 
 export type Entry =
   | { readonly what: 'region' | 'regionClosed'; readonly region: RecordedRegion }
@@ -178,8 +170,7 @@ export class Decoder {
   #checked(run: Run, place: Place): Entry & { what: 'run' } {
     const { kind, region, count, source } = run;
     const lengths = run.lengths();
-    const longest = longestOf(lengths);
-    const sum = sumOf(lengths, count);
+    const { longest, sum } = measure(lengths, count);
     if (longest > pieceBytes) throw new Damage(`an operation of ${longest} bytes is longer than a piece can be`);
     if ((kind === 'store' || kind === 'load') && run.origin === 'direct' && !isWidth(lengths)) {
       throw new Damage(`no ${kind} has ${longest} bytes`);

@@ -160,7 +160,9 @@ export class Player {
     const claimed =
       kind === 'store' && lengths === 8
         ? this.#stores(run, offsets, first, at)
-        : this.#operations(run, offsets, lengths, first, count, at, null);
+        : kind === 'write'
+          ? this.#writes(run, offsets, lengths, first, at)
+          : this.#operations(run, offsets, lengths, first, count, at, null);
     if (claimed.index > first) this.#batch.add({ run, first, count: claimed.index - first, at, cut: null });
     return claimed;
   }
@@ -179,6 +181,21 @@ export class Player {
       index += stored;
       at += 8 * stored;
       if (stored < most) break;
+    }
+    return { index, at };
+  }
+
+  /** The same as `#operations`, without asking for each what it is. */
+  #writes(run: Run, offsets: Float64Array, lengths: Lengths, first: number, from: number): Cursor {
+    const { queue } = this;
+    const { bytes, bytesEnd, count } = run;
+    let at = from;
+    let index = first;
+    for (; index < count; index++) {
+      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
+      if (at + length > bytesEnd) at = 0;
+      if (!queue.write(offsets[index] as number, bytes, at, length)) break;
+      at += length;
     }
     return { index, at };
   }

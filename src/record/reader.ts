@@ -28,7 +28,7 @@ const inflateRaw = promisify(inflateRawCallback) as (
 const unseal = promisify(native.unseal);
 
 /** Blocks that are read and inflated before they are asked for. */
-const ahead = 4;
+const ahead = 10;
 
 interface Header {
   readonly type: number;

@@ -76,7 +76,7 @@ export interface ReplaySettings {
 const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'memory', 'signal', 'onProgress'];
 
 /** Blocks held at once, by what is queued or in flight: then room is made. */
-const mostHeld = 12;
+const mostHeld = 20;
 
 /** Codes of errors that can only come of a recording that says what no program can have done. */
 const lies = new Set(['ERR_ISMIO_MISALIGNED', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE', 'ERR_ISMIO_TOO_LONG']);

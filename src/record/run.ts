@@ -165,18 +165,15 @@ function swapped(bytes: Uint8Array, at: number, count: number, column: Column): 
   return new column(copy.buffer, copy.byteOffset, count);
 }
 
-/** Longest operation of a run. */
-export function longestOf(lengths: Lengths): number {
-  if (typeof lengths === 'number') return lengths;
+/** The longest operation of a run, and the bytes of all of them. */
+export function measure(lengths: Lengths, count: number): { longest: number; sum: number } {
+  if (typeof lengths === 'number') return { longest: lengths, sum: lengths * count };
   let longest = 0;
-  for (let index = 0; index < lengths.length; index++) longest = Math.max(longest, lengths[index] as number);
-  return longest;
-}
-
-/** Bytes of all operations of a run. */
-export function sumOf(lengths: Lengths, count: number): number {
-  if (typeof lengths === 'number') return lengths * count;
   let sum = 0;
-  for (let index = 0; index < lengths.length; index++) sum += lengths[index] as number;
-  return sum;
+  for (let index = 0; index < count; index++) {
+    const length = lengths[index] as number;
+    sum += length;
+    if (length > longest) longest = length;
+  }
+  return { longest, sum };
 }
