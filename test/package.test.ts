@@ -9,7 +9,17 @@ import { runModule, runScript } from './support/child.js';
 import { thrownBy } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 
-const functions = ['allocBuffer', 'emulate', 'info', 'mapFile', 'openResource'];
+const functions = [
+  'allocBuffer',
+  'emulate',
+  'info',
+  'inspectRecording',
+  'mapFile',
+  'openResource',
+  'readRecording',
+  'record',
+  'replay',
+];
 const classes = ['IsmioError', 'Pool'];
 
 test('exports its functions and classes, and nothing by accident', () => {
