@@ -34,7 +34,7 @@ async function countsOf(running: Running): Promise<Counters | null> {
 }
 
 async function openFloor(floor: Floor, window: Window, floors: Floors | string) {
-  // A floor that needs no addon of its own gets none: run.ts has skipped those that do.
+  // Where there is no addon, only floors that need none come here: see why().
   const running = await floor.open(window, floors as Floors, ismio);
   return { operations: floor.operations, running };
 }
