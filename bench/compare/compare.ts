@@ -87,9 +87,12 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
   }
 }
 
+/** A batch that moves more than this lasts far longer than a slice; it is there for `ismio bench`. */
+const mostBytes = 1 << 24;
+
 /** Of the suites that compare the engine with itself: a peer's speed is no matter of ours. */
 async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
-  const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
+  const all = (await loadWorkloads()).filter(({ name, bytes }) => !/^(peers|floor)\//.test(name) && bytes <= mostBytes);
   const chosen = all.filter((workload) => (!quick || workload.quick === true) && (filter?.test(workload.name) ?? true));
   if (chosen.length > 0) return chosen;
   const which = filter === undefined ? 'there is' : `matches ${filter}`;

@@ -44,6 +44,15 @@ export interface Arm {
   readonly workloads: ReadonlyMap<string, Workload>;
 }
 
+/** How many batches make a slice, and about how long that lasts. */
+interface Pace {
+  readonly batches: number;
+  readonly nanoseconds: number;
+}
+
+/** Nanoseconds of slices that an arm gets in one opening, where a single batch is longer than a slice should be. */
+const longestOpening = 60e6;
+
 /** Nanoseconds of three slices next to each other, one for each arm. */
 type Triple = Record<ArmName, number>;
 
@@ -78,15 +87,14 @@ async function compareOne(
   const { operations, windowBytes } = workloadOf(arms[0] as Arm, name);
   const window = makeWindow(windowBytes);
   const triples: Triple[] = [];
-  let batches = 1;
+  let pace: Pace = { batches: 1, nanoseconds: 0 };
   try {
     for (let opening = -warmUpOpenings; opening < request.openings; opening++) {
       const running = await openAll(name, shuffle([...arms], random), window);
       try {
-        const slice = request.sliceMilliseconds * 1e6;
-        batches = await warmUp(running, batches, opening < 0 ? slice : null);
-        if (opening < 0) continue;
-        for (let i = 0; i < request.slices; i++) triples.push(await timeTriple(shuffle(running, random), batches));
+        pace = await warmUp(running, pace, opening < 0 ? request.sliceMilliseconds * 1e6 : null);
+        const slices = opening < 0 ? 0 : slicesOf(pace, request.slices);
+        for (let i = 0; i < slices; i++) triples.push(await timeTriple(shuffle(running, random), pace.batches));
       } finally {
         for (const [, one] of running) await one.close();
       }
@@ -94,7 +102,12 @@ async function compareOne(
   } finally {
     window.remove();
   }
-  return summary(name, batches * operations, triples);
+  return summary(name, pace.batches * operations, triples);
+}
+
+/** As many as were asked for; fewer where a single batch lasts longer than a slice should. */
+function slicesOf({ nanoseconds }: Pace, wanted: number): number {
+  return Math.max(2, Math.min(wanted, Math.round(longestOpening / nanoseconds)));
 }
 
 async function openAll(name: string, arms: readonly Arm[], window: Window): Promise<[ArmName, Running][]> {
@@ -109,19 +122,19 @@ function workloadOf({ workloads }: Arm, name: string): Workload {
   return workload;
 }
 
-/** Runs the arms in turns. Answers how many batches make a slice: as before, or found anew where `slice` says how long it is. */
-async function warmUp(running: readonly [ArmName, Running][], before: number, slice: number | null): Promise<number> {
-  let batches = before;
+/** Runs the arms in turns. The pace stays as it was, or is found anew where `slice` says how long one should last. */
+async function warmUp(running: readonly [ArmName, Running][], before: Pace, slice: number | null): Promise<Pace> {
+  let { batches } = before;
   const lasts: number[] = [];
-  for (let turn = 0; turn < (slice === null ? 2 : 8); turn++) {
+  for (let spent = 0; lasts.length < (slice === null ? 2 : 8) && spent < longestOpening; ) {
     for (const [name, one] of running) {
       const took = await timeSlice(one, batches);
-      if (slice === null || name !== 'base') continue;
-      lasts.push(took / batches);
-      batches = Math.max(1, Math.round(slice / Math.min(...lasts.slice(-4))));
+      spent += took;
+      if (name === 'base') lasts.push(took / batches);
     }
+    if (slice !== null) batches = Math.max(1, Math.round(slice / Math.min(...lasts.slice(-4))));
   }
-  return batches;
+  return { batches, nanoseconds: batches * Math.min(...lasts.slice(-4)) };
 }
 
 async function timeTriple(running: readonly [ArmName, Running][], batches: number): Promise<Triple> {
