@@ -107,18 +107,26 @@ function countSection({ counters }: CompareReport): Section[] {
   const [verdict, benchmark, ...figures] = countColumns;
   const counts: Column<Count> = { title: 'counts', cell: ({ counter = '' }) => counter };
   const columns = [verdict, benchmark, counts, ...figures] as Column<Count>[];
-  const content = table('Exact counters of the same work', columns, sorted(counters));
+  const content = folded('Exact counters of the same work', columns, counters);
   return [{ id: 'counters', title: 'Counters', content }];
 }
 
 function instructionSection({ instructions }: CompareReport): Section[] {
   if (instructions.length === 0) return [];
-  const content = table('Instructions of the native core for one operation', countColumns, sorted(instructions));
+  const content = folded('Instructions of the native core for one operation', countColumns, instructions);
   return [{ id: 'instructions', title: 'Instructions', content }];
 }
 
-function sorted(counts: readonly Count[]): Count[] {
-  return worstFirst(counts, ({ base, head }) => (base === head ? 0 : distance(head / base)));
+/** What was found, and the many others folded away. */
+function folded(caption: string, columns: readonly Column<Count>[], counts: readonly Count[]): Markup {
+  const sorted = worstFirst(counts, ({ base, head }) => (base === head ? 0 : distance(head / base)));
+  const found = sorted.filter(({ verdict }) => verdict !== 'pass');
+  const passed = sorted.filter(({ verdict }) => verdict === 'pass');
+  return html`${found.length === 0 ? null : table(caption, columns, found)}
+<details>
+<summary>${counted(passed.length, 'count')} within the tolerance</summary>
+${table(`${caption}, within the tolerance`, columns, passed)}
+</details>`;
 }
 
 const countColumns: readonly Column<Count>[] = [
