@@ -12,6 +12,7 @@ import { historyCommand } from './history.js';
 import { infoCommand } from './info.js';
 import { loadCommand } from './load.js';
 import { planCommand } from './plan.js';
+import { profileCommand } from './profile.js';
 import { recordCommand } from './record.js';
 import { replayCommand } from './replay.js';
 import { reportCommand } from './report.js';
@@ -53,6 +54,7 @@ export function createProgram(): Command {
     reportCommand(),
     historyCommand(),
     compareCommand(),
+    profileCommand(),
     recordCommand(),
     replayCommand(),
     buildCommand(),

@@ -1,0 +1,62 @@
+// A profile of one workload: stages and latency first, on their own; then, where files are wanted, the timeline and the CPU
+// profile, which disturb more.
+import { join } from 'node:path';
+import { packageRoot } from '../../src/package.js';
+import { versionOf } from '../engine.js';
+import { environment } from '../environment.js';
+import { makeFolder, writeWhole } from '../outputs/write.js';
+import { makeWindow } from '../window.js';
+import { cpuProfile } from './cpu.js';
+import { type ProfileReport, profileSchema } from './report.js';
+import { profileStages } from './stages.js';
+import type { Subject } from './subject.js';
+import { drawTimeline } from './timeline.js';
+
+export interface ProfileOptions {
+  /** For the stages; the files take one more. */
+  readonly seconds: number;
+  /** Folder for trace.json, profile.cpuprofile and profile.json. */
+  readonly out?: string | undefined;
+  onProgress?(share: number, doing: string): void;
+}
+
+export async function profile(
+  subject: Subject,
+  options: ProfileOptions,
+): Promise<{ report: ProfileReport; files: string[] }> {
+  const { seconds, out, onProgress } = options;
+  if (out !== undefined) makeFolder(out);
+  const started = new Date();
+  const where = environment();
+  const window = makeWindow(Math.max(subject.windowBytes, 1));
+  const opened = await subject.open(window);
+  try {
+    const tell = (share: number): void => onProgress?.(out === undefined ? share : share * 0.8, 'stages');
+    const measured = await profileStages(subject, opened, seconds, tell);
+    const { name, title, operations, bytes } = subject;
+    const report: ProfileReport = {
+      schema: profileSchema,
+      version: versionOf(packageRoot),
+      started: started.toISOString(),
+      seconds: (Date.now() - started.getTime()) / 1000,
+      workload: { name, title, operations, bytes },
+      environment: where,
+      ...measured,
+    };
+    if (out === undefined) return { report, files: [] };
+    onProgress?.(0.8, 'timeline');
+    const files: string[] = [];
+    const write = (file: string, text: string): void => {
+      writeWhole(join(out, file), text);
+      files.push(join(out, file));
+    };
+    write('profile.json', `${JSON.stringify(report, null, 2)}\n`);
+    write('trace.json', JSON.stringify((await drawTimeline(name, opened)).file()));
+    onProgress?.(0.9, 'CPU profile');
+    write('profile.cpuprofile', await cpuProfile(opened.running, Math.min(1, seconds)));
+    return { report, files };
+  } finally {
+    await opened.running.close();
+    window.remove();
+  }
+}

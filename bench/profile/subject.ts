@@ -1,0 +1,109 @@
+// What is profiled: a workload of the benchmark by its name, or a recording by its file. Opened so that the regions which it
+// opens are known: their stages are to be timed.
+import { existsSync } from 'node:fs';
+import * as ismio from 'ismio';
+import { IsmioError } from '../../src/errors.js';
+import { loadWorkloads } from '../suites/index.js';
+import type { Engine, Running, Window, Workload } from '../workload.js';
+import { near } from './near.js';
+
+export interface Opened {
+  readonly running: Running;
+  readonly regions: readonly ismio.Region[];
+}
+
+export interface Subject {
+  readonly name: string;
+  readonly title: string;
+  /** Operations of one batch, and the payload bytes that they move. */
+  readonly operations: number;
+  readonly bytes: number;
+  readonly windowBytes: number;
+  open(window: Window): Promise<Opened>;
+}
+
+/** @throws IsmioError ERR_ISMIO_USAGE with names that are near, where there is no such workload and no such file */
+export async function subjectFor(what: string): Promise<Subject> {
+  const workloads = await loadWorkloads();
+  const workload = workloads.find(({ name }) => name === what);
+  if (workload !== undefined) return fromWorkload(workload);
+  if (existsSync(what)) return fromRecording(what);
+  const names = near(
+    what,
+    workloads.map(({ name }) => name),
+  );
+  throw new IsmioError(
+    'ERR_ISMIO_USAGE',
+    `there is no workload and no recording ${what}. Near it: ${names.join(', ')}; ismio bench --list shows all`,
+    { workload: what, near: names },
+  );
+}
+
+function fromWorkload(workload: Workload): Subject {
+  const missing = workload.missing?.(ismio) ?? null;
+  if (missing !== null) throw new IsmioError('ERR_ISMIO_BENCH', `${workload.name} cannot run here: ${missing}`);
+  const { name, title, operations, bytes, windowBytes } = workload;
+  return {
+    name,
+    title,
+    operations,
+    bytes,
+    windowBytes,
+    async open(window) {
+      const { engine, regions } = watched();
+      return { running: await workload.open(engine, window), regions };
+    },
+  };
+}
+
+/** The engine, and the regions that are opened through it. */
+function watched(): { engine: Engine; regions: ismio.Region[] } {
+  const regions: ismio.Region[] = [];
+  const noting =
+    <Arguments extends unknown[]>(open: (...rest: Arguments) => ismio.Region) =>
+    (...rest: Arguments): ismio.Region => {
+      const region = open(...rest);
+      regions.push(region);
+      return region;
+    };
+  const { emulate, mapFile, openResource } = ismio;
+  const opening = { emulate: noting(emulate), mapFile: noting(mapFile), openResource: noting(openResource) };
+  return { engine: { ...ismio, ...opening }, regions };
+}
+
+/** Each batch is one replay of the whole, at full speed, on the same emulated regions. */
+async function fromRecording(path: string): Promise<Subject> {
+  const { operations, bytes } = await ismio.inspectRecording(path);
+  return {
+    name: path,
+    title: 'a recording, replayed at full speed on emulated regions',
+    operations,
+    bytes,
+    windowBytes: 0,
+    async open() {
+      const opened = new Map<number, ismio.Region>();
+      const regions: ismio.Region[] = [];
+      const regionFor = (recorded: ismio.RecordedRegion): ismio.Region => {
+        const known = opened.get(recorded.number);
+        if (known !== undefined) return known;
+        const { size, rules, kind, name } = recorded;
+        const region = ismio.emulate({ size, rules, kind, name });
+        // A replay closes what its function has opened. This one is for all replays: close does nothing until the last.
+        Object.defineProperty(region, 'close', { value: () => undefined, configurable: true });
+        opened.set(recorded.number, region);
+        regions.push(region);
+        return region;
+      };
+      const batch = async (): Promise<void> => {
+        await ismio.replay(path, { region: regionFor, verify: false });
+      };
+      await batch(); // which opens the regions
+      return { running: { batch, close: () => regions.forEach(closeAtLast) }, regions };
+    },
+  };
+}
+
+function closeAtLast(region: ismio.Region): void {
+  Reflect.deleteProperty(region, 'close');
+  region.close();
+}
