@@ -98,12 +98,14 @@ export interface ComparedTime {
   readonly title: string;
   readonly unit: 'ns/op' | 'ms' | 'MiB';
   readonly method: 'paired slices' | 'alternating processes';
+  /** A change of less than this share is none. Larger for what swings more. */
+  readonly delta: number;
   readonly verdict: Verdict;
   /** One sentence: why this verdict. */
   readonly reason: string;
   readonly base: Distribution;
   readonly head: Distribution;
-  /** One or two: the second runs only where the first was not a pass. */
+  /** One to three: the later ones run only where the verdict was open. */
   readonly rounds: readonly { readonly head: Estimate; readonly null: Estimate }[];
   /** Head over base, and base over itself, over the processes of all rounds. */
   readonly overall: Estimate;

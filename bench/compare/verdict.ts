@@ -13,6 +13,7 @@ export interface Round {
 export interface Judged {
   readonly verdict: Verdict;
   readonly reason: string;
+  readonly delta: number;
   readonly rounds: readonly { readonly head: Estimate; readonly null: Estimate }[];
   readonly overall: Estimate;
   readonly nullOverall: Estimate;
@@ -64,6 +65,7 @@ export function judge(suite: readonly (readonly Round[])[], rules: Rules, random
         told.map(({ head }) => head),
         rules.delta,
       ),
+      delta: rules.delta,
       rounds: told,
       overall,
       nullOverall,

@@ -95,6 +95,7 @@ export function comparedTime(verdict: Verdict, ratio: number, given: Partial<Com
     title: 'sequential 8-byte stores, queued and merged',
     unit: 'ns/op',
     method: 'paired slices',
+    delta: 0.02,
     verdict,
     reason: reasons[verdict],
     base: distribution(6.4),

@@ -48,7 +48,8 @@ function timeSections({ times, options }: CompareReport): Section[] {
   const band = figure(options.delta * 100);
   const ratios = html`${chart(
     'ratios',
-    html`Head over base with its interval: right of 1 is slower. The band is the ${band} % that do not count.
+    html`Head over base with its interval: right of 1 is slower. The band is the ${band} % that do not count;
+of what was measured in alternating processes, more than that does not, as the table says.
 Below each, hollow: the base over itself, the null arm. ${verdicts.map(judged)}`,
   )}
 ${table(
@@ -89,7 +90,12 @@ const timeColumns: readonly Column<ComparedTime>[] = [
   { title: 'base', cell: ({ base, unit }) => spread(base, unit), by: ({ base }) => base.median },
   { title: 'head', cell: ({ head, unit }) => spread(head, unit), by: ({ head }) => head.median },
   { title: 'rounds', cell: ({ rounds }) => String(rounds.length), by: ({ rounds }) => rounds.length },
-  { title: 'why', wide: true, cell: ({ reason, method }) => html`${reason}<span class="muted below">${method}</span>` },
+  {
+    title: 'why',
+    wide: true,
+    cell: ({ reason, method, delta }) =>
+      html`${reason}<span class="muted below">${method}, from ${figure(delta * 100)} % on</span>`,
+  },
 ];
 
 function spread({ q1, median, q3 }: Distribution, unit: string): Markup {
