@@ -247,6 +247,20 @@ for (const [what, document] of Object.entries(documents)) {
   });
 }
 
+test('the seal of a block is Fletcher-4 of what follows, in little-endian words', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  const length = 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 8) * 8;
+  const sums = [0n, 0n, 0n, 0n] as [bigint, bigint, bigint, bigint];
+  for (let at = 16 + 32; at < 16 + length; at += 4) {
+    sums[0] = BigInt.asUintN(64, sums[0] + BigInt(whole.readUInt32LE(at)));
+    for (const index of [1, 2, 3] as const) sums[index] = BigInt.asUintN(64, sums[index] + (sums[index - 1] as bigint));
+  }
+  assert.deepEqual(
+    sums,
+    [0, 8, 16, 24].map((at) => whole.readBigUInt64LE(16 + at)),
+  );
+});
+
 test('a block that inflates to more than it says is refused', async (t) => {
   const path = await recorded(t, (region) => region.write(0, new Uint8Array(4096)));
   const whole = readFileSync(path);
