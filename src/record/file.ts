@@ -2,9 +2,9 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
-import { deflateRawSync } from 'node:zlib';
 import { native } from '../binding.js';
 import { IsmioError } from '../errors.js';
+import { zlib } from './builtins.js';
 import {
   blockHeaderBytes,
   blockMagic,
@@ -138,6 +138,7 @@ function json(value: unknown): Uint8Array {
 
 /** Null where it would not be much shorter. */
 function deflate(content: Uint8Array): Uint8Array | null {
+  const { deflateRawSync } = zlib();
   const sample = content.subarray(0, sampleBytes);
   if (deflateRawSync(sample, { level: 1 }).length > sample.length * worthwhile) return null;
   const deflated = deflateRawSync(content, { level });

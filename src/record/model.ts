@@ -1,8 +1,9 @@
 // What a region must hold after the operations, worked out without the engine: pages of plain bytes, written in the order
 // of the program. A byte that no operation has written is not known, and never compared.
-import { createHash, type Hash } from 'node:crypto';
+import type { Hash } from 'node:crypto';
 import { IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
+import { crypto } from './builtins.js';
 
 const pageBytes = 4096;
 /** Read back at once. */
@@ -91,7 +92,7 @@ export class Model {
   compare(region: Region): { bytes: number; sha256: string; difference: Difference | null } {
     const numbers = [...this.#pages.keys()].sort((a, b) => a - b);
     const buffer = new Uint8Array(readBytes);
-    const hash = createHash('sha256');
+    const hash = crypto().createHash('sha256');
     let bytes = 0;
     let difference: Difference | null = null;
     for (let index = 0; index < numbers.length; ) {

@@ -1,10 +1,10 @@
 // A recording's file as it is read: block after block, a few ahead, each checked before anything of it is believed.
 import { type FileHandle, open } from 'node:fs/promises';
 import { promisify } from 'node:util';
-import { inflateRaw as inflateRawCallback } from 'node:zlib';
 import { native } from '../binding.js';
 import { IsmioError } from '../errors.js';
 import { Block, Buffers } from './buffers.js';
+import { zlib } from './builtins.js';
 import { checkEnd, checkMetadata } from './documents.js';
 import {
   blockHeaderBytes,
@@ -21,11 +21,14 @@ import {
   trailerBytes,
 } from './format.js';
 
-const inflateRaw = promisify(inflateRawCallback) as (
+const unseal = promisify(native.unseal);
+
+/** The form of it that is used here. */
+type Inflate = (
   bytes: Uint8Array,
   options: { maxOutputLength: number; chunkSize: number },
-) => Promise<Uint8Array>;
-const unseal = promisify(native.unseal);
+  done: (error: Error | null, content: Uint8Array) => void,
+) => void;
 
 /** Blocks that are read and inflated before they are asked for. */
 const ahead = 10;
@@ -259,7 +262,10 @@ export class RecordingReader {
   async #inflated(stored: Uint8Array, raw: number, position: number): Promise<Uint8Array> {
     let content: Uint8Array;
     try {
-      content = await inflateRaw(stored, { maxOutputLength: raw + 1, chunkSize: Math.max(raw + 1, 64) });
+      content = await promisify(zlib().inflateRaw as Inflate)(stored, {
+        maxOutputLength: raw + 1,
+        chunkSize: Math.max(raw + 1, 64),
+      });
     } catch (error) {
       throw this.damaged(position, `it cannot be inflated to ${raw} bytes`, error);
     }
