@@ -21,7 +21,10 @@ try {
   const turns = await calibrate(base, head);
   console.log(`${slowReads.title}: ${turns} turns of an empty loop make ${percent} %`);
   process.env['ISMIO_CHECK_DELAY'] = String(turns);
-  const all = await runMany(times, { ...quickOptions, base, head });
+  const all = await runMany(times, { ...quickOptions, base, head }, ({ times: compared }) => {
+    const { overall } = compared.find(({ name }) => name === path) as (typeof compared)[number];
+    console.log(`  ${path}: ${overall.ratio.toFixed(3)} [${overall.low.toFixed(3)}, ${overall.high.toFixed(3)}]`);
+  });
   const right = all.filter(({ regressed, improved }) => regressed?.join() === path && improved === undefined).length;
   const missed = all.filter((found) => !Object.values(found).flat().includes(path)).length;
   console.log(
@@ -32,17 +35,27 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** Turns of the delay's loop that make the wanted share, from the ratio that many turns make. */
+/**
+ * Turns of the delay's loop that make the wanted share. Found step by step, because the CPU does a few turns beside other
+ * work, and only longer loops cost what they take.
+ */
 async function calibrate(base: string, head: string): Promise<number> {
   const side = { spec: '', kind: 'directory', version: '', commit: null } as const;
   const arms = makeArms({ ...side, folder: base }, { ...side, folder: head }, mkdtempSync(join(scratch, 'arms-')));
-  const many = 400;
-  const ratioOf = async (turns: number): Promise<number> => {
+  const slowerBy = async (turns: number): Promise<number> => {
     process.env['ISMIO_CHECK_DELAY'] = String(turns);
-    const round = await runRound(arms, [path], { ...quickOptions.effort, openings: 8 }, 1, () => undefined);
-    return midmean((round.get(path) ?? []).map(({ head: ratio }) => ratio));
+    const round = await runRound(arms, [path], { ...quickOptions.effort, openings: 8 }, turns, () => undefined);
+    const share = midmean((round.get(path) ?? []).map(({ head: ratio }) => ratio)) - 1;
+    console.log(`${turns} turns: ${(share * 100).toFixed(2)} %`);
+    return share;
   };
-  const [none, delayed] = [await ratioOf(0), await ratioOf(many)];
-  console.log(`without the delay ${none.toFixed(4)}, with ${many} turns ${delayed.toFixed(4)}`);
-  return Math.round((many * (percent / 100)) / (delayed - none));
+  const wanted = percent / 100;
+  let [low, high] = [0, 50];
+  while ((await slowerBy(high)) < wanted) [low, high] = [high, high * 2];
+  while (high - low > 4) {
+    const middle = Math.round((low + high) / 2);
+    if ((await slowerBy(middle)) < wanted) low = middle;
+    else high = middle;
+  }
+  return high;
 }
