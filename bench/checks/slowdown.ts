@@ -17,9 +17,9 @@ const path = 'access/read-4KiB/device';
 
 const scratch = mkdtempSync(join(tmpdir(), 'ismio-slowdown-'));
 try {
-  const [base, head] = [buildVariant(null, scratch), buildVariant(slowReads, scratch)];
+  const [base, head] = [buildVariant(slowReads(false), scratch), buildVariant(slowReads(true), scratch)];
   const turns = await calibrate(base, head);
-  console.log(`${slowReads.title}: ${turns} turns of an empty loop make ${percent} %`);
+  console.log(`a delay in front of every run of 8-byte loads: ${turns} turns of an empty loop make ${percent} %`);
   process.env['ISMIO_CHECK_DELAY'] = String(turns);
   const all = await runMany(times, { ...quickOptions, base, head }, ({ times: compared }) => {
     const { overall } = compared.find(({ name }) => name === path) as (typeof compared)[number];

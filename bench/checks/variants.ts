@@ -16,17 +16,21 @@ export interface Variant {
 const loadWords =
   'Status Issuer::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {\n';
 
-/** Turns of an empty loop in front of every run of 8-byte loads: ISMIO_CHECK_DELAY of them. */
-export const slowReads: Variant = {
+/**
+ * Turns of an empty loop in front of every run of 8-byte loads: ISMIO_CHECK_DELAY of them where it is armed, else none.
+ * One word of data tells the two builds apart, so that no function lies elsewhere in one than in the other.
+ */
+export const slowReads = (armed: boolean): Variant => ({
   title: 'a delay in front of every run of 8-byte loads',
   file: 'native/exec/issuer.cc',
   passage: loadWords,
   instead: `${loadWords}
+  static volatile int armed = ${armed ? 1 : 2};
   static const char* const told = std::getenv("ISMIO_CHECK_DELAY");
-  static const int turns = told == nullptr ? 0 : std::atoi(told);
+  static const int turns = told == nullptr || armed != 1 ? 0 : std::atoi(told);
   for (int i = 0; i < turns; i++) asm volatile("" ::: "memory");
 `,
-};
+});
 
 const storeWords = 'Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {\n';
 
