@@ -67,7 +67,8 @@ test('a block that is left out, doubled or moved is found', async (t) => {
   );
   const whole = readFileSync(big);
   const starts: number[] = [];
-  for (let at = 16; at < whole.length - 16; at += 64 + Math.ceil(whole.readUInt32LE(at + 40) / 8) * 8) starts.push(at);
+  for (let at = 16; at < whole.length - 16; at += 64 + Math.ceil(whole.readUInt32LE(at + 40) / 16) * 16)
+    starts.push(at);
   assert.ok(starts.length >= 5, 'metadata, several blocks, the end');
   const [first, second, third] = starts.slice(1) as [number, number, number];
   const damaged = [
@@ -247,16 +248,19 @@ for (const [what, document] of Object.entries(documents)) {
   });
 }
 
-test('the seal of a block is Fletcher-4 of what follows, in little-endian words', async (t) => {
+test("the seal of a block is Fletcher's sums of what follows, in four lanes of little-endian words", async (t) => {
   const whole = readFileSync(await recorded(t, some));
-  const length = 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 8) * 8;
-  const sums = [0n, 0n, 0n, 0n] as [bigint, bigint, bigint, bigint];
-  for (let at = 16 + 32; at < 16 + length; at += 4) {
-    sums[0] = BigInt.asUintN(64, sums[0] + BigInt(whole.readUInt32LE(at)));
-    for (const index of [1, 2, 3] as const) sums[index] = BigInt.asUintN(64, sums[index] + (sums[index - 1] as bigint));
-  }
+  const length = 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
+  const seal = [0, 1, 2, 3].map((lane) => {
+    let [first, second] = [0n, 0n];
+    for (let at = 16 + 32 + 4 * lane; at < 16 + length; at += 16) {
+      first = BigInt.asUintN(64, first + BigInt(whole.readUInt32LE(at)));
+      second = BigInt.asUintN(64, second + first);
+    }
+    return second;
+  });
   assert.deepEqual(
-    sums,
+    seal,
     [0, 8, 16, 24].map((at) => whole.readBigUInt64LE(16 + at)),
   );
 });
@@ -265,8 +269,8 @@ test('a block that inflates to more than it says is refused', async (t) => {
   const path = await recorded(t, (region) => region.write(0, new Uint8Array(4096)));
   const whole = readFileSync(path);
   const { native } = await import('../src/binding.js');
-  const at = 16 + 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 8) * 8;
-  const block = new Uint8Array(whole.subarray(at, at + 64 + Math.ceil(whole.readUInt32LE(at + 40) / 8) * 8));
+  const at = 16 + 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
+  const block = new Uint8Array(whole.subarray(at, at + 64 + Math.ceil(whole.readUInt32LE(at + 40) / 16) * 16));
   for (const raw of [0, 64, 1 << 23]) {
     const changed = Uint8Array.from(block);
     new DataView(changed.buffer).setUint32(44, raw, true);

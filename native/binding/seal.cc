@@ -12,7 +12,7 @@ constexpr size_t kSealBytes = sizeof(Fletcher);
 using Seal = std::array<uint8_t, kSealBytes>;
 
 Seal sealOf(const Bytes& block) {
-  const Fletcher sums = fletcher4(block.data + kSealBytes, block.length - kSealBytes);
+  const Fletcher sums = fletcher(block.data + kSealBytes, block.length - kSealBytes);
   Seal seal{};
   for (size_t at = 0; at < kSealBytes; at++) seal[at] = static_cast<uint8_t>(sums[at / 8] >> (at % 8 * 8));
   return seal;

@@ -97,7 +97,7 @@ export class RecordingFile {
     const deflated = this.#compress ? deflate(content) : null;
     if (deflated !== null) content.set(deflated);
     const stored = deflated?.length ?? raw;
-    const padded = Math.ceil(stored / 8) * 8;
+    const padded = Math.ceil(stored / 16) * 16;
     const block = this.#buffer.subarray(0, blockHeaderBytes + padded);
     block.fill(0, 0, blockHeaderBytes).fill(0, blockHeaderBytes + stored);
     const fields = new DataView(block.buffer, blockHeaderBytes / 2);
@@ -116,7 +116,7 @@ export class RecordingFile {
   /** One piece of the parts, with room for the header before it and for what fills it up behind. */
   #gather(parts: readonly Uint8Array[]): Uint8Array {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const needed = blockHeaderBytes + length + 8;
+    const needed = blockHeaderBytes + length + 16;
     if (this.#buffer.length < needed) this.#buffer = new Uint8Array(2 * needed);
     let at = blockHeaderBytes;
     for (const part of parts) {

@@ -229,7 +229,7 @@ export class RecordingReader {
     const fields = new DataView(bytes.buffer, bytes.byteOffset + blockHeaderBytes / 2, blockHeaderBytes / 2);
     const [type, coding] = [fields.getUint8(4), fields.getUint8(5)];
     const [stored, raw, operations] = [8, 12, 16].map((at) => fields.getUint32(at, true)) as [number, number, number];
-    const next = position + blockHeaderBytes + Math.ceil(stored / 8) * 8;
+    const next = position + blockHeaderBytes + Math.ceil(stored / 16) * 16;
     const wrong =
       (fields.getUint32(0, true) !== blockMagic && 'no block begins here') ||
       (fields.getUint16(6, true) !== 0 && 'a reserved field is not zero') ||

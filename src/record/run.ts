@@ -96,14 +96,26 @@ export class Run {
     if (offsetMode === offsetModes.stride) {
       for (let index = 0; index < count; index++) target[index] = firstOffset + index * stride;
     } else if (offsetMode === offsetModes.deltas) {
-      const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
-      let offset = firstOffset;
-      for (let index = 0; index < count; index++) {
-        offset += deltas[index] as number;
-        target[index] = offset;
-      }
+      return this.#nearOffsets(target, lengths);
     } else target.set(columnAt(this.block, this.offsetsAt, count, Float64Array));
     return extentOf(target, lengths, count);
+  }
+
+  /** The same of offsets that stand as distances: whole numbers, as the first is. */
+  #nearOffsets(target: Float64Array, lengths: Lengths): { lowest: number; end: number } {
+    const { count } = this;
+    const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
+    let offset = this.firstOffset;
+    let lowest = offset;
+    let end = 0;
+    for (let index = 0; index < count; index++) {
+      offset += deltas[index] as number;
+      target[index] = offset;
+      if (offset < lowest) lowest = offset;
+      const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
+      if (last > end) end = last;
+    }
+    return { lowest, end };
   }
 
   /** One for all, or one for each. */
