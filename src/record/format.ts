@@ -42,7 +42,7 @@ export const limits = {
 } as const;
 
 /** A block is ended when it has so many bytes of payload, or operations. */
-export const wanted = { payload: 1 << 22, operations: 1 << 19 } as const;
+export const wanted = { payload: 1 << 21, operations: 1 << 18 } as const;
 
 /** First bytes of the records in a block's control part. A run has its operation added. */
 export const records = {

@@ -31,7 +31,7 @@ type Inflate = (
 ) => void;
 
 /** Blocks that are read and inflated before they are asked for. */
-const ahead = 10;
+const ahead = 5;
 
 interface Header {
   readonly type: number;
