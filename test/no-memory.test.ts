@@ -9,13 +9,14 @@ const cannotLimit = process.env['S390X_WRAPPER']
   ? "under a CPU emulator the limits would be the emulator's"
   : spawnSync('prlimit', ['--version']).status !== 0 && 'there is no prlimit';
 
+/** The threads of the garbage collector may come to want memory, and end the process. */
+const flags = ['--no-concurrent-marking'];
+
 /** A program that can limit its own address space to what it has and `slack` bytes, and lift the limit again. */
 const program = (body: string): string => `
   import { execFileSync } from 'node:child_process';
   import { readFileSync } from 'node:fs';
-  import { setFlagsFromString } from 'node:v8';
   import { allocBuffer, emulate } from 'ismio';
-  setFlagsFromString('--no-concurrent-marking'); // its threads may come to want memory, and end the process
   const setLimit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + bytes + ':unlimited']);
   const limit = (slack) => {
     const [, size] = readFileSync('/proc/self/status', 'utf8').match(/VmSize:\\s+(\\d+)/);
@@ -40,6 +41,7 @@ test('a drain that gets no thread is rejected, and works when there is one', { s
       setLimit('unlimited');
       console.log(await drain(), region.stats().stores);
     `),
+    { flags },
   );
   assert.equal(child.stdout, 'ERR_ISMIO_SYSTEM EAGAIN 0\n1 1\n', `${child.signal} ${child.stderr}`);
 });
@@ -65,6 +67,7 @@ test('no memory for an emulated region, its bytes, a queue or a buffer is an err
       region.store8(2 ** 30, 5);
       console.log([stored, ...more, region.load8(2 ** 30)].join('\\n'));
     `),
+    { flags },
   );
   const refusal = 'IsmioError ERR_ISMIO_NO_MEMORY ';
   assert.deepEqual(
