@@ -99,7 +99,7 @@ TEST_CASE("the device's time is the device's, whoever asks: a batch, a read, a w
   const Attachment attachment(region);
   Issuer issuer(attachment);
   region->timeStages(true);
-  std::vector<uint8_t> bytes(3 * 4096);
+  std::vector<uint8_t> bytes(12288);  // three store blocks
   Failure failure;
   REQUIRE(issuer.write(0, bytes.data(), bytes.size(), failure) == Status::ok);
   CHECK(nanosecondsIn(region->counters().stages(), Stage::device) >= 3 * kWait * 0.99);
@@ -113,14 +113,14 @@ TEST_CASE("stages are switched and read while other threads are in the middle of
   const auto region =
       test::regionOver(std::make_unique<Emulated>(1 << 16, Rules{}, Cost{}, std::vector<Fault>{}, 0), 1 << 16, Rules{});
   std::atomic<bool> done{false};
-  const auto worker = [&] {
+  const auto worker = [&](uint64_t offset) {
     const Attachment attachment(region);
     Issuer issuer(attachment);
     const std::vector<uint8_t> bytes(64);
     Failure failure;
-    while (!done) issuer.write(0, bytes.data(), bytes.size(), failure);
+    while (!done) issuer.write(offset, bytes.data(), bytes.size(), failure);
   };
-  std::thread first(worker), second(worker);
+  std::thread first(worker, 0), second(worker, 4096);
   for (int i = 0; i < 200; i++) {
     region->timeStages(i % 2 == 0);
     const StageTotals one = region->counters().stages();
