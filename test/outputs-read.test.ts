@@ -153,6 +153,7 @@ describe('writing whole files', () => {
       assert.throws(() => write(join(folder, 'sub')), { code: 'ERR_ISMIO_WRITE_FILE', errno: 'EISDIR' });
     }
     assert.throws(() => makeFolder(join(file, 'below')), { code: 'ERR_ISMIO_WRITE_FILE', errno: 'ENOTDIR' });
+    assert.throws(() => makeFolder('/proc/none/below'), { code: 'ERR_ISMIO_WRITE_FILE', errno: 'ENOENT' });
     assert.deepEqual(readdirSync(folder).sort(), ['file', 'sub']);
     assert.ok(!existsSync(join(folder, 'none')));
   });

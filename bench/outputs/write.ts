@@ -1,6 +1,6 @@
 // Files that are there whole, or not at all.
-import { mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
 
 /**
@@ -29,7 +29,14 @@ export function checkWritable(path: string): void {
 
 /** The folder, with those above it. */
 export function makeFolder(path: string): void {
-  attempt(path, () => mkdirSync(path, { recursive: true }));
+  attempt(path, () => makeWithParents(resolve(path)));
+}
+
+/** One by one: where a file system refuses new folders with ENOENT, as /proc does, mkdirSync's own recursion never ends. */
+function makeWithParents(path: string): void {
+  if (existsSync(path)) return;
+  makeWithParents(dirname(path));
+  mkdirSync(path);
 }
 
 function attempt(path: string, write: () => void): void {
