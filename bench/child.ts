@@ -2,6 +2,8 @@
 import * as ismio from 'ismio';
 import { type Floors, loadFloors } from './floors.js';
 import { measure, type Timing, type Turns } from './measure.js';
+import { profileStages } from './profile/stages.js';
+import { fromWorkload } from './profile/subject.js';
 import type { BenchResult } from './results.js';
 import { loadWorkloads } from './suites/index.js';
 import { reached } from './target.js';
@@ -50,6 +52,24 @@ async function measureWorkload(workload: Workload, window: Window, floors: Floor
   return { timing, counters };
 }
 
+/** Seconds for timing the stages, and the share that this may add to the time: beyond it the stamps are what is measured. */
+const stageSeconds = 0.2;
+const mostAdded = 0.25;
+
+/** Nanoseconds of each stage for one operation; null where there is none, or timing them would tell more of itself. */
+async function stagesOf(workload: Workload, window: Window): Promise<BenchResult['stages']> {
+  const subject = fromWorkload(workload);
+  const opened = await subject.open(window);
+  try {
+    if (opened.regions.length === 0) return null;
+    const { stages, cost } = await profileStages(subject, opened, stageSeconds, () => undefined);
+    const none = Object.values(stages).every((time) => time === 0);
+    return none || cost > mostAdded ? null : stages;
+  } finally {
+    await opened.running.close();
+  }
+}
+
 function why(workload: Workload, floors: Floors | string): string | null {
   const missing = workload.missing?.(ismio) ?? null;
   if (missing !== null) return missing;
@@ -68,10 +88,16 @@ async function answer({ name, suites, turns, windowPath }: ChildRequest): Promis
   if (skipped !== null) return { skipped };
   const window = windowAt(windowPath, workload.windowBytes);
   const { timing, counters } = await measureWorkload(workload, window, floors, turns);
-  return { result: resultOf(workload, timing, counters) };
+  const stages = await stagesOf(workload, window);
+  return { result: resultOf(workload, timing, counters, stages) };
 }
 
-function resultOf(workload: Workload, timing: Timing, counters: Counters | null): BenchResult {
+function resultOf(
+  workload: Workload,
+  timing: Timing,
+  counters: Counters | null,
+  stages: BenchResult['stages'],
+): BenchResult {
   const { name, title, operations, bytes, floor, target, scale, note } = workload;
   return {
     name,
@@ -87,7 +113,7 @@ function resultOf(workload: Workload, timing: Timing, counters: Counters | null)
     target: target ?? null,
     reached: reached(target, timing.ratio),
     scale: scale ?? null,
-    stages: null,
+    stages,
     note: note ?? null,
   };
 }

@@ -39,7 +39,8 @@ export async function subjectFor(what: string): Promise<Subject> {
   );
 }
 
-function fromWorkload(workload: Workload): Subject {
+/** A workload, opened with an engine that notes its regions. */
+export function fromWorkload(workload: Workload): Subject {
   const missing = workload.missing?.(ismio) ?? null;
   if (missing !== null) throw new IsmioError('ERR_ISMIO_BENCH', `${workload.name} cannot run here: ${missing}`);
   const { name, title, operations, bytes, windowBytes } = workload;
