@@ -9,8 +9,14 @@ const cannotLimit = process.env['S390X_WRAPPER']
   ? "under a CPU emulator the limits would be the emulator's"
   : spawnSync('prlimit', ['--version']).status !== 0 && 'there is no prlimit';
 
-/** V8's own threads, for compiling and collecting, may come to want memory meanwhile, and would end the process. */
-const flags = ['--single-threaded'];
+/**
+ * V8's own threads, for compiling and collecting, may come to want memory meanwhile, and would end the process. So would a
+ * collection: `limit` has one done first, and then there is room enough for what a program here leaves lying about.
+ */
+const flags = ['--single-threaded', '--expose-gc'];
+
+/** malloc keeps 16 MiB in hand: Node.js itself ends where a small piece of memory cannot be had. */
+const env = { MALLOC_TOP_PAD_: String(2 ** 24) };
 
 /** A program that can limit its own address space to what it has and `slack` bytes, and lift the limit again. */
 const program = (body: string): string => `
@@ -19,6 +25,7 @@ const program = (body: string): string => `
   import { allocBuffer, emulate } from 'ismio';
   const setLimit = (bytes) => execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + bytes + ':unlimited']);
   const limit = (slack) => {
+    gc();
     const [, size] = readFileSync('/proc/self/status', 'utf8').match(/VmSize:\\s+(\\d+)/);
     setLimit(Number(size) * 1024 + slack);
   };
@@ -36,12 +43,12 @@ test('a drain that gets no thread is rejected, and works when there is one', { s
         queue.storeWords(0, 1, 1);
         return queue.drain().then(({ stores }) => stores, ({ code, errno, completion }) => [code, errno, completion.issued].join(' '));
       };
-      limit(7 * 2 ** 20); // a thread's stack has 8 MiB
+      limit(2 ** 29); // half of what a thread's stack needs, and far more than all else does
       console.log(await drain());
       setLimit('unlimited');
       console.log(await drain(), region.stats().stores);
     `),
-    { flags },
+    { flags, env, through: ['prlimit', `--stack=${2 ** 30}`] },
   );
   assert.equal(child.stdout, 'ERR_ISMIO_SYSTEM EAGAIN 0\n1 1\n', `${child.signal} ${child.stderr}`);
 });
@@ -53,10 +60,13 @@ test('no memory for an emulated region, its bytes, a queue or a buffer is an err
     program(`
       const region = emulate({ size: 2 ** 40 });
       region.store8(0, 1);
+      const reserve = emulate({ size: 2 ** 30 });
+      for (let i = 0; i < 8; i++) reserve.store8(i * 2 ** 21, 1);
       limit(16 * 2 ** 20);
       const stored = tell(() => {
         for (let i = 1; ; i++) region.store8(i * 2 ** 21, 1);
       });
+      reserve.close(); // gives back 16 MiB, so that Node.js itself can go on
       const more = [
         () => emulate({ size: 2 ** 48 }),
         () => region.queue({ bytes: 2 ** 30 }),
@@ -67,7 +77,7 @@ test('no memory for an emulated region, its bytes, a queue or a buffer is an err
       region.store8(2 ** 30, 5);
       console.log([stored, ...more, region.load8(2 ** 30)].join('\\n'));
     `),
-    { flags },
+    { flags, env },
   );
   const refusal = 'IsmioError ERR_ISMIO_NO_MEMORY ';
   assert.deepEqual(

@@ -18,6 +18,8 @@ export interface Ended {
 export interface ChildOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly flags?: readonly string[];
+  /** A program, with its words, that starts Node.js in its place. */
+  readonly through?: readonly string[];
 }
 
 /** Runs an ES module given as text, from the package's root. Ended by force after a minute. */
@@ -32,7 +34,9 @@ export function runScript(source: string, options: ChildOptions = {}): Promise<E
 
 function run(words: readonly string[], options: ChildOptions): Promise<Ended> {
   const began = performance.now();
-  const child = spawn(process.execPath, words, {
+  const [program = process.execPath, ...before] = options.through ?? [];
+  const node = options.through === undefined ? [] : [process.execPath];
+  const child = spawn(program, [...before, ...node, ...words], {
     cwd: packageRoot,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],

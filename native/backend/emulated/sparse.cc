@@ -1,7 +1,10 @@
 #include "backend/emulated/sparse.h"
 
 #include <cstring>
+#include <memory>
+#include <new>
 #include <sys/mman.h>
+#include <utility>
 
 #include "plan/planner.h"
 
@@ -40,7 +43,10 @@ SparseBytes::SparseBytes(uint64_t size) : chunks_((size + kChunk - 1) / kChunk) 
 }
 
 SparseBytes::~SparseBytes() {
-  for (uint8_t* chunk : installed_) munmap(chunk, kChunk);
+  while (installed_ != nullptr) {
+    munmap(installed_->chunk, kChunk);
+    delete std::exchange(installed_, installed_->before);
+  }
   if (directory_ != nullptr) munmap(static_cast<void*>(directory_), chunks_ * sizeof(*directory_));
 }
 
@@ -49,12 +55,17 @@ uint8_t* SparseBytes::chunkFor(uint64_t number) {
   if (chunk != nullptr) return chunk;
   const std::lock_guard<std::mutex> lock(installing_);
   chunk = directory_[number].load(std::memory_order_relaxed);
-  if (chunk != nullptr) return chunk;
-  chunk = static_cast<uint8_t*>(mapZeros(kChunk));
-  if (chunk == nullptr) return nullptr;
-  installed_.push_back(chunk);
-  directory_[number].store(chunk, std::memory_order_release);
-  return chunk;
+  return chunk != nullptr ? chunk : install(number);
+}
+
+uint8_t* SparseBytes::install(uint64_t number) {
+  std::unique_ptr<Installed> entry(new (std::nothrow) Installed{nullptr, installed_});
+  if (entry == nullptr) return nullptr;
+  entry->chunk = static_cast<uint8_t*>(mapZeros(kChunk));
+  if (entry->chunk == nullptr) return nullptr;
+  installed_ = entry.release();
+  directory_[number].store(installed_->chunk, std::memory_order_release);
+  return installed_->chunk;
 }
 
 bool SparseBytes::store(uint64_t offset, const uint8_t* source, uint64_t length) {

@@ -12,7 +12,6 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
-#include <vector>
 
 namespace ismio {
 
@@ -30,12 +29,18 @@ class SparseBytes {
 
  private:
   static constexpr uint64_t kChunk = 1u << 21;
+  // A list, because a vector that grows throws where there is no memory left.
+  struct Installed {
+    uint8_t* chunk;
+    Installed* before;
+  };
   uint8_t* chunkFor(uint64_t number);
+  uint8_t* install(uint64_t number);
 
   const uint64_t chunks_;
   std::atomic<uint8_t*>* directory_ = nullptr;
   std::mutex installing_;
-  std::vector<uint8_t*> installed_;
+  Installed* installed_ = nullptr;
 };
 
 }  // namespace ismio
