@@ -166,7 +166,7 @@ function printInfo(info: RecordingInfo): void {
     `${path}: ${count(fileBytes, 'byte')}, recorded ${started} by ismio ${version}, ${payload ? 'with' : 'without'} payload`,
   );
   print(`  ${count(operations, 'operation')} in ${seconds.toFixed(3)} s, ${count(bytes, 'byte')} moved`);
-  print(`  ${info.queues} queues, ${batches.toLocaleString('en')} batches, ${failedBatches} of them failed`);
+  print(`  ${count(info.queues, 'queue')}, ${count(batches, 'batch', 'batches')}, ${failedBatches} of them failed`);
   for (const { number, name, size, kind, rules } of info.regions) {
     const { maxStoreBlock, boundary, alignment, merge } = rules;
     print(
