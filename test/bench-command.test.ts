@@ -215,6 +215,7 @@ test('a form without a file for it is refused, and so is one that is not known',
 test('what a workload prints does not get into the table', async (t) => {
   const file = suite(t, "open() { console.log('chatter'); return { batch: wait, close() {} } }");
   const { code, stdout, stderr } = await bench('--quick', '--suite', file);
-  assert.deepEqual([code, stderr], [0, 'chatter\n']);
+  assert.equal(code, 0);
+  assert.match(stderr, /^(chatter\n)+$/); // once for each opening
   assert.doesNotMatch(stdout, /chatter/);
 });
