@@ -1,45 +1,19 @@
 // ismio bench as its users meet it: a table, a document, one line when it could not run.
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { BenchReport } from '../bench/results.js';
 import { packageRoot } from './support/child.js';
+import { ismio, type Said } from './support/command.js';
 import { temporaryFolder } from './support/files.js';
-import { patience } from './support/scale.js';
 
-const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
-
-interface Ended {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-function bench(...words: string[]): Promise<Ended> {
+function bench(...words: string[]): Promise<Said> {
   return benchIn({}, ...words);
 }
 
-function benchIn(env: Readonly<Record<string, string>>, ...words: string[]): Promise<Ended> {
-  const child = spawn(process.execPath, [main, 'bench', ...words], {
-    env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: patience(120_000),
-    killSignal: 'SIGKILL',
-  });
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    stdout += text;
-  });
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    stderr += text;
-  });
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code) => resolve({ code, stdout, stderr }));
-  });
+function benchIn(env: Readonly<Record<string, string>>, ...words: string[]): Promise<Said> {
+  return ismio(['bench', ...words], { env });
 }
 
 const wait = '() => { for (const end = process.hrtime.bigint() + 50_000n; process.hrtime.bigint() < end; ); }';
@@ -58,7 +32,7 @@ function suite(t: TestContext, ...workloads: string[]): string {
 }
 
 /** Checks that it ended with 3 and one line, which it gives back. */
-function couldNotRun({ code, stdout, stderr }: Ended): string {
+function couldNotRun({ code, stdout, stderr }: Said): string {
   assert.deepEqual([code, stdout], [3, ''], stderr);
   assert.match(stderr, /^ismio: ERR_ISMIO_[A-Z_]+: .+\n$/);
   assert.equal(stderr.indexOf('\n'), stderr.length - 1);

@@ -33,7 +33,8 @@ export interface CompareOptions {
   readonly delta: number;
   /** Confidence over the whole suite. */
   readonly level: number;
-  readonly counterTolerance: number;
+  /** Null: the gate is off. */
+  readonly counterTolerance: number | null;
   /** Null: the gate is off. */
   readonly instructionTolerance: number | null;
   readonly effort: Effort;
@@ -61,7 +62,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
     const skipped: Skipped[] = [];
     const instructions = await instructionGate(base, head, options, watcher, skipped);
     const arms = makeArms(base, head, scratch);
-    const { counters, measurable } = await counterGate(arms, chosen, options, watcher, skipped);
+    const { counters, measurable } = await counterGate(arms, shortEnough(chosen, skipped), options, watcher, skipped);
     const times = await compareTimes(arms, measurable, options, watcher);
     const fresh = await compareFresh(arms, options, watcher);
     return {
@@ -87,12 +88,9 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
   }
 }
 
-/** A batch that moves more than this lasts far longer than a slice; it is there for `ismio bench`. */
-const mostBytes = 1 << 24;
-
 /** Of the suites that compare the engine with itself: a peer's speed is no matter of ours. */
 async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
-  const all = (await loadWorkloads()).filter(({ name, bytes }) => !/^(peers|floor)\//.test(name) && bytes <= mostBytes);
+  const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
   const chosen = all.filter((workload) => (!quick || workload.quick === true) && (filter?.test(workload.name) ?? true));
   if (chosen.length > 0) return chosen;
   const which = filter === undefined ? 'there is' : `matches ${filter}`;
@@ -100,6 +98,16 @@ async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
     'ERR_ISMIO_USAGE',
     `no ${quick ? 'quick ' : ''}benchmark that compares ${which}; ismio bench --list shows them`,
   );
+}
+
+/** A batch that moves more than this lasts far longer than a slice; it is there for `ismio bench`. */
+const mostBytes = 1 << 24;
+
+function shortEnough(chosen: readonly Workload[], skipped: Skipped[]): Workload[] {
+  for (const { name, bytes } of chosen) {
+    if (bytes > mostBytes) skipped.push({ name, reason: `a batch of ${bytes} bytes is too long for a slice` });
+  }
+  return chosen.filter(({ bytes }) => bytes <= mostBytes);
 }
 
 async function counterGate(
@@ -125,6 +133,10 @@ async function counterGate(
     }
     measurable.push(workload);
     if (before?.counters && after?.counters) counted.push({ name, base: before.counters, head: after.counters });
+  }
+  if (counterTolerance === null) {
+    skipped.push({ name: 'counters', reason: 'switched off' });
+    return { counters: [], measurable };
   }
   return { counters: gateCounters(counted, counterTolerance), measurable };
 }

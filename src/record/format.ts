@@ -14,8 +14,7 @@ export const endMagic = Uint8Array.of(0x8a, 0x49, 0x53, 0x4d, 0x45, 0x4e, 0x44, 
 export const preambleBytes = 16;
 export const trailerBytes = 16;
 
-/** A block begins with its seal (a checksum of the rest: native/support/fletcher.h) and these fields. */
-export const sealBytes = 32;
+/** A block begins with its seal (32 bytes, a checksum of the rest: native/support/fletcher.h), then its fields. */
 export const blockHeaderBytes = 64;
 export const blockMagic = 0x4b4c4249; // 'IBLK'
 
