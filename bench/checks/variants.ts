@@ -60,7 +60,7 @@ export const oneMoreCopy: Variant = {
 
 export const noCounters: Variant = {
   title: 'no counters',
-  file: 'native/region/counters.h',
+  file: 'native/region/counter.h',
   passage:
     'void add(uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }',
   instead: 'void add(uint64_t) {}',
