@@ -1,0 +1,71 @@
+// A guest from its start to its end: the console is shown as it comes, a closing line is demanded, and whatever does not
+// end by itself is ended.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { need } from './tools.js';
+
+export interface GuestOptions {
+  /** For messages: 'x86-64'. */
+  readonly name: string;
+  /** QEMU, or a program with words that start it: ['chroot', root, 'qemu-system-s390x']. */
+  readonly program: readonly string[];
+  /** QEMU's options. The guest's console has to be on standard output: '-nographic' or '-serial', 'stdio'. */
+  readonly words: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** The line that a guest prints when it went to its end, whatever its tests said. */
+  readonly closing: RegExp;
+  /** The longest it may take. */
+  readonly seconds: number;
+  /** Told of each line of the console as it comes. */
+  readonly onLine?: (line: string) => void;
+}
+
+export interface GuestRun {
+  readonly console: readonly string[];
+  readonly closing: RegExpExecArray;
+  readonly seconds: number;
+}
+
+/** How long QEMU may take to end after the closing line, in seconds. */
+const grace = 10;
+
+/** Runs a guest. Rejects when QEMU fails or when the closing line does not come in time. */
+export function runGuest(options: GuestOptions): Promise<GuestRun> {
+  need({ timeout: 'coreutils' });
+  const began = performance.now();
+  const limit = ['--kill-after=5', String(options.seconds), ...options.program, ...options.words];
+  const env = { ...process.env, ...options.env };
+  const child = spawn('timeout', limit, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const lines: string[] = [];
+  let complaints = '';
+  let closing: RegExpExecArray | null = null;
+  let ending: NodeJS.Timeout | undefined;
+  createInterface({ input: child.stdout }).on('line', (raw) => {
+    const line = readable(raw);
+    lines.push(line);
+    console.log(line);
+    options.onLine?.(line);
+    closing ??= options.closing.exec(line);
+    // timeout passes the signal on to QEMU.
+    if (closing !== null) ending ??= setTimeout(() => child.kill('SIGTERM'), grace * 1000);
+  });
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => {
+      clearTimeout(ending);
+      const seconds = (performance.now() - began) / 1000;
+      if (closing !== null) return resolve({ console: lines, closing, seconds });
+      const why = code === 124 || code === 137 ? `${options.seconds} s passed` : `QEMU ended with status ${code}`;
+      reject(new Error(`the guest ${options.name} did not say ${options.closing}: ${why}\n${complaints}`));
+    });
+  });
+}
+
+/** A console's line without what moves a cursor. */
+function readable(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: terminals are told by control characters
+  return line.replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001bc|[\r\u0000]/g, '');
+}
