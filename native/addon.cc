@@ -13,6 +13,8 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportShards(env, exports);
   ismio::binding::exportQueues(env, exports);
   ismio::binding::exportSeals(env, exports);
+  ismio::binding::exportSignals(env, exports);
+  ismio::binding::exportVfio(env, exports);
   return exports;
 }
 

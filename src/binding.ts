@@ -67,10 +67,71 @@ export interface Binding {
   stop(queue: number, ticket: number): void;
   closeQueue(queue: number): void;
 
+  signalOpen(told: (count: number) => void): { signal: number; eventfd: number } | number;
+  signalClose(signal: number): void;
+  signalKeepAlive(signal: number, on: boolean): void;
+
+  readonly vfio: NativeVfio;
+
   /** Writes the checksum of what follows into the first 32 bytes. */
   seal(block: Uint8Array): void;
   /** Calls back with whether the first 32 bytes are the checksum of what follows; found out on another thread. */
   unseal(block: Uint8Array, done: (error: null, fits: boolean) => void): void;
+}
+
+/** native/vfio/kernel.h: one function for each ioctl. A negative answer is -errno. */
+export interface NativeVfio {
+  readonly pageSize: number;
+  open(path: string): number;
+  close(descriptor: number): number;
+  pread(descriptor: number, offset: bigint, target: Uint8Array): number;
+  pwrite(descriptor: number, offset: bigint, source: Uint8Array): number;
+  apiVersion(container: number): number;
+  checkExtension(container: number, extension: number): number;
+  setIommu(container: number, type: number): number;
+  groupStatus(group: number): number;
+  groupSetContainer(group: number, container: number): number;
+  groupDevice(group: number, name: string): number;
+  iommuInfo(container: number, into: Uint8Array): number;
+  mapDma(container: number, iova: bigint, memory: number, position: number, length: number, flags: number): number;
+  unmapDma(container: number, iova: bigint, length: number): number;
+  deviceInfo(device: number, into: Uint8Array): number;
+  regionInfo(device: number, index: number, into: Uint8Array): number;
+  irqInfo(device: number, index: number, into: Uint8Array): number;
+  setIrqs(
+    device: number,
+    flags: number,
+    index: number,
+    start: number,
+    count: number,
+    eventfds: Int32Array | null,
+  ): number;
+  resetDevice(device: number): number;
+  bindIommufd(device: number, iommufd: number): number;
+  attachIoas(device: number, ioas: number): number;
+  allocateIoas(iommufd: number): number;
+  destroyIoas(iommufd: number, ioas: number): number;
+  iovaRanges(iommufd: number, ioas: number, pairs: BigUint64Array): number;
+  mapIoas(
+    iommufd: number,
+    ioas: number,
+    iova: bigint,
+    memory: number,
+    position: number,
+    length: number,
+    flags: number,
+  ): number;
+  unmapIoas(iommufd: number, ioas: number, iova: bigint, length: number): number;
+  /** `areas`: pairs of offset and length, what of the region is to be mapped. */
+  region(
+    device: number,
+    base: bigint,
+    size: number,
+    writable: boolean,
+    burst: boolean,
+    areas: Float64Array,
+    ...rest: [...RuleArguments, name: string]
+  ): number | { call: string; errno: number };
 }
 
 export type RuleArguments = [maxStoreBlock: number, boundary: number, strict: boolean, mergeable: boolean];

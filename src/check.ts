@@ -137,6 +137,17 @@ export function checkText(value: unknown, what: string): string {
   });
 }
 
+/** The address of a PCI function, domain:bus:device.function, as sysfs spells it. */
+export function checkBdf(bdf: unknown): string {
+  const text = checkText(bdf, 'bdf');
+  if (/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(text)) return text.toLowerCase();
+  throw rangeError(
+    'ERR_ISMIO_OPTION',
+    `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`,
+    { bdf },
+  );
+}
+
 /** Options are an object, and have only the names that are known: a misspelt one would otherwise be ignored. */
 export function checkOptions(options: unknown, names: readonly string[], where: string): void {
   if (options === null || typeof options !== 'object') {

@@ -28,6 +28,13 @@ export type ErrorCode =
   | 'ERR_ISMIO_OPEN' // a file or resource that could not be opened or mapped; errno in cause
   | 'ERR_ISMIO_FILE_EMPTY'
   | 'ERR_ISMIO_FILE_TOO_SHORT'
+  // VFIO
+  | 'ERR_ISMIO_NOT_A_DEVICE' // no such PCI function, or a path that is no VFIO device
+  | 'ERR_ISMIO_NOT_BOUND' // the function is not bound to a VFIO driver
+  | 'ERR_ISMIO_GROUP_NOT_VIABLE' // another function of its IOMMU group has another driver
+  | 'ERR_ISMIO_DEVICE_BUSY' // somebody has it open
+  | 'ERR_ISMIO_DMA_LIMIT' // no more mappings, pinned memory or bus addresses are to be had
+  | 'ERR_ISMIO_VFIO' // the kernel refused; call, and errno in cause
   // queue and pool
   | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause
   | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight

@@ -58,13 +58,15 @@ enum class Kind : uint8_t { device, memory };
 class Backend {
  public:
   // How many accesses may be handed over together: a caller looks between two calls whether it should stop, so only a
-  // backend whose accesses take nanoseconds takes many.
-  explicit Backend(uint64_t together) : together(together) {}
+  // backend whose accesses take nanoseconds takes many. Loads may have a number of their own.
+  explicit Backend(uint64_t together) : Backend(together, together) {}
+  Backend(uint64_t together, uint64_t loadsTogether) : together(together), loadsTogether(loadsTogether) {}
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
   const uint64_t together;
+  const uint64_t loadsTogether;
 
   // One load of 1, 2, 4 or 8 bytes, naturally aligned, bytes in the order of their addresses.
   virtual Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) = 0;

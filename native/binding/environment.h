@@ -65,6 +65,12 @@ struct HeldRegion {
 
 class HeldQueue;
 
+// A Signal is gone some time after it was closed, so it is held by a number that then finds nothing.
+class Signal;
+struct HeldSignal {
+  Signal* signal;
+};
+
 class Environment {
  public:
   explicit Environment(Napi::Env env);
@@ -76,6 +82,7 @@ class Environment {
 
   Slots<HeldRegion> regions;
   Slots<HeldQueue> queues;
+  Slots<HeldSignal> signals;
 
   Napi::Value answers() const { return answers_.Value(); }
   // Writes what happened into the answers and returns its status, which is what the call answers.
@@ -94,6 +101,11 @@ void exportQueues(Napi::Env env, Napi::Object exports);
 void exportMemory(Napi::Env env, Napi::Object exports);
 void exportInfo(Napi::Env env, Napi::Object exports);
 void exportSeals(Napi::Env env, Napi::Object exports);
+void exportSignals(Napi::Env env, Napi::Object exports);
+void exportVfio(Napi::Env env, Napi::Object exports);
+
+// The number by which this thread knows a region that it holds from now on.
+Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region);
 
 // An ArrayBuffer over this memory, which lives at least as long. Empty when Node.js refuses to make one.
 Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory);
@@ -124,6 +136,12 @@ inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& off
   return static_cast<double>(offset) == number;
 }
 inline std::string textAt(const Napi::CallbackInfo& info, size_t index) { return info[index].ToString().Utf8Value(); }
+
+// The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
+inline Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
+  return {wordAt(info, first), wordAt(info, first + 1),
+          flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed, flagAt(info, first + 3)};
+}
 
 // What a call answers: undefined when all went well (the cheapest value to make), else the status.
 inline Napi::Value status(const Napi::CallbackInfo& info, Status status) {

@@ -6,18 +6,13 @@
 #include "binding/environment.h"
 
 namespace ismio::binding {
-namespace {
-
-// The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
-Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
-  return {wordAt(info, first), wordAt(info, first + 1),
-          flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed, flagAt(info, first + 3)};
-}
 
 Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region) {
   auto held = std::make_unique<HeldRegion>(std::move(region));
   return Napi::Number::New(info.Env(), Environment::of(info.Env()).regions.add(std::move(held)));
 }
+
+namespace {
 
 // A fault line is eight numbers; see src/region/faults.ts, which writes them.
 std::vector<Fault> faultsIn(const double* rows, size_t length) {

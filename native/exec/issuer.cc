@@ -64,9 +64,10 @@ Status Issuer::failed(Status status, uint64_t offset, uint64_t length, Failure& 
 // takes together; between two of them the work may be stopped.
 template <class Run>
 Status Issuer::attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run) {
+  const uint64_t together = storing ? backend_.together : backend_.loadsTogether;
   Status status = Status::ok;
   for (done = 0; done < count && status == Status::ok;) {
-    const uint64_t portion = least(done + backend_.together, count);
+    const uint64_t portion = least(done + together, count);
     status = attempt(storing, 0, 0, failure, [&] {
       uint64_t part = 0;
       const Status answer = run(done, portion - done, part);

@@ -1,6 +1,7 @@
 #include "memory/memory.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "support/directory.h"
 
@@ -29,6 +30,11 @@ std::shared_ptr<Memory> Memory::allocate(size_t bytes) {
 std::shared_ptr<Memory> Memory::find(uint64_t id) { return directory().find(id); }
 
 Memory::Memory(uint8_t* base, size_t size) : base_(base), size_(size) {}
+
+size_t Memory::mapped() const {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return (size_ + page - 1) & ~(page - 1);
+}
 
 Memory::~Memory() {
   directory().remove(id_);

@@ -24,6 +24,8 @@ class Memory {
 
   uint8_t* base() const { return base_; }
   size_t size() const { return size_; }
+  // Whole pages: what there is behind `size`, zeroed, and nobody else's.
+  size_t mapped() const;
   uint64_t id() const { return id_; }
 
  private:

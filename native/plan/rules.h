@@ -7,6 +7,7 @@
 //                   [QEMU hw/s390x/s390-pci-inst.c, pcistb_service_call]
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 
 namespace ismio {
@@ -54,6 +55,12 @@ constexpr Rule broken(const Rules& rules, uint64_t offset, uint64_t length) {
     if (length <= 8) return Rule::length;
   }
   return Rule::none;
+}
+
+// What the kernel answers to a store block that breaks it: ism-vfio-pci looks at the first two itself, the others are a
+// specification exception of the instruction [Linux drivers/vfio/pci/ism/main.c, arch/s390/pci/pci_insn.c].
+constexpr int32_t errorNumberOf(Rule rule) {
+  return rule == Rule::maxStoreBlock || rule == Rule::boundary ? EINVAL : ENXIO;
 }
 
 }  // namespace ismio

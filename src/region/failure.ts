@@ -23,7 +23,9 @@ const ruleWords: Record<string, (attempt: Attempt) => string> = {
   length: (a) =>
     a.length === 0
       ? 'it is empty'
-      : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
+      : a.what === 'store'
+        ? 'this function has store blocks only, and they take more than 8 bytes'
+        : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
   maxStoreBlock: (a) => `the device takes at most ${a.rules.maxStoreBlock} bytes at once (maxStoreBlock)`,
   boundary: (a) => `it crosses a ${a.rules.boundary}-byte boundary at ${hex(nextBoundary(a))}`,
   offsetAlignment: () => 'a strict region takes store blocks at multiples of 8 only',
@@ -48,11 +50,19 @@ const tell: Record<Exclude<Status, 'ok' | 'ruleBroken'>, (attempt: Attempt, answ
   }),
   closed: () => ({ code: 'ERR_ISMIO_CLOSED', message: 'the region is closed' }),
   aborted: () => ({ code: 'ERR_ISMIO_ABORTED', message: 'it was stopped on request' }),
-  deviceError: (_, answer) => ({
-    code: 'ERR_ISMIO_DEVICE',
-    message: `the device answered with condition code 1, status ${hex(answer[Field.deviceStatus] ?? 0)} (EIO). It may have acted on it, so it was not repeated`,
-    values: { errno: 'EIO', deviceStatus: answer[Field.deviceStatus] ?? 0 },
-  }),
+  // Through a file descriptor the kernel says EIO for every condition code, and for memory decode that is off.
+  deviceError: (_, answer) => {
+    const told = answer[Field.conditionCode] !== 0;
+    const status = answer[Field.deviceStatus] ?? 0;
+    const what = told
+      ? `the device answered with condition code 1, status ${hex(status)} (EIO)`
+      : 'the device, or the kernel for it, answered EIO (a condition code that is not 0, or memory decode is off)';
+    return {
+      code: 'ERR_ISMIO_DEVICE',
+      message: `${what}. It may have acted on it, so it was not repeated`,
+      values: { errno: 'EIO', ...(told && { deviceStatus: status }) },
+    };
+  },
   busy: (_, answer) => ({
     code: 'ERR_ISMIO_BUSY',
     message: `the device was busy (condition code 2) at each of ${answer[Field.tries]} tries`,
@@ -90,13 +100,13 @@ export function failure(attempt: Attempt, answer: Answer = answers, more: ErrorV
   if (status === 'ruleBroken') {
     const rule = rules[answer[Field.rule] ?? 0] as string;
     const errno = errnoName(answer) ?? (rule === 'maxStoreBlock' || rule === 'boundary' ? 'EINVAL' : 'ENXIO');
-    const values = { ...base, rule, errno };
+    const values = { ...base, bytesDone: base.bytesDone ?? answer[Field.done] ?? 0, rule, errno };
     return rangeError('ERR_ISMIO_RULE', `${place} breaks the rule '${rule}': ${ruleWords[rule]?.(attempt)}`, values);
   }
   const { code, message, values, cause } = tell[status](attempt, answer);
   const all: ErrorValues = { ...base, ...values };
   const conditionCode = answer[Field.conditionCode] ?? 0;
-  if (status === 'deviceError' || status === 'busy' || status === 'invalidHandle') all.conditionCode = conditionCode;
+  if (conditionCode !== 0) all.conditionCode = conditionCode;
   if (all.bytesDone === undefined) all.bytesDone = answer[Field.done] ?? 0;
   const done = all.bytesDone > 0 ? `; ${all.bytesDone} bytes of it were done before` : '';
   const text = `${place} failed: ${message}${done}`;

@@ -1,7 +1,7 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
 import { join } from 'node:path';
 import { native } from '../binding.js';
-import { checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
+import { checkBdf, checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, systemError } from '../errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
 import { adopt, type Region } from './region.js';
@@ -106,32 +106,28 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
  * @param bar 0 to 5
  */
 export function openResource(bdf: string, bar: number, options: ResourceOptions = {}): Region {
-  checkPath(bdf, 'bdf');
   checkOptions(options, ['rules', 'writable', 'burst', 'sysfs'], 'openResource');
-  if (!/^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/i.test(bdf)) {
-    throw rangeError(
-      'ERR_ISMIO_OPTION',
-      `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`,
-      {
-        bdf,
-      },
-    );
-  }
+  const name = checkBdf(bdf);
   if (!Number.isInteger(bar) || bar < 0 || bar > 5) {
     throw rangeError('ERR_ISMIO_OPTION', `bar must be from 0 to 5, not ${shown(bar)}`, { bar });
   }
   const how = burstOr(options.burst, access.resourceBurst, access.resource);
   const file = `resource${bar}${options.burst === true ? '_wc' : ''}`;
-  const path = join(checkText(options.sysfs ?? '/sys', 'sysfs'), 'bus/pci/devices', bdf.toLowerCase(), file);
+  const path = join(checkText(options.sysfs ?? '/sys', 'sysfs'), 'bus/pci/devices', name, file);
   return map(path, `${bdf} BAR ${bar}`, 0, undefined, options.writable, how, checkRules(options.rules));
 }
 
 function burstOr(burst: boolean | undefined, withBurst: number, without: number): number {
   if (!checkFlag(burst ?? false, 'burst')) return without;
-  if (native.kernels().burst === null) {
-    throw rangeError('ERR_ISMIO_OPTION', 'this CPU has no 64-byte bursts; leave out { burst: true }', { burst });
-  }
+  burstOffered();
   return withBurst;
+}
+
+/** @throws RangeError ERR_ISMIO_OPTION on a CPU without 64-byte bursts */
+export function burstOffered(): void {
+  if (native.kernels().burst !== null) return;
+  const text = 'this CPU has no 64-byte bursts; leave out { burst: true }';
+  throw rangeError('ERR_ISMIO_OPTION', text, { burst: true });
 }
 
 function checkPath(path: unknown, what: string): void {

@@ -1,7 +1,6 @@
 #include "backend/emulated/emulated.h"
 
 #include <atomic>
-#include <cerrno>
 
 #include "support/pause.h"
 
@@ -41,7 +40,7 @@ Status Emulated::storeBlock(uint64_t offset, const uint8_t* source, uint32_t len
   const Rule rule = broken(rules_, offset, length);
   if (rule != Rule::none) {
     failure.rule = rule;
-    failure.errorNumber = rule == Rule::maxStoreBlock || rule == Rule::boundary ? EINVAL : ENXIO;
+    failure.errorNumber = errorNumberOf(rule);
     return Status::ruleBroken;
   }
   spend(cost_.storeBlock, length);

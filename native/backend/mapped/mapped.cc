@@ -33,14 +33,18 @@ size_t pageSizeOf(int descriptor) {
   return static_cast<size_t>(sysconf(_SC_PAGESIZE));
 }
 
+std::nullptr_t refused(Mapping::Problem& problem, Mapping::Refusal refusal, const char* call, int errorNumber) {
+  problem.refusal = refusal;
+  problem.call = call;
+  problem.errorNumber = errorNumber;
+  return nullptr;
+}
+
 }  // namespace
 
 std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem) {
   const auto refuse = [&](Refusal refusal, const char* call, int errorNumber) {
-    problem.refusal = refusal;
-    problem.call = call;
-    problem.errorNumber = errorNumber;
-    return nullptr;
+    return refused(problem, refusal, call, errorNumber);
   };
   // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
   const int access = (request.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
@@ -55,12 +59,16 @@ std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem)
   const uint64_t available = problem.fileSize - request.offset;
   if (request.length > available) return refuse(Refusal::tooShort, "fstat", 0);
 
-  const size_t length = request.length == 0 ? available : request.length;
-  const int protection = PROT_READ | (request.writable ? PROT_WRITE : 0);
-  void* base = mmap(nullptr, length, protection, MAP_SHARED, file.descriptor, static_cast<off_t>(request.offset));
-  if (base == MAP_FAILED) return refuse(Refusal::systemError, "mmap", errno);
-  std::unique_ptr<Mapping> mapping(new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(file.descriptor)));
-  if (!mapping->guard_.watching()) return refuse(Refusal::tooMany, "mmap", 0);
+  return of(file.descriptor, request.offset, request.length == 0 ? available : request.length, request.writable,
+            problem);
+}
+
+std::unique_ptr<Mapping> Mapping::of(int descriptor, uint64_t offset, size_t length, bool writable, Problem& problem) {
+  const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
+  void* base = mmap(nullptr, length, protection, MAP_SHARED, descriptor, static_cast<off_t>(offset));
+  if (base == MAP_FAILED) return refused(problem, Refusal::systemError, "mmap", errno);
+  std::unique_ptr<Mapping> mapping(new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(descriptor)));
+  if (!mapping->guard_.watching()) return refused(problem, Refusal::tooMany, "mmap", 0);
   return mapping;
 }
 

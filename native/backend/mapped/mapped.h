@@ -31,6 +31,8 @@ class Mapping {
   };
 
   static std::unique_ptr<Mapping> open(const Request& request, Problem& problem);
+  // Of a file that is open already, and stays so only as long as the caller likes.
+  static std::unique_ptr<Mapping> of(int descriptor, uint64_t offset, size_t length, bool writable, Problem& problem);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;

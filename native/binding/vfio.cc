@@ -1,0 +1,242 @@
+// The kernel's VFIO, as src/vfio sees it: each function of native/vfio/kernel.h on plain numbers, and the regions that
+// are made of a device's file descriptor. A negative answer is -errno.
+#include <unistd.h>
+#include <utility>
+
+#include "backend/vfio/vfio.h"
+#include "binding/environment.h"
+#include "memory/memory.h"
+#include "vfio/kernel.h"
+
+namespace ismio::binding {
+namespace {
+
+Napi::Value tell(const Napi::CallbackInfo& info, vfio::Answer answer) {
+  return Napi::Number::New(info.Env(), static_cast<double>(answer));
+}
+
+int descriptorAt(const Napi::CallbackInfo& info, size_t index) {
+  int32_t number = -1;
+  return napi_get_value_int32(info.Env(), info[index], &number) == napi_ok ? number : -1;
+}
+
+// Offsets in a device's file and addresses of its bus lie past 2^53, so they are bigints.
+uint64_t wideAt(const Napi::CallbackInfo& info, size_t index) {
+  uint64_t value = UINT64_MAX;
+  bool lossless = false;
+  return napi_get_value_bigint_uint64(info.Env(), info[index], &value, &lossless) == napi_ok && lossless ? value
+                                                                                                         : UINT64_MAX;
+}
+
+template <vfio::Answer (*function)(int)>
+Napi::Value onOne(const Napi::CallbackInfo& info) {
+  return tell(info, function(descriptorAt(info, 0)));
+}
+
+template <vfio::Answer (*function)(int, uint32_t)>
+Napi::Value withWord(const Napi::CallbackInfo& info) {
+  return tell(info, function(descriptorAt(info, 0), wordAt(info, 1)));
+}
+
+template <vfio::Answer (*function)(int, int)>
+Napi::Value onTwo(const Napi::CallbackInfo& info) {
+  return tell(info, function(descriptorAt(info, 0), descriptorAt(info, 1)));
+}
+
+// open(path) -> descriptor
+Napi::Value open(const Napi::CallbackInfo& info) { return tell(info, vfio::open(textAt(info, 0).c_str())); }
+
+// groupDevice(group, name) -> descriptor
+Napi::Value groupDevice(const Napi::CallbackInfo& info) {
+  return tell(info, vfio::groupDevice(descriptorAt(info, 0), textAt(info, 1).c_str()));
+}
+
+// pread(descriptor, offset: bigint, target) -> bytes
+Napi::Value pread(const Napi::CallbackInfo& info) {
+  const Bytes target = bytesAt(info, 2);
+  return tell(info, vfio::pread(descriptorAt(info, 0), target.data, target.length, wideAt(info, 1)));
+}
+
+// pwrite(descriptor, offset: bigint, source) -> bytes
+Napi::Value pwrite(const Napi::CallbackInfo& info) {
+  const Bytes source = bytesAt(info, 2);
+  return tell(info, vfio::pwrite(descriptorAt(info, 0), source.data, source.length, wideAt(info, 1)));
+}
+
+// deviceInfo(device, into) -> bytes that it would take
+template <vfio::Answer (*function)(int, uint8_t*, size_t)>
+Napi::Value info1(const Napi::CallbackInfo& info) {
+  const Bytes into = bytesAt(info, 1);
+  return tell(info, function(descriptorAt(info, 0), into.data, into.length));
+}
+
+// regionInfo(device, index, into) -> bytes that it would take
+template <vfio::Answer (*function)(int, uint32_t, uint8_t*, size_t)>
+Napi::Value info2(const Napi::CallbackInfo& info) {
+  const Bytes into = bytesAt(info, 2);
+  return tell(info, function(descriptorAt(info, 0), wordAt(info, 1), into.data, into.length));
+}
+
+// setIrqs(device, flags, index, start, count, eventfds: Int32Array | null)
+Napi::Value setIrqs(const Napi::CallbackInfo& info) {
+  const uint32_t count = wordAt(info, 4);
+  const int32_t* eventfds = nullptr;
+  if (info[5].IsTypedArray()) {
+    const auto given = info[5].As<Napi::Int32Array>();
+    if (given.ElementLength() < count) return tell(info, -EINVAL);
+    eventfds = given.Data();
+  }
+  return tell(info,
+              vfio::setIrqs(descriptorAt(info, 0), wordAt(info, 1), wordAt(info, 2), wordAt(info, 3), count, eventfds));
+}
+
+// The part of an allocBuffer that is to be mapped for DMA: (memory id, position, length) from `first` on.
+const uint8_t* memoryAt(const Napi::CallbackInfo& info, size_t first, uint64_t& length) {
+  const std::shared_ptr<Memory> memory = Memory::find(static_cast<uint64_t>(numberAt(info, first)));
+  uint64_t position = 0;
+  if (memory == nullptr || !offsetAt(info, first + 1, position) || !offsetAt(info, first + 2, length)) return nullptr;
+  if (position > memory->mapped() || length > memory->mapped() - position) return nullptr;
+  return memory->base() + position;
+}
+
+// mapDma(container, iova: bigint, memory, position, length, flags)
+Napi::Value mapDma(const Napi::CallbackInfo& info) {
+  uint64_t length = 0;
+  const uint8_t* address = memoryAt(info, 2, length);
+  if (address == nullptr) return tell(info, -EFAULT);
+  return tell(info, vfio::mapDma(descriptorAt(info, 0), wideAt(info, 1), address, length, wordAt(info, 5)));
+}
+
+// unmapDma(container, iova: bigint, length) -> bytes
+Napi::Value unmapDma(const Napi::CallbackInfo& info) {
+  uint64_t length = 0;
+  if (!offsetAt(info, 2, length)) return tell(info, -EINVAL);
+  return tell(info, vfio::unmapDma(descriptorAt(info, 0), wideAt(info, 1), length));
+}
+
+// mapIoas(iommufd, ioas, iova: bigint, memory, position, length, flags)
+Napi::Value mapIoas(const Napi::CallbackInfo& info) {
+  uint64_t length = 0;
+  const uint8_t* address = memoryAt(info, 3, length);
+  if (address == nullptr) return tell(info, -EFAULT);
+  return tell(info,
+              vfio::mapIoas(descriptorAt(info, 0), wordAt(info, 1), wideAt(info, 2), address, length, wordAt(info, 6)));
+}
+
+// unmapIoas(iommufd, ioas, iova: bigint, length) -> bytes
+Napi::Value unmapIoas(const Napi::CallbackInfo& info) {
+  uint64_t length = 0;
+  if (!offsetAt(info, 3, length)) return tell(info, -EINVAL);
+  return tell(info, vfio::unmapIoas(descriptorAt(info, 0), wordAt(info, 1), wideAt(info, 2), length));
+}
+
+// iovaRanges(iommufd, ioas, pairs: BigUint64Array) -> how many
+Napi::Value iovaRanges(const Napi::CallbackInfo& info) {
+  auto pairs = info[2].As<Napi::BigUint64Array>();
+  const auto room = static_cast<uint32_t>(pairs.ElementLength() / 2);
+  return tell(info, vfio::iovaRanges(descriptorAt(info, 0), wordAt(info, 1), pairs.Data(), room));
+}
+
+struct Wanted {
+  int device;
+  uint64_t base;
+  uint64_t size;
+  bool writable;
+  const Mmio* mmio;
+  Rules rules;
+};
+
+Napi::Value refusal(const Napi::CallbackInfo& info, const char* call, int errorNumber) {
+  Napi::Object told = Napi::Object::New(info.Env());
+  told.Set("call", call);
+  told.Set("errno", errorNumber);
+  return told;
+}
+
+std::unique_ptr<Mapped> mapArea(const Wanted& wanted, uint64_t offset, uint64_t length, Mapping::Problem& problem) {
+  auto mapping = Mapping::of(wanted.device, wanted.base + offset, length, wanted.writable, problem);
+  return mapping == nullptr ? nullptr : std::make_unique<Mapped>(std::move(mapping), wanted.rules, wanted.mmio);
+}
+
+// The parts of a region that can be mapped, in ascending order: pairs of offset and length.
+struct Areas {
+  const double* pairs;
+  size_t count;
+  uint64_t offset(size_t i) const { return static_cast<uint64_t>(pairs[i * 2]); }
+  uint64_t length(size_t i) const { return static_cast<uint64_t>(pairs[i * 2 + 1]); }
+  bool all(uint64_t size) const { return count == 1 && offset(0) == 0 && length(0) == size; }
+};
+
+// One area over all of the region makes it a mapping; none, a descriptor.
+std::unique_ptr<Backend> backendOf(const Wanted& wanted, const Areas& areas, Mapping::Problem& problem) {
+  if (areas.all(wanted.size)) return mapArea(wanted, 0, wanted.size, problem);
+  std::vector<PartlyMapped::Area> mapped;
+  for (size_t i = 0; i < areas.count; i++) {
+    auto area = mapArea(wanted, areas.offset(i), areas.length(i), problem);
+    if (area == nullptr) return nullptr;
+    mapped.push_back({areas.offset(i), areas.length(i), std::move(area)});
+  }
+  auto descriptor = Descriptor::duplicate(wanted.device, problem.errorNumber);
+  if (descriptor == nullptr) {
+    problem.call = "dup";
+    return nullptr;
+  }
+  auto rest = std::make_unique<Vfio>(std::move(descriptor), wanted.base, wanted.rules);
+  if (mapped.empty()) return rest;
+  return std::make_unique<PartlyMapped>(std::move(mapped), std::move(rest));
+}
+
+// region(device, base: bigint, size, writable, burst, areas: Float64Array, ...rules, name) -> number | {call, errno}
+Napi::Value region(const Napi::CallbackInfo& info) {
+  const bool burst = flagAt(info, 4);
+  const Mmio* mmio = burst ? kernels().burst : kernels().resource;
+  Wanted wanted{descriptorAt(info, 0), wideAt(info, 1), 0, flagAt(info, 3), mmio, rulesAt(info, 6)};
+  if (!offsetAt(info, 2, wanted.size) || !wellFormed(wanted.rules) || mmio == nullptr) return refusal(info, "", EINVAL);
+  const auto pairs = info[5].As<Napi::Float64Array>();
+  const Areas areas{pairs.Data(), pairs.ElementLength() / 2};
+  Mapping::Problem problem;
+  auto backend = backendOf(wanted, areas, problem);
+  if (backend == nullptr) {
+    return refusal(info, problem.call, problem.refusal == Mapping::Refusal::tooMany ? EMFILE : problem.errorNumber);
+  }
+  std::string access = areas.count > 0 ? mmio->name : "";
+  if (!areas.all(wanted.size)) access += areas.count > 0 ? ", pread and pwrite" : "pread and pwrite";
+  RegionTraits traits{wanted.size, wanted.rules, Kind::device, wanted.writable, textAt(info, 10), std::move(access)};
+  return hold(info, Region::create(std::move(traits), std::move(backend)));
+}
+
+}  // namespace
+
+void exportVfio(Napi::Env env, Napi::Object exports) {
+  Napi::Object kernel = Napi::Object::New(env);
+  kernel.Set("pageSize", static_cast<double>(sysconf(_SC_PAGESIZE)));
+  exportFunction<open>(env, kernel, "open");
+  exportFunction<onOne<vfio::close>>(env, kernel, "close");
+  exportFunction<pread>(env, kernel, "pread");
+  exportFunction<pwrite>(env, kernel, "pwrite");
+  exportFunction<onOne<vfio::apiVersion>>(env, kernel, "apiVersion");
+  exportFunction<withWord<vfio::checkExtension>>(env, kernel, "checkExtension");
+  exportFunction<withWord<vfio::setIommu>>(env, kernel, "setIommu");
+  exportFunction<onOne<vfio::groupStatus>>(env, kernel, "groupStatus");
+  exportFunction<onTwo<vfio::groupSetContainer>>(env, kernel, "groupSetContainer");
+  exportFunction<groupDevice>(env, kernel, "groupDevice");
+  exportFunction<info1<vfio::iommuInfo>>(env, kernel, "iommuInfo");
+  exportFunction<mapDma>(env, kernel, "mapDma");
+  exportFunction<unmapDma>(env, kernel, "unmapDma");
+  exportFunction<info1<vfio::deviceInfo>>(env, kernel, "deviceInfo");
+  exportFunction<info2<vfio::regionInfo>>(env, kernel, "regionInfo");
+  exportFunction<info2<vfio::irqInfo>>(env, kernel, "irqInfo");
+  exportFunction<setIrqs>(env, kernel, "setIrqs");
+  exportFunction<onOne<vfio::resetDevice>>(env, kernel, "resetDevice");
+  exportFunction<onTwo<vfio::bindIommufd>>(env, kernel, "bindIommufd");
+  exportFunction<withWord<vfio::attachIoas>>(env, kernel, "attachIoas");
+  exportFunction<onOne<vfio::allocateIoas>>(env, kernel, "allocateIoas");
+  exportFunction<withWord<vfio::destroyIoas>>(env, kernel, "destroyIoas");
+  exportFunction<iovaRanges>(env, kernel, "iovaRanges");
+  exportFunction<mapIoas>(env, kernel, "mapIoas");
+  exportFunction<unmapIoas>(env, kernel, "unmapIoas");
+  exportFunction<region>(env, kernel, "region");
+  exports.Set("vfio", kernel);
+}
+
+}  // namespace ismio::binding

@@ -1,0 +1,70 @@
+// A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
+import { join } from 'node:path';
+import type { DeviceAccess, Pinned } from './access.js';
+import { checked } from './failure.js';
+import type { IovaRange } from './iova.js';
+import { ioasFlag, kernel } from './kernel.js';
+
+/** Opens `bdf`, whose character device is called `name`. */
+export function openCdev(dev: string, name: string, bdf: string): DeviceAccess {
+  const path = join(dev, 'vfio/devices', name);
+  const iommuPath = join(dev, 'iommu');
+  const opened: number[] = [];
+  try {
+    const device = checked('open', kernel.open(path), path, { path, bdf });
+    opened.push(device);
+    const iommufd = checked('open', kernel.open(iommuPath), iommuPath, { path: iommuPath });
+    opened.push(iommufd);
+    checked('VFIO_DEVICE_BIND_IOMMUFD', kernel.bindIommufd(device, iommufd), path, { path, bdf });
+    const ioas = checked('IOMMU_IOAS_ALLOC', kernel.allocateIoas(iommufd), iommuPath);
+    checked('VFIO_DEVICE_ATTACH_IOMMUFD_PT', kernel.attachIoas(device, ioas), path, { path, bdf });
+    return new CdevAccess(device, iommufd, ioas);
+  } catch (error) {
+    for (const descriptor of opened) kernel.close(descriptor);
+    throw error;
+  }
+}
+
+class CdevAccess implements DeviceAccess {
+  readonly api = 'cdev';
+  readonly mapCall = 'IOMMU_IOAS_MAP';
+  readonly unmapCall = 'IOMMU_IOAS_UNMAP';
+  readonly device: number;
+  readonly #iommufd: number;
+  readonly #ioas: number;
+
+  constructor(device: number, iommufd: number, ioas: number) {
+    this.device = device;
+    this.#iommufd = iommufd;
+    this.#ioas = ioas;
+  }
+
+  iovaRanges(): IovaRange[] {
+    let pairs = new BigUint64Array(32);
+    const ask = () =>
+      checked('IOMMU_IOAS_IOVA_RANGES', kernel.iovaRanges(this.#iommufd, this.#ioas, pairs), 'the iommufd');
+    let count = ask();
+    if (count * 2 > pairs.length) {
+      pairs = new BigUint64Array(count * 2);
+      count = ask();
+    }
+    return Array.from({ length: count }, (_, i) => ({
+      first: pairs[i * 2] as bigint,
+      last: pairs[i * 2 + 1] as bigint,
+    }));
+  }
+
+  map(iova: bigint, pinned: Pinned, readable: boolean, writable: boolean): number {
+    const flags = (readable ? ioasFlag.readable : 0) | (writable ? ioasFlag.writable : 0);
+    return kernel.mapIoas(this.#iommufd, this.#ioas, iova, ...pinned, flags);
+  }
+
+  unmap(iova: bigint, length: number): number {
+    return kernel.unmapIoas(this.#iommufd, this.#ioas, iova, length);
+  }
+
+  close(): void {
+    kernel.close(this.device);
+    kernel.close(this.#iommufd);
+  }
+}

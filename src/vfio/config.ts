@@ -1,0 +1,79 @@
+// Configuration space, typed. Little-endian, as PCI has it; each access is one pread or pwrite of its width.
+import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
+import { IsmioError } from '../errors.js';
+import { checkValue } from '../region/region.js';
+import { checked } from './failure.js';
+import type { VfioRegionInfo } from './info.js';
+import { kernel } from './kernel.js';
+
+const widths = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const;
+type Width = keyof typeof widths;
+
+export class ConfigSpace {
+  /** In bytes: 256, or 4096 with PCI Express. */
+  readonly size: number;
+  readonly #name: string;
+  readonly #base: bigint;
+  readonly #device: () => number;
+
+  /** `device` gives the descriptor, or throws when the device is closed. */
+  constructor(device: () => number, info: VfioRegionInfo, bdf: string) {
+    this.size = Number(info.size);
+    this.#base = info.offset;
+    this.#name = `configuration space of ${bdf}`;
+    this.#device = device;
+  }
+
+  read8(offset: Whole): number {
+    return this.#load(offset, 1).getUint8(0);
+  }
+
+  read16(offset: Whole): number {
+    return this.#load(offset, 2).getUint16(0, true);
+  }
+
+  read32(offset: Whole): number {
+    return this.#load(offset, 4).getUint32(0, true);
+  }
+
+  write8(offset: Whole, value: number): void {
+    this.#store(offset, 1, value);
+  }
+
+  write16(offset: Whole, value: number): void {
+    this.#store(offset, 2, value);
+  }
+
+  write32(offset: Whole, value: number): void {
+    this.#store(offset, 4, value);
+  }
+
+  /** Fills `target` from `offset` on. */
+  read(offset: Whole, target: BytesLike): void {
+    const bytes = bytesOf(target, 'target');
+    const place = checkOffset(offset, bytes.length, this.size, this.#name);
+    const answer = kernel.pread(this.#device(), this.#base + BigInt(place), bytes);
+    this.#moved('pread', answer, place, bytes.length);
+  }
+
+  #load(offset: Whole, width: Width): DataView {
+    const place = checkAligned(offset, width, this.size, this.#name);
+    const bytes = new Uint8Array(width);
+    this.#moved('pread', kernel.pread(this.#device(), this.#base + BigInt(place), bytes), place, width);
+    return new DataView(bytes.buffer);
+  }
+
+  #store(offset: Whole, width: Width, value: number): void {
+    const place = checkAligned(offset, width, this.size, this.#name);
+    checkValue(value, widths[width]);
+    const bytes = Uint8Array.from({ length: width }, (_, i) => value >>> (8 * i));
+    this.#moved('pwrite', kernel.pwrite(this.#device(), this.#base + BigInt(place), bytes), place, width);
+  }
+
+  #moved(call: string, answer: number, offset: number, length: number): void {
+    const values = { offset, length };
+    if (checked(call, answer, this.#name, values) === length) return;
+    const text = `${this.#name}: ${call} moved ${answer} of ${length} bytes at offset ${offset}`;
+    throw new IsmioError('ERR_ISMIO_VFIO', text, { ...values, bytesDone: answer });
+  }
+}

@@ -1,0 +1,191 @@
+// One PCI function behind VFIO: its regions, configuration space, interrupts, DMA. What is open is closed with it.
+import { checkFlag } from '../check.js';
+import { IsmioError, rangeError, shown } from '../errors.js';
+import type { Region } from '../region/region.js';
+import type { DeviceAccess } from './access.js';
+import { ConfigSpace } from './config.js';
+import { type DmaMapping, DmaMappings, type DmaOptions } from './dma.js';
+import { checked } from './failure.js';
+import {
+  type DeviceFlags,
+  readDevice,
+  readIrqs,
+  readRegions,
+  type VfioIrqInfo,
+  type VfioRegionInfo,
+  type ZpciInfo,
+} from './info.js';
+import type { IovaRange } from './iova.js';
+import { VfioIrq } from './irq.js';
+import { configIndex, kernel } from './kernel.js';
+import { openRegion, type VfioRegionOptions } from './region.js';
+
+/** What sysfs says of a function. */
+export interface FunctionIds {
+  readonly driver: string;
+  readonly vendor: number;
+  readonly device: number;
+  readonly subsystemVendor: number;
+  readonly subsystemDevice: number;
+  /** Base class, subclass and programming interface: 24 bits. */
+  readonly classCode: number;
+  readonly iommuGroup: number | null;
+}
+
+export interface VfioDeviceInfo extends FunctionIds {
+  readonly flags: DeviceFlags;
+  /** What IBM Z adds; null elsewhere. */
+  readonly zpci: ZpciInfo | null;
+  readonly regions: readonly VfioRegionInfo[];
+  readonly irqs: readonly VfioIrqInfo[];
+}
+
+export type IrqName = 'intx' | 'msi' | 'msix' | 'err' | 'req';
+
+/** Bits of the command register (PCI Local Bus Specification 3.0, 6.2.2). */
+const command = { offset: 4, memory: 2, busMaster: 4 } as const;
+
+/** Devices that nobody holds any more: their descriptors are closed. */
+const abandoned = new FinalizationRegistry<DeviceAccess>((access) => access.close());
+
+/** A region keeps its device from being taken for abandoned. */
+const owners = new WeakMap<Region, VfioDevice>();
+
+/** Made by `openVfio`. Everything of it throws `ERR_ISMIO_CLOSED` after `close`. */
+export class VfioDevice {
+  readonly bdf: string;
+  readonly api: 'group' | 'cdev';
+  readonly info: VfioDeviceInfo;
+  readonly #access: DeviceAccess;
+  readonly #dma: DmaMappings;
+  readonly #regions = new Set<WeakRef<Region>>();
+  readonly #irqs = new Map<string, VfioIrq>();
+  #config: ConfigSpace | null = null;
+  #closed = false;
+
+  /** @internal */
+  constructor(access: DeviceAccess, bdf: string, ids: FunctionIds) {
+    this.bdf = bdf;
+    this.api = access.api;
+    this.#access = access;
+    const { flags, regions, irqs, zpci } = readDevice(access.device, bdf);
+    this.info = Object.freeze({
+      ...ids,
+      flags,
+      zpci,
+      regions: Object.freeze(readRegions(access.device, bdf, regions)),
+      irqs: Object.freeze(readIrqs(access.device, irqs)),
+    });
+    this.#dma = new DmaMappings(access, bdf);
+    abandoned.register(this, access, this);
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Region `index`, as `info.regions` has it: 0 to 5 are the BARs. Each call opens another handle. */
+  region(index: number, options: VfioRegionOptions = {}): Region {
+    const region = openRegion(this.#device(), this.bdf, this.info, index, options);
+    for (const known of this.#regions) if (known.deref()?.closed !== false) this.#regions.delete(known);
+    this.#regions.add(new WeakRef(region));
+    owners.set(region, this);
+    return region;
+  }
+
+  /** Configuration space, typed. */
+  get config(): ConfigSpace {
+    if (this.#config !== null) return this.#config;
+    const info = this.info.regions.find(({ index }) => index === configIndex);
+    if (info === undefined) {
+      throw new IsmioError('ERR_ISMIO_VFIO', `${this.bdf} has no configuration space: it is no PCI function`, {
+        bdf: this.bdf,
+      });
+    }
+    this.#config = new ConfigSpace(() => this.#device(), info, this.bdf);
+    return this.#config;
+  }
+
+  /** Whether the function decodes its BARs' memory. Off, accesses are refused and mappings lost. */
+  get memory(): boolean {
+    return (this.config.read16(command.offset) & command.memory) !== 0;
+  }
+
+  enableMemory(on = true): void {
+    this.#command(command.memory, checkFlag(on, 'on'));
+  }
+
+  /** Whether the function may read and write memory, and send MSIs. */
+  get busMaster(): boolean {
+    return (this.config.read16(command.offset) & command.busMaster) !== 0;
+  }
+
+  enableBusMaster(on = true): void {
+    this.#command(command.busMaster, checkFlag(on, 'on'));
+  }
+
+  /** The interrupts of one kind. The same object each time. */
+  irq(name: IrqName): VfioIrq {
+    this.#device();
+    const known = this.#irqs.get(name);
+    if (known !== undefined) return known;
+    const info = this.info.irqs.find((irq) => irq.name === name);
+    if (info === undefined) {
+      const there = this.info.irqs.map((irq) => irq.name).join(', ') || 'none';
+      throw rangeError('ERR_ISMIO_OPTION', `${this.bdf} has no interrupts ${shown(name)}; it has ${there}`, {
+        irq: name,
+      });
+    }
+    const irq = new VfioIrq(() => this.#device(), info, this.bdf);
+    this.#irqs.set(name, irq);
+    return irq;
+  }
+
+  /** The bus addresses that the IOMMU translates for this device. */
+  get iovaRanges(): readonly IovaRange[] {
+    this.#device();
+    return this.#dma.space.ranges;
+  }
+
+  /**
+   * Lets the device read and write a buffer of `allocBuffer`. Its pages are pinned until `unmap` or `close`.
+   * @throws IsmioError ERR_ISMIO_DMA_LIMIT when there may be no more, ERR_ISMIO_VFIO
+   */
+  dmaMap(buffer: Uint8Array, options: DmaOptions = {}): DmaMapping {
+    this.#device();
+    return this.#dma.map(buffer, options);
+  }
+
+  /** Function-level, or whatever reset the function has; `info.flags.reset` says whether it has one. */
+  reset(): void {
+    checked('VFIO_DEVICE_RESET', kernel.resetDevice(this.#device()), this.bdf, { bdf: this.bdf });
+  }
+
+  /** Closes its regions, disables its interrupts, unmaps its DMA and lets go of the device. In this order, once. */
+  close(): void {
+    if (this.#closed) return;
+    for (const region of this.#regions) region.deref()?.close();
+    try {
+      for (const irq of this.#irqs.values()) irq.disable();
+      this.#dma.close();
+    } finally {
+      this.#closed = true;
+      abandoned.unregister(this);
+      this.#access.close();
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #device(): number {
+    if (!this.#closed) return this.#access.device;
+    throw new IsmioError('ERR_ISMIO_CLOSED', `device ${this.bdf} is closed`, { bdf: this.bdf });
+  }
+
+  #command(bit: number, on: boolean): void {
+    const now = this.config.read16(command.offset);
+    this.config.write16(command.offset, on ? now | bit : now & ~bit);
+  }
+}

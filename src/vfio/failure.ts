@@ -1,0 +1,58 @@
+// Errors of VFIO: what was asked, what the kernel answered, what to do.
+import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../errors.js';
+
+/** What an errno means at a call, where it says more than its name. */
+const meanings: Record<string, readonly [ErrorCode, string]> = {
+  'open:ENOENT': ['ERR_ISMIO_NOT_BOUND', 'the function is not bound to a VFIO driver; "ismio bind" does that'],
+  'open:EBUSY': [
+    'ERR_ISMIO_DEVICE_BUSY',
+    'another process, or another handle of this one, has it open; a mapping of one of its regions keeps it open too',
+  ],
+  'open:EACCES': ['ERR_ISMIO_OPEN', 'no permission; give it to this user, for example with chown'],
+  'open:EPERM': ['ERR_ISMIO_OPEN', 'no permission: an IOMMU group without IOMMU takes CAP_SYS_RAWIO'],
+  'VFIO_GROUP_GET_STATUS:ENOTTY': ['ERR_ISMIO_NOT_A_DEVICE', 'this is no VFIO group'],
+  'VFIO_GET_API_VERSION:ENOTTY': ['ERR_ISMIO_NOT_A_DEVICE', 'this is no VFIO container'],
+  'VFIO_DEVICE_BIND_IOMMUFD:ENOTTY': ['ERR_ISMIO_NOT_A_DEVICE', 'this is no VFIO device'],
+  'VFIO_DEVICE_BIND_IOMMUFD:EBUSY': [
+    'ERR_ISMIO_DEVICE_BUSY',
+    'the function is open through its group, or a mapping of one of its regions still lives',
+  ],
+  'VFIO_DEVICE_BIND_IOMMUFD:EINVAL': ['ERR_ISMIO_DEVICE_BUSY', 'the function is bound to an iommufd already'],
+  'VFIO_GROUP_SET_CONTAINER:EBUSY': ['ERR_ISMIO_DEVICE_BUSY', 'the group has a container already'],
+  'VFIO_GROUP_GET_DEVICE_FD:EBUSY': ['ERR_ISMIO_DEVICE_BUSY', 'the function is open already'],
+  'VFIO_GROUP_GET_DEVICE_FD:ENODEV': ['ERR_ISMIO_NOT_BOUND', 'its group has no such function bound to a VFIO driver'],
+  'VFIO_IOMMU_MAP_DMA:ENOSPC': [
+    'ERR_ISMIO_DMA_LIMIT',
+    'no more mappings are allowed (dma_entry_limit of the module vfio_iommu_type1); map fewer, larger buffers',
+  ],
+  'VFIO_IOMMU_MAP_DMA:ENOMEM': [
+    'ERR_ISMIO_DMA_LIMIT',
+    'it would pin more memory than this process may (ulimit -l, RLIMIT_MEMLOCK)',
+  ],
+  'IOMMU_IOAS_MAP:ENOMEM': [
+    'ERR_ISMIO_DMA_LIMIT',
+    'it would pin more memory than this process may (ulimit -l, RLIMIT_MEMLOCK)',
+  ],
+  'VFIO_IOMMU_MAP_DMA:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
+  'IOMMU_IOAS_MAP:EADDRINUSE': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
+  'VFIO_DEVICE_RESET:EINVAL': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
+  'VFIO_DEVICE_RESET:ENOTTY': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
+  'VFIO_DEVICE_SET_IRQS:EINVAL': [
+    'ERR_ISMIO_VFIO',
+    'the function cannot do that with these interrupts; another kind of them may be enabled',
+  ],
+};
+
+/** The error for `call`, asked of `subject`, that answered -errno. */
+export function refused(call: string, answer: number, subject: string, values: ErrorValues = {}): IsmioError {
+  const cause = systemError(-answer, call);
+  const [code, meaning] = meanings[`${call}:${cause.code}`] ?? ['ERR_ISMIO_VFIO', undefined];
+  const text = `${subject}: ${call} answered ${cause.code}${meaning === undefined ? '' : `: ${meaning}`}`;
+  return new IsmioError(code, text, { ...values, call, errno: cause.code }, cause);
+}
+
+/** `answer` where it is one, thrown where it is an errno. */
+export function checked(call: string, answer: number, subject: string, values: ErrorValues = {}): number {
+  if (answer < 0) throw refused(call, answer, subject, values);
+  return answer;
+}

@@ -1,0 +1,115 @@
+// A device through its IOMMU group: /dev/vfio/vfio and /dev/vfio/N. A group can be opened once, so the devices of one group
+// that this thread opens share it.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { IsmioError } from '../errors.js';
+import type { DeviceAccess, Pinned } from './access.js';
+import { checked } from './failure.js';
+import type { IovaRange } from './iova.js';
+import { apiVersion, askGrowing, capabilities, capability, dmaFlag, extension, groupFlag, kernel } from './kernel.js';
+
+interface Group {
+  readonly path: string;
+  readonly group: number;
+  readonly container: number;
+  users: number;
+}
+
+const groups = new Map<string, Group>();
+
+/** Opens `bdf` through group `number`. `members`: where sysfs lists the functions of the group. */
+export function openGroup(dev: string, number: number, bdf: string, members: string): DeviceAccess {
+  const path = join(dev, 'vfio', String(number));
+  const shared = groups.get(path) ?? openContainer(path, join(dev, 'vfio/vfio'), members);
+  shared.users++;
+  try {
+    const device = checked('VFIO_GROUP_GET_DEVICE_FD', kernel.groupDevice(shared.group, bdf), bdf, { bdf, path });
+    return new GroupAccess(device, shared);
+  } catch (error) {
+    letGo(shared);
+    throw error;
+  }
+}
+
+function openContainer(path: string, containerPath: string, members: string): Group {
+  const group = checked('open', kernel.open(path), path, { path });
+  let container = -1;
+  try {
+    const flags = checked('VFIO_GROUP_GET_STATUS', kernel.groupStatus(group), path, { path });
+    if ((flags & groupFlag.viable) === 0) throw notViable(path, members);
+    container = checked('open', kernel.open(containerPath), containerPath, { path: containerPath });
+    const version = checked('VFIO_GET_API_VERSION', kernel.apiVersion(container), containerPath);
+    if (version !== apiVersion || kernel.checkExtension(container, extension.type1v2) <= 0) {
+      const text = `${containerPath}: the kernel offers no type 1 IOMMU (version ${version}); load vfio_iommu_type1`;
+      throw new IsmioError('ERR_ISMIO_VFIO', text, { path: containerPath, version });
+    }
+    checked('VFIO_GROUP_SET_CONTAINER', kernel.groupSetContainer(group, container), path, { path });
+    checked('VFIO_SET_IOMMU', kernel.setIommu(container, extension.type1v2), path, { path });
+  } catch (error) {
+    if (container >= 0) kernel.close(container);
+    kernel.close(group);
+    throw error;
+  }
+  const opened = { path, group, container, users: 0 };
+  groups.set(path, opened);
+  return opened;
+}
+
+function notViable(path: string, members: string): IsmioError {
+  const others = readdirSync(members).sort();
+  return new IsmioError(
+    'ERR_ISMIO_GROUP_NOT_VIABLE',
+    `${path}: the group is not viable: another function of it has a driver that is not VFIO's. It has ${others.join(', ')}; ` +
+      'bind each to a VFIO driver, or unbind it ("ismio info" tells which)',
+    { path, members: others },
+  );
+}
+
+function letGo(group: Group): void {
+  if (--group.users > 0) return;
+  groups.delete(group.path);
+  kernel.close(group.group);
+  kernel.close(group.container);
+}
+
+class GroupAccess implements DeviceAccess {
+  readonly api = 'group';
+  readonly mapCall = 'VFIO_IOMMU_MAP_DMA';
+  readonly unmapCall = 'VFIO_IOMMU_UNMAP_DMA';
+  readonly device: number;
+  readonly #group: Group;
+
+  constructor(device: number, group: Group) {
+    this.device = device;
+    this.#group = group;
+  }
+
+  iovaRanges(): IovaRange[] {
+    const { container, path } = this.#group;
+    const { answer, struct } = askGrowing(24, (into) => kernel.iommuInfo(container, into));
+    checked('VFIO_IOMMU_GET_INFO', answer, path, { path });
+    const ranges: IovaRange[] = [];
+    for (const { id, at } of capabilities(struct, struct.u32(16))) {
+      if (id !== capability.iovaRange) continue;
+      for (let i = 0; i < struct.u32(at + 8); i++) {
+        ranges.push({ first: struct.u64(at + 16 + i * 16), last: struct.u64(at + 24 + i * 16) });
+      }
+    }
+    // Kernels before 5.4 do not say; what every IOMMU of theirs has is 39 bits.
+    return ranges.length > 0 ? ranges : [{ first: 0n, last: (1n << 39n) - 1n }];
+  }
+
+  map(iova: bigint, pinned: Pinned, readable: boolean, writable: boolean): number {
+    const flags = (readable ? dmaFlag.read : 0) | (writable ? dmaFlag.write : 0);
+    return kernel.mapDma(this.#group.container, iova, ...pinned, flags);
+  }
+
+  unmap(iova: bigint, length: number): number {
+    return kernel.unmapDma(this.#group.container, iova, length);
+  }
+
+  close(): void {
+    kernel.close(this.device);
+    letGo(this.#group);
+  }
+}

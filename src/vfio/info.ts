@@ -1,0 +1,221 @@
+// What the kernel says of a device: its flags, zPCI capabilities, regions and interrupts.
+import { checked } from './failure.js';
+import {
+  askGrowing,
+  type Capability,
+  capabilities,
+  capability,
+  configIndex,
+  deviceFlag,
+  irqFlag,
+  irqNames,
+  kernel,
+  regionFlag,
+  regionNames,
+  type Struct,
+} from './kernel.js';
+
+/** What IBM Z says of a function. Source: Linux include/uapi/linux/vfio_zdev.h. */
+export interface ZpciInfo {
+  /** Most bytes of one store block: maxstbl of the function's group. */
+  readonly maxStoreBlock: number;
+  /** Null before version 2 of the capability (Linux 5.18). */
+  readonly functionHandle: number | null;
+  /** PCI function type (pft); 5 is ISM. */
+  readonly functionType: number;
+  readonly physicalChannel: number;
+  readonly virtualFunction: number;
+  readonly groupId: number;
+  /** First and last valid bus address. */
+  readonly startDma: bigint;
+  readonly endDma: bigint;
+  /** Supported PCI version of the group. */
+  readonly version: number;
+  readonly maxInterrupts: number;
+  readonly utility: string | null;
+}
+
+/** Part of a region, in bytes from its start. */
+export interface MappableArea {
+  readonly offset: bigint;
+  readonly size: bigint;
+}
+
+export interface VfioRegionInfo {
+  readonly index: number;
+  readonly name: string;
+  /** Where it begins in the device's file: past 2^53 on ism-vfio-pci. */
+  readonly offset: bigint;
+  /** In bytes. */
+  readonly size: bigint;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly mappable: boolean;
+  /** What of it can be mapped; empty where nothing can. */
+  readonly mappableAreas: readonly MappableArea[];
+  /** The MSI-X table in it may be mapped with the rest. */
+  readonly msixMappable: boolean;
+}
+
+export interface VfioIrqInfo {
+  readonly index: number;
+  readonly name: string;
+  /** How many vectors there are. */
+  readonly count: number;
+  readonly maskable: boolean;
+  /** Each interrupt masks itself, until `unmask`. */
+  readonly autoMasked: boolean;
+  /** More vectors can be enabled later without disabling those there are. */
+  readonly resizable: boolean;
+}
+
+export interface DeviceFlags {
+  readonly reset: boolean;
+  readonly pci: boolean;
+}
+
+/** Where a device's MSI-X table lies. */
+interface MsixTable {
+  readonly region: number;
+  readonly offset: bigint;
+  readonly size: bigint;
+}
+
+const pageSize = BigInt(kernel.pageSize);
+
+export function readDevice(
+  device: number,
+  bdf: string,
+): { flags: DeviceFlags; regions: number; irqs: number; zpci: ZpciInfo | null } {
+  const { answer, struct } = askGrowing(24, (into) => kernel.deviceInfo(device, into));
+  checked('VFIO_DEVICE_GET_INFO', answer, bdf, { bdf });
+  const flags = struct.u32(4);
+  const chain = (flags & deviceFlag.capabilities) === 0 ? [] : capabilities(struct, struct.u32(16));
+  return {
+    flags: Object.freeze({ reset: (flags & deviceFlag.reset) !== 0, pci: (flags & deviceFlag.pci) !== 0 }),
+    regions: struct.u32(8),
+    irqs: struct.u32(12),
+    zpci: readZpci(struct, chain),
+  };
+}
+
+function readZpci(struct: Struct, chain: readonly Capability[]): ZpciInfo | null {
+  const base = chain.find(({ id }) => id === capability.zpciBase);
+  const group = chain.find(({ id }) => id === capability.zpciGroup);
+  if (base === undefined || group === undefined) return null;
+  const utility = chain.find(({ id }) => id === capability.zpciUtility);
+  return Object.freeze({
+    maxStoreBlock: struct.u16(group.at + 36),
+    functionHandle: base.version >= 2 ? struct.u32(base.at + 32) : null,
+    functionType: struct.u8(base.at + 30),
+    physicalChannel: struct.u16(base.at + 24),
+    virtualFunction: struct.u16(base.at + 26),
+    groupId: struct.u8(base.at + 31),
+    startDma: struct.u64(base.at + 8),
+    endDma: struct.u64(base.at + 16),
+    version: struct.u8(group.at + 38),
+    maxInterrupts: struct.u16(group.at + 34),
+    utility: utility === undefined ? null : hexOf(struct, utility.at + 12, struct.u32(utility.at + 8)),
+  });
+}
+
+/** A string in EBCDIC, whose code page is not told: as hex digits. */
+function hexOf(struct: Struct, at: number, length: number): string {
+  return Buffer.from(struct.bytes.subarray(at, at + length)).toString('hex');
+}
+
+/** The regions that there are: those of size 0, and those the driver knows nothing of, are left out. */
+export function readRegions(device: number, bdf: string, count: number): VfioRegionInfo[] {
+  const structs: Struct[] = [];
+  for (let index = 0; index < count; index++) {
+    const { answer, struct } = askGrowing(32, (into) => kernel.regionInfo(device, index, into));
+    if (answer < 0 && index < configIndex) checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`);
+    if (answer >= 0 && struct.u64(16) > 0n) structs.push(struct);
+  }
+  const config = structs.find((struct) => struct.u32(8) === configIndex);
+  const table = config === undefined ? null : readMsixTable(device, config.u64(24));
+  return structs.map((struct) => regionOf(struct, table));
+}
+
+function regionOf(struct: Struct, table: MsixTable | null): VfioRegionInfo {
+  const flags = struct.u32(4);
+  const index = struct.u32(8);
+  const size = struct.u64(16);
+  const chain = (flags & regionFlag.capabilities) === 0 ? [] : capabilities(struct, struct.u32(12));
+  const msixMappable = chain.some(({ id }) => id === capability.msixMappable);
+  const sparse = chain.find(({ id }) => id === capability.sparseMmap);
+  const mappable = (flags & regionFlag.mmap) !== 0;
+  let areas: MappableArea[] = mappable ? [{ offset: 0n, size }] : [];
+  if (mappable && sparse !== undefined) areas = readAreas(struct, sparse.at);
+  else if (mappable && !msixMappable && table?.region === index) areas = around(table, size);
+  return Object.freeze({
+    index,
+    name: regionNames[index] ?? `region${index}`,
+    offset: struct.u64(24),
+    size,
+    readable: (flags & regionFlag.read) !== 0,
+    writable: (flags & regionFlag.write) !== 0,
+    mappable: areas.length > 0,
+    mappableAreas: Object.freeze(areas),
+    msixMappable,
+  });
+}
+
+function readAreas(struct: Struct, at: number): MappableArea[] {
+  return Array.from({ length: struct.u32(at + 8) }, (_, i) => ({
+    offset: struct.u64(at + 16 + i * 16),
+    size: struct.u64(at + 24 + i * 16),
+  }))
+    .filter(({ size }) => size > 0n)
+    .sort((one, other) => (one.offset < other.offset ? -1 : 1));
+}
+
+/** All pages but those of the MSI-X table. */
+function around(table: MsixTable, size: bigint): MappableArea[] {
+  const first = (table.offset / pageSize) * pageSize;
+  const end = ((table.offset + table.size + pageSize - 1n) / pageSize) * pageSize;
+  return [
+    { offset: 0n, size: first },
+    { offset: end, size: size - end },
+  ].filter((area) => area.size > 0n);
+}
+
+/** Walks the capabilities in configuration space for MSI-X (PCI Local Bus Specification 3.0, 6.8.2). */
+function readMsixTable(device: number, config: bigint): MsixTable | null {
+  const space = new Uint8Array(256);
+  if (kernel.pread(device, config, space) !== space.length) return null;
+  const view = new DataView(space.buffer); // little-endian, as all of configuration space
+  const hasCapabilities = (view.getUint16(6, true) & 0x10) !== 0;
+  const seen = new Set<number>();
+  for (let at = hasCapabilities ? (space[0x34] as number & 0xfc) : 0; at >= 0x40 && !seen.has(at); ) {
+    seen.add(at);
+    if (space[at] === 0x11) {
+      const where = view.getUint32(at + 4, true);
+      const entries = (view.getUint16(at + 2, true) & 0x7ff) + 1;
+      return { region: where & 7, offset: BigInt(where & ~7), size: BigInt(entries * 16) };
+    }
+    at = (space[at + 1] as number) & 0xfc;
+  }
+  return null;
+}
+
+export function readIrqs(device: number, count: number): VfioIrqInfo[] {
+  const irqs: VfioIrqInfo[] = [];
+  for (let index = 0; index < count; index++) {
+    const { answer, struct } = askGrowing(16, (into) => kernel.irqInfo(device, index, into));
+    const vectors = answer < 0 ? 0 : struct.u32(12);
+    if (vectors === 0) continue;
+    const flags = struct.u32(4);
+    irqs.push(
+      Object.freeze({
+        index,
+        name: irqNames[index] ?? `irq${index}`,
+        count: vectors,
+        maskable: (flags & irqFlag.maskable) !== 0,
+        autoMasked: (flags & irqFlag.autoMasked) !== 0,
+        resizable: (flags & irqFlag.noResize) === 0,
+      }),
+    );
+  }
+  return irqs;
+}

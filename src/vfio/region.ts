@@ -1,0 +1,99 @@
+// Regions of a device: which of its bytes are mapped, which rules its function has.
+import { checkFlag, checkOptions, checkText, checkWord } from '../check.js';
+import { rangeError } from '../errors.js';
+import { burstOffered } from '../region/open.js';
+import { adopt, type Region } from '../region/region.js';
+import { checkRules, type Rules, ruleArguments } from '../region/rules.js';
+import { refused } from './failure.js';
+import type { MappableArea, VfioRegionInfo, ZpciInfo } from './info.js';
+import { kernel } from './kernel.js';
+
+export interface VfioRegionOptions {
+  /**
+   * 'mmap': accesses go to a mapping; what of the region cannot be mapped is still accessed by pread and pwrite.
+   * 'pread': every access is one pread or pwrite. Default 'auto': 'mmap' where anything can be mapped.
+   */
+  access?: 'auto' | 'mmap' | 'pread';
+  /** Default: on ism-vfio-pci what the function says of itself, elsewhere those of every region. */
+  rules?: Partial<Rules>;
+  /** Default: whether the region is. */
+  writable?: boolean;
+  /** 64-byte bursts in what is mapped, where the CPU has them. Default false. */
+  burst?: boolean;
+  name?: string;
+}
+
+/** What decides over the rules of a device's regions. */
+export interface Served {
+  readonly driver: string;
+  readonly zpci: ZpciInfo | null;
+  readonly regions: readonly VfioRegionInfo[];
+}
+
+/** PCI function type of ISM. Source: Linux arch/s390/include/asm/pci.h, QEMU hw/s390x/s390-pci-bus.c. */
+const ismType = 5;
+
+/** ism-vfio-pci puts region N at N << 48 in the device's file, vfio-pci at N << 40 (Linux drivers/vfio/pci/ism/main.c). */
+export function servedByIsm({ driver, regions }: Served): boolean {
+  const shifted = regions.some(({ index, offset }) => index > 0 && offset === BigInt(index) << 48n);
+  return shifted || driver === 'ism_vfio_pci';
+}
+
+/**
+ * What a store block may be. On ism-vfio-pci every store is one, of at most maxstbl bytes; ISM itself takes any alignment, what
+ * emulates it (function type 0) does not. BAR 0 is a window of memory; a write to the command page in BAR 2 is a
+ * transaction of its own. Found out from what the function says: nothing is written to learn it.
+ */
+export function rulesOf(served: Served, index: number): Partial<Rules> {
+  if (!servedByIsm(served)) return {};
+  return {
+    maxStoreBlock: served.zpci?.maxStoreBlock ?? 4096,
+    alignment: served.zpci?.functionType === ismType ? 'relaxed' : 'strict',
+    merge: index === 0 ? 'window' : 'registers',
+  };
+}
+
+export function openRegion(
+  device: number,
+  bdf: string,
+  served: Served,
+  index: number,
+  options: VfioRegionOptions,
+): Region {
+  checkOptions(options, ['access', 'rules', 'writable', 'burst', 'name'], 'device.region');
+  const info = served.regions.find((region) => region.index === index);
+  if (info === undefined) throw noRegion(bdf, served, index);
+  const areas = areasFor(info, checkWord(options.access ?? 'auto', 'access', ['auto', 'mmap', 'pread']), bdf);
+  const rules = checkRules({ ...rulesOf(served, index), ...options.rules });
+  if (areas.length > 0 && rules.boundary > 4096 && !whole(areas, info)) {
+    const text = `only parts of ${info.name} are mapped, so rules.boundary can be at most 4096, not ${rules.boundary}`;
+    throw rangeError('ERR_ISMIO_OPTION', text, { boundary: rules.boundary });
+  }
+  const burst = checkFlag(options.burst ?? false, 'burst');
+  if (burst) burstOffered();
+  const name = checkText(options.name ?? `${bdf} ${info.name}`, 'name');
+  const writable = checkFlag(options.writable ?? info.writable, 'writable');
+  const pairs = Float64Array.from(areas.flatMap(({ offset, size }) => [Number(offset), Number(size)]));
+  const size = Number(info.size);
+  const made = kernel.region(device, info.offset, size, writable, burst, pairs, ...ruleArguments(rules), name);
+  if (typeof made === 'number') return adopt(made, true);
+  throw refused(made.call, -made.errno, name, { region: name, bdf });
+}
+
+function areasFor(info: VfioRegionInfo, access: 'auto' | 'mmap' | 'pread', bdf: string): readonly MappableArea[] {
+  if (access === 'pread') return [];
+  if (access === 'mmap' && !info.mappable) {
+    const text = `${info.name} of ${bdf} cannot be mapped; leave out { access: 'mmap' }`;
+    throw rangeError('ERR_ISMIO_OPTION', text, { access });
+  }
+  return info.mappableAreas;
+}
+
+function whole(areas: readonly MappableArea[], info: VfioRegionInfo): boolean {
+  return areas.length === 1 && areas[0]?.size === info.size;
+}
+
+function noRegion(bdf: string, served: Served, index: number): Error {
+  const there = served.regions.map((region) => `${region.index} (${region.name})`).join(', ');
+  return rangeError('ERR_ISMIO_OPTION', `${bdf} has no region ${String(index)}; it has ${there}`, { index });
+}
