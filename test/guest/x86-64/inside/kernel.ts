@@ -1,0 +1,35 @@
+// What the tests stand on: the kernel, its modules and the devices are what they are taken for.
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
+import { test } from 'node:test';
+import { openResource } from 'ismio';
+import { places } from '../machine.js';
+import { bind, driverOf, modules, sysfs } from './setting.js';
+
+const ids = { edu: '1234:11e8', ivshmem: '1af4:1110', testdev: '1b36:0005', rng: '1af4:1044' };
+
+for (const [name, bdf] of Object.entries(places)) {
+  test(`${name} is at ${bdf}, in an IOMMU group of its own`, () => {
+    const [vendor, device] = ['vendor', 'device'].map((id) => readFileSync(sysfs(bdf, id), 'utf8').trim().slice(2));
+    assert.equal(`${vendor}:${device}`, ids[name as keyof typeof ids]);
+    assert.match(basename(readlinkSync(sysfs(bdf, 'iommu_group'))), /^\d+$/);
+  });
+}
+
+test('without VFIO, openResource maps a BAR of edu and reads its identity', () => {
+  using region = openResource(places.edu, 0, {});
+  assert.equal(region.load32(0), 0x010000ed);
+});
+
+test('vfio-pci takes every device, and the nodes of its APIs are there', () => {
+  for (const bdf of Object.values(places)) {
+    bind(bdf, 'vfio-pci');
+    assert.equal(driverOf(bdf), 'vfio-pci');
+    assert.ok(existsSync(`/dev/vfio/${basename(readlinkSync(sysfs(bdf, 'iommu_group')))}`));
+    // The folder vfio-dev is there without cdev as well; the node is not.
+    const [name] = readdirSync(sysfs(bdf, 'vfio-dev'));
+    assert.equal(existsSync(`/dev/vfio/devices/${name}`), modules === 'iommufd');
+  }
+  assert.equal(existsSync('/dev/iommu'), modules === 'iommufd');
+});

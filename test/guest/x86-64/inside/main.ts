@@ -1,0 +1,2 @@
+// The tests that run in the x86-64 guest: main.js WORK MODULES.
+import './kernel.js';

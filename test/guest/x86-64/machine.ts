@@ -1,0 +1,54 @@
+// The x86-64 machine: what QEMU gives the guest, and where the tests find it.
+import { join } from 'node:path';
+import type { Kernel, Modules } from './kernel.js';
+
+/** Devices of the guest, by what they are for, at their place on the bus. */
+export const places = {
+  /** MMIO, DMA, MSI and INTx. */
+  edu: '0000:00:04.0',
+  /** BAR 2 is a file of the host. */
+  ivshmem: '0000:00:05.0',
+  /** A BAR that cannot be mapped. */
+  testdev: '0000:00:06.0',
+  /** A BAR with an MSI-X table. */
+  rng: '0000:00:07.0',
+} as const;
+
+/** Bytes of the file behind ivshmem's BAR 2. */
+export const ivshmemSize = 1 << 20;
+
+export interface Machine {
+  readonly kernel: Kernel;
+  readonly modules: Modules;
+  readonly initramfs: string;
+  /** The folder that host and guest share, at the same path. */
+  readonly work: string;
+}
+
+/** The file of the host behind ivshmem. */
+export function ivshmemFile(work: string): string {
+  return join(work, 'ivshmem');
+}
+
+export function machineWords({ kernel, modules, initramfs, work }: Machine): string[] {
+  const folders = [kernel.modules[modules], work];
+  const odd = folders.find((path) => /[\s,]/.test(path));
+  if (odd !== undefined) throw new Error(`QEMU and the guest take no blank or comma in a path: '${odd}'`);
+  const at = (bdf: string) => `addr=0x${bdf.slice(8)}`;
+  const shared = (name: string, path: string, more: string) =>
+    `local,id=${name},mount_tag=${name},path=${path},security_model=none,multidevs=remap${more}`;
+  const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]}`;
+  const line = 'console=ttyS0 rdinit=/init quiet intel_iommu=on nokaslr cryptomgr.notests random.trust_cpu=on panic=-1';
+  return [
+    ...['-machine', 'q35,kernel-irqchip=split', '-accel', 'tcg', '-cpu', 'max', '-m', '1024', '-nodefaults'],
+    ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
+    ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
+    ...['-device', 'intel-iommu,intremap=on'],
+    ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
+    ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmemSize},share=on`],
+    ...['-device', `edu,${at(places.edu)}`],
+    ...['-device', `ivshmem-plain,memdev=shared,${at(places.ivshmem)}`],
+    ...['-device', `pci-testdev,${at(places.testdev)}`],
+    ...['-device', `virtio-rng-pci,disable-legacy=on,${at(places.rng)}`],
+  ];
+}
