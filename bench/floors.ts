@@ -25,6 +25,9 @@ export interface Floors {
   readonly burstLoop?: Loop;
   /** 8-byte loads. */
   readonly loadLoop: Loop;
+  /** One pwrite or pread for each block. */
+  readonly pwriteLoop: Loop;
+  readonly preadLoop: Loop;
 }
 
 /** Where it may be: built in this checkout, or shipped. As with the addon itself, the C library decides which loads. */

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "insn/mmio.h"
@@ -14,15 +15,15 @@ namespace {
 
 uint8_t* window = nullptr;
 uint8_t* source = nullptr;
+int file = -1;
 size_t windowBytes = 0;
 
 // open(path, bytes): maps the file as the window, and as much ordinary memory as the source
 Napi::Value open(const Napi::CallbackInfo& info) {
-  const int file = ::open(info[0].ToString().Utf8Value().c_str(), O_RDWR | O_CLOEXEC);
+  file = ::open(info[0].ToString().Utf8Value().c_str(), O_RDWR | O_CLOEXEC);
   windowBytes = static_cast<size_t>(info[1].ToNumber().Int64Value());
   void* mapped = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   void* memory = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  close(file);
   if (mapped == MAP_FAILED || memory == MAP_FAILED) return Napi::Boolean::New(info.Env(), false);
   window = static_cast<uint8_t*>(mapped);
   source = static_cast<uint8_t*>(memory);
@@ -84,6 +85,14 @@ void burstBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
   ismio::kernels().burst->storeBlock(device, memory, static_cast<uint32_t>(bytes), failure);
 }
 
+void pwriteBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+  if (pwrite(file, memory, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
+}
+
+void preadBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+  if (pread(file, memory, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
+}
+
 // The loop that anybody would write: one 8-byte load after the other.
 void loadBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 8) {
@@ -124,6 +133,8 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<loop<deviceBlock>>(env, exports, "storeLoop");
   if (ismio::kernels().burst != nullptr) add<loop<burstBlock>>(env, exports, "burstLoop");
   add<loop<loadBlock>>(env, exports, "loadLoop");
+  add<loop<pwriteBlock>>(env, exports, "pwriteLoop");
+  add<loop<preadBlock>>(env, exports, "preadLoop");
   return exports;
 }
 

@@ -1,7 +1,7 @@
 // Accesses without a queue, one call each: 8 bytes to 64 KiB on every backend, and so with every access kernel.
 import type { Region } from 'ismio';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
-import { nativeLoop, openFloors } from './native-floor.js';
+import { nativeLoop, noPread, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
 const words = 1024;
@@ -22,10 +22,10 @@ const sizes: readonly Size[] = [
 ];
 
 interface Backend {
-  readonly name: 'emulated' | 'memory' | 'device' | 'burst';
+  readonly name: 'emulated' | 'memory' | 'device' | 'burst' | 'pread';
   readonly title: string;
-  readonly storeFloor: 'copyLoop' | 'storeLoop' | 'burstLoop';
-  readonly loadFloor: 'copyBackLoop' | 'loadLoop';
+  readonly storeFloor: 'copyLoop' | 'storeLoop' | 'burstLoop' | 'pwriteLoop';
+  readonly loadFloor: 'copyBackLoop' | 'loadLoop' | 'preadLoop';
   missing?(engine: Engine): string | null;
   open(engine: Engine, window: Window): Region;
 }
@@ -59,6 +59,14 @@ const backends: readonly Backend[] = [
     loadFloor: 'loadLoop',
     missing: (engine) => (engine.info().kernels.burst === null ? 'this CPU has no 64-byte bursts' : null),
     open: (engine, window) => engine.mapFile(window.path, { kind: 'device', burst: true }),
+  },
+  {
+    name: 'pread',
+    title: 'file by pread and pwrite',
+    storeFloor: 'pwriteLoop',
+    loadFloor: 'preadLoop',
+    missing: noPread,
+    open: (engine, window) => engine.mapFile(window.path, { access: 'pread' }),
   },
 ];
 
@@ -101,6 +109,11 @@ const targets: Readonly<Record<string, Pick<Workload, 'quick' | 'target'>>> = {
   'access/read-4KiB/device': { quick: true, target: { atLeast: 0.95 } },
 };
 
+/** A system call moves a block, or a page of loads, at most. */
+function pieceOf(backend: Backend, bytes: number): number {
+  return backend.name === 'pread' ? Math.min(bytes, 4096) : bytes;
+}
+
 function writes(backend: Backend, { name, bytes, operations }: Size): Workload {
   const full = `access/write-${name}/${backend.name}`;
   return {
@@ -111,7 +124,7 @@ function writes(backend: Backend, { name, bytes, operations }: Size): Workload {
     ...onBackend(backend),
     ...targets[full],
     scale: { curve: `access/write/${backend.name}`, at: bytes, unit: 'bytes' },
-    floor: nativeLoop(backend.storeFloor, operations, bytes),
+    floor: nativeLoop(backend.storeFloor, operations, bytes, pieceOf(backend, bytes)),
     open(engine, window) {
       const region = backend.open(engine, window);
       const source = window.ordinary.subarray(0, bytes);
@@ -130,7 +143,7 @@ function reads(backend: Backend, { name, bytes, operations }: Size): Workload {
     ...onBackend(backend),
     ...targets[full],
     scale: { curve: `access/read/${backend.name}`, at: bytes, unit: 'bytes' },
-    floor: nativeLoop(backend.loadFloor, operations, bytes),
+    floor: nativeLoop(backend.loadFloor, operations, bytes, pieceOf(backend, bytes)),
     open(engine, window) {
       const region = backend.open(engine, window);
       const target = window.ordinary.subarray(0, bytes);

@@ -1,7 +1,7 @@
 // Queued operations: claimed and filled, merged, published in batches of any size, executed on this thread.
 import type { Queue, QueueOptions } from 'ismio';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
-import { nativeLoop, openFloors } from './native-floor.js';
+import { nativeLoop, noPread, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
 const words = 4096; // in one batch, and the depth of the queue
@@ -86,14 +86,17 @@ const fill: Floor = {
   },
 };
 
-/** A workload on one queue of a mapping. */
+/** A mapping of the window as memory or as a device; or its file, by pread and pwrite. */
+type Over = 'memory' | 'device' | 'pread';
+
+/** A workload on one queue of a region over the window. */
 function queued(
-  options: QueueOptions & { kind?: 'memory' | 'device' },
+  options: QueueOptions & { over?: Over },
   batchOf: (queue: Queue, engine: Engine, window: Window) => Running['batch'],
 ) {
-  const { kind = 'memory', ...rest } = options;
+  const { over = 'memory', ...rest } = options;
   return (engine: Engine, window: Window): Running => {
-    const region = engine.mapFile(window.path, { kind });
+    const region = engine.mapFile(window.path, over === 'pread' ? { access: 'pread' } : { kind: over });
     const batch = batchOf(region.queue({ depth: words, ...rest }), engine, window);
     return { batch, counters: () => region.stats(), close: () => region.close() };
   };
@@ -184,31 +187,34 @@ const batchSizes: Workload[] = [1, 4, 16, 64, 256, 1024, 4096].map((together) =>
 
 const fromMemory = { operations: blocks, bytes: windowBytes, windowBytes };
 const kinds = [
-  { kind: 'memory', title: 'memory region', loop: 'copyLoop' },
-  { kind: 'device', title: 'device mapping', loop: 'storeLoop' },
+  { over: 'memory', title: 'memory region', loop: 'copyLoop' },
+  { over: 'device', title: 'device mapping', loop: 'storeLoop' },
+  { over: 'pread', title: 'file by pread and pwrite', loop: 'pwriteLoop', missing: noPread },
 ] as const;
 
 /** Blocks that are read in place: one operation each, or one for all of them, which the planner cuts. */
-const inPlace: Workload[] = kinds.flatMap(({ kind, title, loop }) => [
+const inPlace: Workload[] = kinds.flatMap(({ over, title, loop, ...rest }) => [
   {
-    name: `queue/blocks-4KiB/${kind}`,
+    name: `queue/blocks-4KiB/${over}`,
     title: `4 KiB blocks from allocBuffer, one operation each, ${title}`,
     ...fromMemory,
-    quick: kind === 'memory',
+    ...rest,
+    quick: over === 'memory',
     floor: nativeLoop(loop, blocks, block),
     target: { atLeast: 0.95 },
-    open: queued({ kind }, (queue, engine) => {
+    open: queued({ over }, (queue, engine) => {
       const source = engine.allocBuffer(windowBytes).fill(0x5a);
       return () => writeBlocks(queue, source);
     }),
   },
   {
-    name: `queue/write-1MiB/${kind}`,
+    name: `queue/write-1MiB/${over}`,
     title: `4 KiB blocks from allocBuffer, planned from writes of 1 MiB, ${title}`,
     ...fromMemory,
+    ...rest,
     floor: nativeLoop(loop, blocks, block),
     target: { atLeast: 0.95 },
-    open: queued({ kind }, (queue, engine) => {
+    open: queued({ over }, (queue, engine) => {
       const source = engine.allocBuffer(windowBytes).fill(0x5a);
       return () => writeWhole(queue, source);
     }),

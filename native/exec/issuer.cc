@@ -89,9 +89,18 @@ Status Issuer::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
   return status;
 }
 
+Status Issuer::attemptStore(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
+  return attempt(true, offset, width, failure,
+                 [=, this, &failure] { return backend_.store(offset, source, width, failure); });
+}
+
+Status Issuer::attemptBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
+  return attempt(true, offset, length, failure,
+                 [=, this, &failure] { return backend_.storeBlock(offset, source, length, failure); });
+}
+
 Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  const Status status = attempt(true, offset, width, failure,
-                                [=, this, &failure] { return backend_.store(offset, source, width, failure); });
+  const Status status = attemptStore(offset, source, width, failure);
   if (status == Status::ok) {
     counters_.stores.add(1);
     counters_.bytes.add(width);
@@ -110,8 +119,7 @@ Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
 }
 
 Status Issuer::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
-  const Status status = attempt(true, offset, length, failure,
-                                [=, this, &failure] { return backend_.storeBlock(offset, source, length, failure); });
+  const Status status = attemptBlock(offset, source, length, failure);
   if (status == Status::ok) {
     counters_.storeBlocks.add(1);
     counters_.bytes.add(length);
@@ -141,19 +149,27 @@ Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& 
   return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
 }
 
+// Counts when all is done: to count each piece costs 4 % of a write in 128-byte blocks.
 Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
-  const Rules& rules = region_.traits().rules;
-  for (uint64_t done = 0; done < length;) {
+  const Rules rules = region_.traits().rules;
+  Status status = Status::ok;
+  uint64_t done = 0;
+  uint64_t blocks = 0;
+  uint64_t stores = 0;
+  while (done < length) {
     const Piece piece = next(rules, offset + done, length - done);
-    const Status status = issue(piece, source + done, failure);
-    if (status != Status::ok) {
-      failure.done = done;
-      return status;
-    }
+    status = piece.block ? attemptBlock(piece.offset, source + done, piece.length, failure)
+                         : attemptStore(piece.offset, source + done, piece.length, failure);
+    if (status != Status::ok) break;
+    (piece.block ? blocks : stores)++;
     done += piece.length;
     tell(done);
   }
-  return Status::ok;
+  if (status != Status::ok) failure.done = done;
+  counters_.storeBlocks.add(blocks);
+  counters_.stores.add(stores);
+  counters_.bytes.add(done);
+  return status;
 }
 
 Status Issuer::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {

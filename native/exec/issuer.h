@@ -65,6 +65,9 @@ class Issuer {
   Status failed(Status status, uint64_t offset, uint64_t length, Failure& failure) const;
   template <class Run>
   Status attemptRun(bool storing, uint64_t count, uint64_t& done, Failure& failure, Run&& run);
+  // One access, not counted.
+  Status attemptStore(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
+  Status attemptBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
   Status planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);

@@ -7,7 +7,15 @@ import { hexdump } from './hexdump.js';
 import { parseWhole } from './numbers.js';
 import { printJson, printPart } from './output.js';
 import { Progress } from './progress.js';
-import { kindOption, openTarget, parseTarget, type Target, type TargetOptions, targetName } from './target.js';
+import {
+  kindOption,
+  openTarget,
+  parseTarget,
+  type Target,
+  type TargetOptions,
+  targetForms,
+  targetName,
+} from './target.js';
 
 interface DumpOptions extends TargetOptions {
   json?: boolean;
@@ -29,7 +37,7 @@ export function dumpCommand(): Command {
   return new Command('dump')
     .summary('print bytes as hex and text')
     .description('print bytes of the target, read with 8-byte loads; it is opened without write access')
-    .argument('<target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+    .argument('<target>', targetForms, parseTarget)
     .argument('[offset]', 'where to begin', parseWhole, 0n)
     .argument('[length]', `how many bytes (default: ${defaultLength}, or to the end)`, parseWhole)
     .addOption(kindOption())

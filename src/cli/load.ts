@@ -4,7 +4,15 @@ import { hex } from '../errors.js';
 import { type AccessOptions, loadFrom, orderOption, wideHex, widthOption } from './access.js';
 import { parseWhole } from './numbers.js';
 import { print, printJson } from './output.js';
-import { kindOption, openTarget, parseTarget, type Target, type TargetOptions, targetName } from './target.js';
+import {
+  kindOption,
+  openTarget,
+  parseTarget,
+  type Target,
+  type TargetOptions,
+  targetForms,
+  targetName,
+} from './target.js';
 
 interface LoadOptions extends AccessOptions, TargetOptions {
   json?: boolean;
@@ -20,7 +28,7 @@ export function loadCommand(): Command {
   return new Command('load')
     .summary('make one load')
     .description('make one load and print its value; the target is opened without write access')
-    .argument('<target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+    .argument('<target>', targetForms, parseTarget)
     .argument('<offset>', 'where: a multiple of the width', parseWhole)
     .addOption(widthOption())
     .addOption(orderOption())

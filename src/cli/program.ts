@@ -24,6 +24,7 @@ Targets:
   emulated:SIZE       an emulated region; it lives as long as the command
   file:PATH           a file, mapped (on tmpfs or hugetlbfs: shared memory)
   resource:BDF/BAR    a BAR of a PCI function, such as resource:0000:00:04.0/0
+  vfio:BDF/REGION     a region of a function bound to a VFIO driver; 0 to 5 are its BARs
 
 Numbers are decimal or hex (0x1000); K, M, G and T multiply by 1024 (64K, 0x10M).
 

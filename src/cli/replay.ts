@@ -14,6 +14,7 @@ import {
   rulesOf,
   type Target,
   type TargetOptions,
+  targetForms,
   targetOpener,
 } from './target.js';
 
@@ -48,7 +49,7 @@ export function replayCommand(): Command {
     .description('issue the operations of a recording again, and check the bytes')
     .argument('<file>', 'the recording')
     .option('--info', 'tell what is in it, and replay nothing')
-    .option('--target <target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+    .option('--target <target>', targetForms, parseTarget)
     .option('--region <number>', 'which of its regions is replayed on the target', parseNumber, 0)
     .addOption(
       new Option('--pace <pace>', 'as fast as can be, or as it happened').choices(['full', 'recorded']).default('full'),

@@ -4,7 +4,15 @@ import { hex } from '../errors.js';
 import { type AccessOptions, orderOption, storeTo, wideHex, widthOption } from './access.js';
 import { parseWhole } from './numbers.js';
 import { print, printJson } from './output.js';
-import { kindOption, openTarget, parseTarget, type Target, type TargetOptions, targetName } from './target.js';
+import {
+  kindOption,
+  openTarget,
+  parseTarget,
+  type Target,
+  type TargetOptions,
+  targetForms,
+  targetName,
+} from './target.js';
 
 interface StoreOptions extends AccessOptions, TargetOptions {
   json?: boolean;
@@ -19,7 +27,7 @@ export function storeCommand(): Command {
   return new Command('store')
     .summary('make one store')
     .description('make one store')
-    .argument('<target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+    .argument('<target>', targetForms, parseTarget)
     .argument('<offset>', 'where: a multiple of the width', parseWhole)
     .argument('<value>', 'what: a whole number that fits the width', parseWhole)
     .addOption(widthOption())

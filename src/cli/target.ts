@@ -8,7 +8,10 @@ import { parseCount, parseWhole } from './numbers.js';
 export type Target =
   | { readonly what: 'emulated'; readonly size: bigint }
   | { readonly what: 'file'; readonly path: string }
-  | { readonly what: 'resource'; readonly bdf: string; readonly bar: number };
+  | { readonly what: 'resource'; readonly bdf: string; readonly bar: number }
+  | { readonly what: 'vfio'; readonly bdf: string; readonly index: number };
+
+export const targetForms = 'emulated:SIZE, file:PATH, resource:BDF/BAR or vfio:BDF/REGION';
 
 export interface RuleOptions {
   maxStoreBlock?: number;
@@ -25,9 +28,10 @@ export function parseTarget(text: string): Target {
   const [, what, rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
   if (what === 'emulated') return { what, size: parseWhole(rest) };
   if (what === 'file') return { what, path: rest };
-  const [, bdf, bar] = /^(.+)\/([0-9]+)$/.exec(rest) ?? [];
-  if (what === 'resource' && bdf !== undefined) return { what, bdf, bar: Number(bar) };
-  throw new InvalidArgumentError('It has to be emulated:SIZE, file:PATH or resource:BDF/BAR.');
+  const [, bdf, number] = /^(.+)\/([0-9]+)$/.exec(rest) ?? [];
+  if (what === 'resource' && bdf !== undefined) return { what, bdf, bar: Number(number) };
+  if (what === 'vfio' && bdf !== undefined) return { what, bdf, index: Number(number) };
+  throw new InvalidArgumentError(`It has to be ${targetForms}.`);
 }
 
 /** What a store block may be: for commands that plan. */
@@ -72,6 +76,7 @@ export async function targetOpener(
   writable: boolean,
 ): Promise<(rules: Partial<Rules>) => Region> {
   const { emulate, mapFile, openResource } = await import('../region/open.js');
+  const { openVfio } = await import('../vfio/open.js');
   const { recordFromEnvironment } = await import('../record/environment.js');
   recordFromEnvironment();
   const kind = options.kind === undefined ? {} : { kind: options.kind };
@@ -80,13 +85,17 @@ export async function targetOpener(
     const rules = { ...given, ...rulesOf(options) };
     switch (target.what) {
       case 'emulated':
-        if (options.burst === true) throw usageError('--burst is for file: and resource: targets');
+        if (options.burst === true) throw usageError('--burst is for file:, resource: and vfio: targets');
         return emulate({ size: target.size, rules, ...kind, name: targetName(target) });
       case 'file':
         return mapFile(target.path, { rules, writable, ...kind, ...burst });
       case 'resource':
         if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
         return openResource(target.bdf, target.bar, { rules, writable, ...burst });
+      case 'vfio':
+        if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
+        // The region keeps its device open, and the end of the command closes both.
+        return openVfio(target.bdf).region(target.index, { rules, ...(writable ? {} : { writable }), ...burst });
     }
   };
 }
@@ -100,5 +109,7 @@ export function targetName(target: Target): string {
       return `file:${target.path}`;
     case 'resource':
       return `resource:${target.bdf}/${target.bar}`;
+    case 'vfio':
+      return `vfio:${target.bdf}/${target.index}`;
   }
 }

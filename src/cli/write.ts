@@ -14,6 +14,7 @@ import {
   parseTarget,
   type Target,
   type TargetOptions,
+  targetForms,
   targetName,
 } from './target.js';
 
@@ -39,7 +40,7 @@ export function writeCommand(): Command {
     new Command('write')
       .summary('store bytes in the fewest operations')
       .description('store bytes in the fewest store blocks and stores that the rules allow')
-      .argument('<target>', 'emulated:SIZE, file:PATH or resource:BDF/BAR', parseTarget)
+      .argument('<target>', targetForms, parseTarget)
       .argument('<offset>', 'where the first byte goes', parseWhole)
       .option('--file <path>', 'the bytes of a file')
       .option('--hex <digits>', 'bytes in hex; blanks and colons are passed over')

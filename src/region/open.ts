@@ -1,4 +1,5 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
+import { closeSync, constants as fs, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { native } from '../binding.js';
 import { checkBdf, checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
@@ -32,6 +33,11 @@ export interface MapFileOptions {
   kind?: 'device' | 'memory';
   /** With kind 'device': 64-byte bursts where the CPU has them. Default false. */
   burst?: boolean;
+  /**
+   * 'pread': nothing is mapped, every access is one pread or pwrite, as on a VFIO region that cannot be mapped. The kind is
+   * then 'device'. Default 'mmap'.
+   */
+  access?: 'mmap' | 'pread';
 }
 
 export interface ResourceOptions {
@@ -78,8 +84,9 @@ export function emulate(options: EmulateOptions): Region {
  */
 export function mapFile(path: string, options: MapFileOptions = {}): Region {
   checkPath(path, 'path');
-  checkOptions(options, ['rules', 'writable', 'offset', 'length', 'kind', 'burst'], 'mapFile');
-  const kind = checkWord(options.kind ?? 'memory', 'kind', ['device', 'memory']);
+  checkOptions(options, ['rules', 'writable', 'offset', 'length', 'kind', 'burst', 'access'], 'mapFile');
+  const mapped = checkWord(options.access ?? 'mmap', 'access', ['mmap', 'pread']) === 'mmap';
+  const kind = checkWord(options.kind ?? (mapped ? 'memory' : 'device'), 'kind', ['device', 'memory']);
   const offset = checkWhole(options.offset ?? 0, 'offset');
   if (offset % pageSize !== 0) {
     throw rangeError('ERR_ISMIO_OPTION', `offset must be a multiple of ${pageSize}, the page size, not ${offset}`, {
@@ -94,6 +101,13 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
         burst: true,
       },
     );
+  }
+  if (!mapped) {
+    if (kind === 'memory' || options.burst === true) {
+      const text = "with { access: 'pread' } nothing is mapped: leave out kind 'memory' and burst";
+      throw rangeError('ERR_ISMIO_OPTION', text, { access: 'pread', kind, burst: options.burst });
+    }
+    return openFile(path, offset, options.length, options.writable, checkRules(options.rules));
   }
   const how = kind === 'memory' ? access.memory : burstOr(options.burst, access.deviceBurst, access.device);
   return map(path, path, offset, options.length, options.writable, how, checkRules(options.rules));
@@ -143,14 +157,52 @@ function map(
   how: number,
   rules: Rules,
 ): Region {
-  const length = wanted === undefined ? 0 : checkWhole(wanted, 'length');
+  const length = checkLength(wanted);
   const toWrite = checkFlag(writable ?? true, 'writable');
-  if (wanted !== undefined && length === 0) {
-    throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
-  }
   const mapped = native.map(path, offset, length, toWrite, how, ...ruleArguments(rules), name);
   if (typeof mapped === 'number') return adopt(mapped, true);
   throw refusal(path, offset, length, toWrite, mapped);
+}
+
+/** In bytes; 0: to the end. */
+function checkLength(wanted: Whole | undefined): number {
+  if (wanted === undefined) return 0;
+  const length = checkWhole(wanted, 'length');
+  if (length > 0) return length;
+  throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
+}
+
+/** A region over a file that is not mapped. */
+function openFile(
+  path: string,
+  offset: number,
+  wanted: Whole | undefined,
+  writable: boolean | undefined,
+  rules: Rules,
+): Region {
+  const length = checkLength(wanted);
+  const toWrite = checkFlag(writable ?? true, 'writable');
+  const refuse = (why: number, call: string, errno: number, fileSize: number) =>
+    refusal(path, offset, length, toWrite, { refusal: why, call, errno, fileSize });
+  let file: number;
+  try {
+    file = openSync(path, (toWrite ? fs.O_RDWR : fs.O_RDONLY) | fs.O_NONBLOCK);
+  } catch (error) {
+    throw refuse(1, 'open', -((error as NodeJS.ErrnoException).errno ?? 0), 0);
+  }
+  try {
+    const status = fstatSync(file);
+    if (!status.isFile()) throw refuse(4, 'fstat', 0, 0);
+    if (status.size === 0) throw refuse(2, 'fstat', 0, 0);
+    if (offset >= status.size || length > status.size - offset) throw refuse(3, 'fstat', 0, status.size);
+    const size = length === 0 ? status.size - offset : length;
+    const none = new Float64Array(0);
+    const made = native.vfio.region(file, BigInt(offset), size, toWrite, false, none, ...ruleArguments(rules), path);
+    if (typeof made === 'number') return adopt(made, true);
+    throw refuse(1, made.call, made.errno, status.size);
+  } finally {
+    closeSync(file);
+  }
 }
 
 type Refusal = { refusal: number; call: string; errno: number; fileSize: number };
