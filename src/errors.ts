@@ -35,6 +35,10 @@ export type ErrorCode =
   | 'ERR_ISMIO_DEVICE_BUSY' // somebody has it open
   | 'ERR_ISMIO_DMA_LIMIT' // no more mappings, pinned memory or bus addresses are to be had
   | 'ERR_ISMIO_VFIO' // the kernel refused; call, and errno in cause
+  // who has a PCI function
+  | 'ERR_ISMIO_IN_USE' // a function that carries a mounted disk or the only link, or that a process has open
+  | 'ERR_ISMIO_SYSFS' // sysfs refused what was written; errno in cause
+  | 'ERR_ISMIO_BIND' // a driver that is not loaded, or that did not take the function
   // queue and pool
   | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause
   | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight

@@ -6,6 +6,20 @@ export type { BytesLike, Whole } from './check.js';
 export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
 export { type Info, info } from './info.js';
 export { allocBuffer } from './memory.js';
+export type { PciBar } from './pci/bars.js';
+export { type DiagnosedFunction, diagnose, type PciDiagnosis } from './pci/diagnose.js';
+export {
+  type GroupMember,
+  type ListOptions,
+  listFunctions,
+  type PciFunction,
+  type PciGroup,
+  type VfioNode,
+  type ZpciFacts,
+} from './pci/functions.js';
+export type { FileState, Machine, Roots } from './pci/machine.js';
+export type { PciProblem, PciProblemCode, Way } from './pci/problems.js';
+export type { FileUser } from './pci/users.js';
 export type { Progress, Transfer, TransferError } from './pool/job.js';
 export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from './pool/pool.js';
 export type { Range } from './pool/shards.js';

@@ -11,9 +11,11 @@ import { temporaryFolder } from './support/files.js';
 
 const functions = [
   'allocBuffer',
+  'diagnose',
   'emulate',
   'info',
   'inspectRecording',
+  'listFunctions',
   'mapFile',
   'openResource',
   'readRecording',

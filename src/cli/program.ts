@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { packageRoot } from '../package.js';
 import { benchCommand } from './bench.js';
+import { bindCommand } from './bind.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import { demoCommand } from './demo.js';
@@ -17,6 +18,7 @@ import { recordCommand } from './record.js';
 import { replayCommand } from './replay.js';
 import { reportCommand } from './report.js';
 import { storeCommand } from './store.js';
+import { unbindCommand } from './unbind.js';
 import { writeCommand } from './write.js';
 
 const notes = `
@@ -46,6 +48,8 @@ export function createProgram(): Command {
   const commands = [
     demoCommand(),
     infoCommand(),
+    bindCommand(),
+    unbindCommand(),
     planCommand(),
     loadCommand(),
     storeCommand(),

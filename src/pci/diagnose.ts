@@ -1,0 +1,74 @@
+// The doctor: every function with a verdict, and what to do about it.
+import { join } from 'node:path';
+import { findFunction, listFunctions, type PciFunction } from './functions.js';
+import { checkRoots, fileState, type Machine, type Roots, readMachine } from './machine.js';
+import { isBridge } from './names.js';
+import { isOpenableDriver, type PciProblem, type PciProblemCode, problemsOf, type Way } from './problems.js';
+import { type FileUser, vfioUsers } from './users.js';
+
+export interface PciDiagnosis {
+  readonly machine: Machine;
+  readonly functions: readonly DiagnosedFunction[];
+}
+
+export interface DiagnosedFunction extends PciFunction {
+  /** 'ready', 'bridge', or the first thing that keeps it from being opened. */
+  readonly verdict: 'ready' | 'bridge' | PciProblemCode;
+  /** Whether openVfio can open it. */
+  readonly openable: boolean;
+  /** Ways to open it, the one that openVfio takes first. Empty until a VFIO driver has the function. */
+  readonly ways: readonly Way[];
+  /** Processes that have it, or its group, open; as far as this process may see. */
+  readonly users: readonly FileUser[];
+  readonly problems: readonly PciProblem[];
+}
+
+/**
+ * All functions, what is missing to open each, and the commands that would mend it. Nothing is opened or changed.
+ * @throws IsmioError ERR_ISMIO_OPEN: sysfs has PCI and cannot be read
+ */
+export function diagnose(options: Roots = {}): PciDiagnosis {
+  const roots = checkRoots(options, 'diagnose');
+  return diagnosis(roots, listFunctions({ sysfs: roots.sysfs }));
+}
+
+/** The same of the one with this address, in lower case; no functions where it is not there. */
+export function diagnoseOne(roots: Required<Roots>, bdf: string): PciDiagnosis {
+  const it = findFunction(roots.sysfs, bdf);
+  return diagnosis(roots, it === null ? [] : [it]);
+}
+
+function diagnosis(roots: Required<Roots>, functions: readonly PciFunction[]): PciDiagnosis {
+  const machine = readMachine(roots);
+  // It takes a look at every descriptor of every process: not where it can find nothing.
+  const users = functions.some(isOpenableDriver) ? vfioUsers(roots) : new Map<string, FileUser[]>();
+  return { machine, functions: functions.map((it) => diagnosed(it, machine, roots.dev, users)) };
+}
+
+function diagnosed(
+  it: PciFunction,
+  machine: Machine,
+  dev: string,
+  users: ReadonlyMap<string, readonly FileUser[]>,
+): DiagnosedFunction {
+  const ways = isOpenableDriver(it) ? waysTo(it, dev) : [];
+  // The last file is the function's own, or its group's; everybody has the others open.
+  const own = ways.flatMap(({ files }) => users.get(files.at(-1)?.path ?? '') ?? []);
+  const findings = { ways, users: own.filter(({ pid }, i) => own.findIndex((other) => other.pid === pid) === i) };
+  const problems = problemsOf(it, machine, findings);
+  const first = problems.find(({ blocks }) => blocks)?.code ?? 'ready';
+  const verdict = isBridge(it.classCode) ? 'bridge' : first;
+  return { ...it, verdict, openable: verdict === 'ready', ...findings, problems };
+}
+
+/** As openVfio chooses: cdev where its two files are there, else the group. */
+function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): Way[] {
+  const way = (api: Way['api'], ...paths: string[]): Way => ({
+    api,
+    files: paths.map((path) => ({ path: join(dev, path), state: fileState(join(dev, path)) })),
+  });
+  const cdev = vfio?.cdev === true ? [way('cdev', 'iommu', `vfio/devices/${vfio.name}`)] : [];
+  const group = iommuGroup === null ? [] : [way('group', 'vfio/vfio', `vfio/${iommuGroup.id}`)];
+  const offered = cdev[0]?.files.every(({ state }) => state !== 'missing') === true;
+  return offered ? [...cdev, ...group] : [...group, ...cdev];
+}

@@ -1,0 +1,188 @@
+// The PCI functions of this machine, as sysfs has them. Facts only: what they mean is said in problems.ts.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkOptions, checkText } from '../check.js';
+import { IsmioError } from '../errors.js';
+import { type PciBar, readBars } from './bars.js';
+import { kindOf } from './names.js';
+import { isThere, linkName, names, readBytes, readNumber, readText } from './tree.js';
+
+export interface PciFunction {
+  /** domain:bus:device.function, such as '0000:00:04.0'. */
+  readonly bdf: string;
+  /** A word or two: 'ISM', 'NVMe', 'Ethernet', .. 'unclassified'. */
+  readonly kind: string;
+  /** Ids are null where sysfs has none, or something that is no number. */
+  readonly vendor: number | null;
+  readonly device: number | null;
+  readonly subsystemVendor: number | null;
+  readonly subsystemDevice: number | null;
+  /** 24 bits: class, subclass, interface. */
+  readonly classCode: number | null;
+  /** The driver as sysfs calls it; null where none has the function. */
+  readonly driver: string | null;
+  readonly driverOverride: string | null;
+  readonly iommuGroup: PciGroup | null;
+  readonly bars: readonly PciBar[];
+  /** How often it was enabled: 0 is disabled. */
+  readonly enabled: number | null;
+  /** Bits 1 and 2 of the command register. */
+  readonly memoryDecode: boolean | null;
+  readonly busMaster: boolean | null;
+  /** What VFIO made of it, once a VFIO driver has it. */
+  readonly vfio: VfioNode | null;
+  /** s390x alone. */
+  readonly zpci: ZpciFacts | null;
+}
+
+export interface PciGroup {
+  readonly id: string;
+  /** Of VFIO's mode without an IOMMU: nothing checks where the device reads and writes. */
+  readonly noiommu: boolean;
+  /** Everything in the group, the function itself too. */
+  readonly members: readonly GroupMember[];
+}
+
+export interface GroupMember {
+  /** A BDF, or the name of a device that is not on PCI. */
+  readonly name: string;
+  readonly driver: string | null;
+  readonly classCode: number | null;
+}
+
+export interface VfioNode {
+  /** 'vfio0': a file of this name is in /dev/vfio/devices if the kernel has the cdev interface. */
+  readonly name: string;
+  readonly cdev: boolean;
+}
+
+/** Attributes of Linux arch/s390/pci/pci_sysfs.c. */
+export interface ZpciFacts {
+  readonly functionId: number | null;
+  readonly functionHandle: number | null;
+  readonly pchid: number | null;
+  /** The function group: functions of one have the same limits, maxstbl among them. */
+  readonly functionGroup: number | null;
+  /** 5 is ISM. */
+  readonly functionType: number | null;
+  readonly vfn: number | null;
+  readonly uid: number | null;
+  readonly uidIsUnique: boolean | null;
+}
+
+export interface ListOptions {
+  /** Where sysfs is mounted. Default '/sys'. */
+  sysfs?: string;
+}
+
+const bdfForm = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
+
+/**
+ * All functions, in the order of their addresses; none where the machine, or the container, has no PCI.
+ * @throws IsmioError ERR_ISMIO_OPEN: sysfs has PCI and cannot be read
+ */
+export function listFunctions(options: ListOptions = {}): PciFunction[] {
+  checkOptions(options, ['sysfs'], 'listFunctions');
+  const sysfs = checkText(options.sysfs ?? '/sys', 'sysfs');
+  const groups = new Map<string, GroupMember[]>();
+  return addresses(sysfs).map((bdf) => readFunction(sysfs, bdf, groups));
+}
+
+/** The one with this address, in lower case; null where there is none. */
+export function findFunction(sysfs: string, bdf: string): PciFunction | null {
+  return isThere(functionFolder(sysfs, bdf)) ? readFunction(sysfs, bdf, new Map()) : null;
+}
+
+export function functionFolder(sysfs: string, bdf: string): string {
+  return join(sysfs, 'bus/pci/devices', bdf);
+}
+
+function addresses(sysfs: string): string[] {
+  const folder = join(sysfs, 'bus/pci/devices');
+  try {
+    return readdirSync(folder)
+      .filter((name) => bdfForm.test(name))
+      .sort();
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return [];
+    throw new IsmioError('ERR_ISMIO_OPEN', `cannot read ${folder}: ${code}`, { path: folder, errno: code }, cause);
+  }
+}
+
+function readFunction(sysfs: string, bdf: string, groups: Map<string, GroupMember[]>): PciFunction {
+  const folder = functionFolder(sysfs, bdf);
+  const ids = {
+    vendor: readNumber(join(folder, 'vendor')),
+    device: readNumber(join(folder, 'device')),
+    classCode: readNumber(join(folder, 'class')),
+  };
+  const override = readText(join(folder, 'driver_override'));
+  return {
+    bdf,
+    kind: kindOf(ids),
+    ...ids,
+    subsystemVendor: readNumber(join(folder, 'subsystem_vendor')),
+    subsystemDevice: readNumber(join(folder, 'subsystem_device')),
+    driver: linkName(join(folder, 'driver')),
+    // The kernel prints a null pointer for none.
+    driverOverride: override === '' || override === '(null)' ? null : override,
+    iommuGroup: readGroup(folder, groups),
+    bars: readBars(folder),
+    enabled: readNumber(join(folder, 'enable')),
+    ...readCommand(folder),
+    vfio: readVfio(folder),
+    zpci: readZpci(folder),
+  };
+}
+
+/** @param groups what was read of each group already: a group of thousands is read once */
+function readGroup(folder: string, groups: Map<string, GroupMember[]>): PciGroup | null {
+  const id = linkName(join(folder, 'iommu_group'));
+  if (id === null) return null;
+  const members = groups.get(id) ?? readMembers(join(folder, 'iommu_group/devices'));
+  groups.set(id, members);
+  return {
+    id,
+    noiommu: readText(join(folder, 'iommu_group/name')) === 'vfio-noiommu',
+    members,
+  };
+}
+
+function readMembers(folder: string): GroupMember[] {
+  return names(folder).map((name) => ({
+    name,
+    driver: linkName(join(folder, name, 'driver')),
+    classCode: readNumber(join(folder, name, 'class')),
+  }));
+}
+
+/** Config space is little-endian on every machine; the command register is at offset 4. */
+function readCommand(folder: string): Pick<PciFunction, 'memoryDecode' | 'busMaster'> {
+  const command = readBytes(join(folder, 'config'))?.at(4);
+  if (command === undefined) return { memoryDecode: null, busMaster: null };
+  return { memoryDecode: (command & 2) !== 0, busMaster: (command & 4) !== 0 };
+}
+
+function readVfio(folder: string): VfioNode | null {
+  const name = names(join(folder, 'vfio-dev')).find((entry) => /^(noiommu-)?vfio[0-9]+$/.test(entry));
+  // The device is there since Linux 6.1; it has a number, and a file, only with CONFIG_VFIO_DEVICE_CDEV.
+  return name === undefined ? null : { name, cdev: isThere(join(folder, 'vfio-dev', name, 'dev')) };
+}
+
+function readZpci(folder: string): ZpciFacts | null {
+  const functionId = readNumber(join(folder, 'function_id'));
+  const functionHandle = readNumber(join(folder, 'function_handle'));
+  if (functionId === null && functionHandle === null) return null;
+  const unique = readNumber(join(folder, 'uid_is_unique'));
+  return {
+    functionId,
+    functionHandle,
+    pchid: readNumber(join(folder, 'pchid')),
+    functionGroup: readNumber(join(folder, 'pfgid')),
+    functionType: readNumber(join(folder, 'pft')),
+    vfn: readNumber(join(folder, 'vfn')),
+    uid: readNumber(join(folder, 'uid')),
+    uidIsUnique: unique === null ? null : unique !== 0,
+  };
+}
