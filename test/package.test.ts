@@ -18,6 +18,7 @@ const functions = [
   'listFunctions',
   'mapFile',
   'openResource',
+  'openVfio',
   'readRecording',
   'record',
   'replay',
