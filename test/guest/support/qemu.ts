@@ -54,11 +54,11 @@ export function runGuest(options: GuestOptions): Promise<GuestRun> {
   });
   return new Promise((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => {
+    child.on('close', (code, signal) => {
       clearTimeout(ending);
       const seconds = (performance.now() - began) / 1000;
       if (closing !== null) return resolve({ console: lines, closing, seconds });
-      const why = code === 124 || code === 137 ? `${options.seconds} s passed` : `QEMU ended with status ${code}`;
+      const why = code === 124 || code === 137 ? `${options.seconds} s passed` : `QEMU ended with ${code ?? signal}`;
       reject(new Error(`the guest ${options.name} did not say ${options.closing}: ${why}\n${complaints}`));
     });
   });

@@ -10,12 +10,20 @@ export const places = {
   ivshmem: '0000:00:05.0',
   /** A BAR that cannot be mapped. */
   testdev: '0000:00:06.0',
-  /** A BAR with an MSI-X table. */
+  /** A BAR with an MSI-X table; can be reset. */
   rng: '0000:00:07.0',
+  /** Shares its IOMMU group with the neighbour, because both are behind one conventional bridge. */
+  shared: '0000:01:01.0',
+  neighbour: '0000:01:02.0',
+  /** In a slot it can be taken from while the machine runs. */
+  pluggable: '0000:02:00.0',
 } as const;
 
-/** Bytes of the file behind ivshmem's BAR 2. */
-export const ivshmemSize = 1 << 20;
+/** QEMU's name of the device that can be taken away. */
+export const pluggableName = 'pluggable';
+
+/** The file behind ivshmem's BAR 2, in bytes: pieces that the guest fills, one after the other, then one of the host's. */
+export const ivshmem = { size: 1 << 20, piece: 128 << 10, hostPiece: 7, hostSeed: 77 } as const;
 
 export interface Machine {
   readonly kernel: Kernel;
@@ -34,7 +42,7 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
   const folders = [kernel.modules[modules], work];
   const odd = folders.find((path) => /[\s,]/.test(path));
   if (odd !== undefined) throw new Error(`QEMU and the guest take no blank or comma in a path: '${odd}'`);
-  const at = (bdf: string) => `addr=0x${bdf.slice(8)}`;
+  const at = (bdf: string) => `addr=0x${bdf.slice(8, 10)}`;
   const shared = (name: string, path: string, more: string) =>
     `local,id=${name},mount_tag=${name},path=${path},security_model=none,multidevs=remap${more}`;
   const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]}`;
@@ -45,10 +53,15 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
     ...['-device', 'intel-iommu,intremap=on'],
     ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
-    ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmemSize},share=on`],
+    ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmem.size},share=on`],
     ...['-device', `edu,${at(places.edu)}`],
     ...['-device', `ivshmem-plain,memdev=shared,${at(places.ivshmem)}`],
     ...['-device', `pci-testdev,${at(places.testdev)}`],
     ...['-device', `virtio-rng-pci,disable-legacy=on,${at(places.rng)}`],
+    ...['-device', 'pcie-pci-bridge,id=bridge,addr=0x8'],
+    ...['-device', `edu,bus=bridge,${at(places.shared)}`],
+    ...['-device', `virtio-rng-pci,bus=bridge,${at(places.neighbour)}`],
+    ...['-device', 'pcie-root-port,id=socket,chassis=1,slot=1,addr=0x9'],
+    ...['-device', `virtio-rng-pci,disable-legacy=on,bus=socket,id=${pluggableName}`],
   ];
 }
