@@ -59,7 +59,7 @@ export class Queue {
   #tickets: Ticket[] = [];
   #nextTicket = 0;
 
-  // The source of the last write that needed no copy, so that a run of writes from it looks it up once.
+  // The source of the last write, so that a run of writes from it looks it up once.
   #lastSource: Uint8Array = noSource;
   #lastSlot = 0;
   #lastStart = 0;
@@ -357,13 +357,13 @@ export class Queue {
     return this.#queued(width);
   }
 
-  /** Finds out about a source; remembers it as the last one if it is read in place. */
+  /** Finds out about a source, and remembers it as the last one. */
   #lookUp(source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
     this.#lastSlot = this.#sources.slotOf(bytes.buffer);
     this.#lastStart = bytes.byteOffset;
     this.#lastLength = bytes.byteLength;
-    this.#lastSource = this.#lastSlot !== 0 && bytes === source ? bytes : noSource;
+    this.#lastSource = bytes === source ? bytes : noSource;
   }
 
   #stage(source: BytesLike, start: number, count: number): number {

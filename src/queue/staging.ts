@@ -1,18 +1,21 @@
 // Memory for the bytes of operations whose own buffers may change or move before they are stored.
 //
 //     |.......[copied.......|copied....]..............|
-//            head                     tail            positions count for ever, modulo the size
+//            head                     tail            both count for ever; `at` is where the tail is in the memory
 //
 // A piece is never split at the wrap: what is left of the end is passed over. Batches give their pieces back in order.
+// (`at` could be worked out as tail modulo size; past 2^31 that is a division of doubles, which takes as long as a copy.)
 
 /** What does not fit now. A value, not an exception: the caller hands it on as a full queue. */
 const full = -1;
 
 export class Staging {
   readonly bytes: Uint8Array;
+  readonly size: number;
   readonly #copied: Uint32Array;
   #head = 0;
   #tail = 0;
+  #at = 0;
 
   /**
    * @param memory of a multiple of 8 bytes
@@ -21,11 +24,8 @@ export class Staging {
    */
   constructor(memory: ArrayBuffer, copied: Uint32Array) {
     this.bytes = new Uint8Array(memory);
+    this.size = memory.byteLength;
     this.#copied = copied;
-  }
-
-  get size(): number {
-    return this.bytes.byteLength;
   }
 
   /** Where the pieces handed out so far end; `release` takes it when the batch that holds them has ended. */
@@ -35,15 +35,16 @@ export class Staging {
 
   /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or -1 when there is no room now. */
   reserve(length: number): number {
-    const size = this.bytes.byteLength;
     const room = Math.ceil(length / 8) * 8;
     // Empty: begin at the front, or what is longer than the rest of the lap would never fit.
-    if (this.#head === this.#tail) this.#head = this.#tail = Math.ceil(this.#tail / size) * size;
-    const at = this.#tail % size;
-    const start = at + room <= size ? this.#tail : this.#tail + size - at;
-    if (start + room - this.#head > size) return full;
-    this.#tail = start + room;
-    return start % size;
+    if (this.#head === this.#tail) this.#at = 0;
+    const fits = this.#at + room <= this.size;
+    const tail = this.#tail + room + (fits ? 0 : this.size - this.#at);
+    if (tail - this.#head > this.size) return full;
+    const start = fits ? this.#at : 0;
+    this.#at = start + room;
+    this.#tail = tail;
+    return start;
   }
 
   /** Copies [start, start + length) of `source` in; its position, or -1 when there is no room. */
@@ -62,7 +63,7 @@ export class Staging {
     target.set(this.bytes.subarray(position, position + target.byteLength));
   }
 
-  /** Gives back everything up to `mark`. A mark from before the pieces began at the front again is behind, and says nothing. */
+  /** Gives back everything up to `mark`. */
   release(mark: number): void {
     if (mark > this.#head) this.#head = mark;
   }
