@@ -1,4 +1,5 @@
 // What the kernel says of a device: its flags, zPCI capabilities, regions and interrupts.
+import { constants } from 'node:os';
 import { checked } from './failure.js';
 import {
   askGrowing,
@@ -124,12 +125,16 @@ function hexOf(struct: Struct, at: number, length: number): string {
   return Buffer.from(struct.bytes.subarray(at, at + length)).toString('hex');
 }
 
-/** The regions that there are: those of size 0, and those the driver knows nothing of, are left out. */
+/**
+ * The regions that there are: those of size 0, and those the driver knows nothing of, are left out. ism-vfio-pci, for one,
+ * answers EINVAL for the ROM (Linux drivers/vfio/pci/ism/main.c).
+ */
 export function readRegions(device: number, bdf: string, count: number): VfioRegionInfo[] {
   const structs: Struct[] = [];
   for (let index = 0; index < count; index++) {
     const { answer, struct } = askGrowing(32, (into) => kernel.regionInfo(device, index, into));
-    if (answer < 0 && index < configIndex) checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`);
+    const unknown = answer === -constants.errno.EINVAL || (answer < 0 && index > configIndex);
+    if (!unknown) checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`);
     if (answer >= 0 && struct.u64(16) > 0n) structs.push(struct);
   }
   const config = structs.find((struct) => struct.u32(8) === configIndex);
