@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkOptions, checkText } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { type PciBar, readBars } from './bars.js';
-import { kindOf } from './names.js';
+import { isBdf, kindOf } from './names.js';
 import { isThere, linkName, names, readBytes, readNumber, readText } from './tree.js';
 
 export interface PciFunction {
@@ -75,8 +75,6 @@ export interface ListOptions {
   sysfs?: string;
 }
 
-const bdfForm = /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/;
-
 /**
  * All functions, in the order of their addresses; none where the machine, or the container, has no PCI.
  * @throws IsmioError ERR_ISMIO_OPEN: sysfs has PCI and cannot be read
@@ -100,9 +98,7 @@ export function functionFolder(sysfs: string, bdf: string): string {
 function addresses(sysfs: string): string[] {
   const folder = join(sysfs, 'bus/pci/devices');
   try {
-    return readdirSync(folder)
-      .filter((name) => bdfForm.test(name))
-      .sort();
+    return readdirSync(folder).filter(isBdf).sort();
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];

@@ -1,5 +1,10 @@
 // What functions are called: ISM by its ids, everything else by its class.
 
+/** The form of an address as sysfs writes it. */
+export function isBdf(name: string): boolean {
+  return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(name);
+}
+
 /** Linux drivers/s390/net/ism_drv.c, PCI_DEVICE_ID_IBM_ISM. */
 export const ism = { vendor: 0x1014, device: 0x04ed } as const;
 

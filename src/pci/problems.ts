@@ -2,7 +2,7 @@
 
 import type { PciFunction } from './functions.js';
 import type { FileState, Machine } from './machine.js';
-import { isBridge, isIsm, isVfioDriver, vfioDriverFor } from './names.js';
+import { isBdf, isBridge, isIsm, isVfioDriver, vfioDriverFor } from './names.js';
 import type { FileUser } from './users.js';
 
 export type PciProblemCode =
@@ -160,7 +160,7 @@ const group: Find = (it, machine) => {
     scope: 'function',
     blocks: true,
     message: `its IOMMU group ${it.iommuGroup?.id} is not viable: drivers of the kernel have ${told}`,
-    commands: inTheWay.filter(({ name }) => name.includes(':')).map(({ name }) => bindCommand(name, machine)),
+    commands: inTheWay.filter(({ name }) => isBdf(name)).map(({ name }) => bindCommand(name, machine)),
   };
 };
 

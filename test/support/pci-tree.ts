@@ -18,7 +18,7 @@ export interface FunctionParts {
   /** The command register. */
   readonly command?: number;
   /** 'vfio0', with or without the number that makes a cdev of it. */
-  readonly vfio?: string;
+  readonly vfio?: string | null;
   readonly cdev?: boolean;
   /** Further attributes, by name. */
   readonly files?: Readonly<Record<string, string>>;
@@ -112,7 +112,7 @@ export class PciTree {
     this.link(`bus/pci/devices/${bdf}`, folder);
     if (typeof parts.driver === 'string') this.bind(bdf, parts.driver);
     if (parts.group !== null) this.group(bdf, parts.group ?? 1, parts.groupName);
-    if (parts.vfio !== undefined) this.sys(`${folder}/vfio-dev/${parts.vfio}/uevent`, '');
+    if (typeof parts.vfio === 'string') this.sys(`${folder}/vfio-dev/${parts.vfio}/uevent`, '');
     if (parts.cdev === true) this.sys(`${folder}/vfio-dev/${parts.vfio}/dev`, '511:0\n');
   }
 
