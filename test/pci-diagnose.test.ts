@@ -227,6 +227,7 @@ describe('what does not keep a function from being opened is told all the same',
     assert.deepEqual([blocks, commands], [false, [`echo 1 | tee /sys/bus/pci/devices/${bdf}/enable`]]);
     const ports = on(t, { driver: null, vfio: null, command: 0, resource: [bar.ports] });
     assert.deepEqual(codes(ports), ['driver'], 'ports are not decoded by it');
+    assert.deepEqual(codes(on(t, { ...ism, driver: 'ism', vfio: null, command: 0 })), ['driver'], 'ISM: VFIO alone');
   });
 
   test('a low limit of locked memory, unless the process is above it', (t) => {

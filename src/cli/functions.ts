@@ -5,17 +5,15 @@ import { hex } from '../errors.js';
 import type { PciBar } from '../pci/bars.js';
 import type { DiagnosedFunction } from '../pci/diagnose.js';
 import type { PciFunction } from '../pci/functions.js';
-import { isIsm } from '../pci/names.js';
+import { isIsm, vfioDriverFor } from '../pci/names.js';
 import type { PciProblem } from '../pci/problems.js';
 import { count } from './output.js';
 
-const verdicts: Readonly<Record<DiagnosedFunction['verdict'], string>> = {
-  ready: 'ready',
+const verdicts: Readonly<Record<Exclude<DiagnosedFunction['verdict'], 'ready' | 'driver'>, string>> = {
   bridge: 'bridge: not for VFIO',
   'no-iommu': 'no IOMMU',
   'noiommu-mode': 'UNSAFE: no IOMMU',
   module: 'module not loaded',
-  driver: 'driver not of VFIO',
   group: 'group not viable',
   'no-file': 'device file missing',
   permission: 'no permission',
@@ -65,8 +63,7 @@ export function drawProblems(functions: readonly DiagnosedFunction[], columns: n
       problems.filter(({ scope }) => scope === 'machine').map((problem) => [problem.message, problem]),
     ),
   );
-  if (everywhere.size > 0)
-    lines.push('', 'To open any of them, on this machine:', ...steps(everywhere.values(), columns));
+  if (everywhere.size > 0) lines.push('', 'On the whole machine:', ...steps(everywhere.values(), columns));
   for (const { bdf, kind, problems } of shown) {
     const own = problems.filter(({ scope }) => scope === 'function');
     if (own.length > 0) lines.push('', `${bdf}, ${kind}:`, ...steps(own, columns));
@@ -128,8 +125,13 @@ function filesText(files: DiagnosedFunction['ways'][number]['files']): string {
 function zpciText(facts: object): string {
   return Object.entries(facts)
     .filter(([, value]) => value !== null)
-    .map(([name, value]) => `${name} ${typeof value === 'number' ? hex(value) : value}`)
+    .map(([name, value]) => `${words(name)} ${typeof value === 'number' ? hex(value) : value}`)
     .join(', ');
+}
+
+/** functionId: 'function id'. */
+function words(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
 }
 
 function steps(problems: Iterable<PciProblem>, columns: number): string[] {
@@ -144,9 +146,9 @@ function hanging(text: string, columns: number, indent: number): string {
   return wrapped(text, columns - indent).replaceAll('\n', `\n${' '.repeat(indent)}`);
 }
 
-function verdictOf({ verdict, ways, problems }: DiagnosedFunction): string {
-  if (verdict !== 'ready') return verdicts[verdict];
-  return `ready (${ways[0]?.api})${problems.length > 0 ? ', see below' : ''}`;
+function verdictOf(it: DiagnosedFunction): string {
+  if (it.verdict === 'driver') return `needs ${vfioDriverFor(it)}`;
+  return it.verdict === 'ready' ? `ready (${it.ways[0]?.api})` : verdicts[it.verdict];
 }
 
 function ids({ vendor, device }: PciFunction): string {

@@ -159,7 +159,7 @@ const group: Find = (it, machine) => {
     code: 'group',
     scope: 'function',
     blocks: true,
-    message: `its IOMMU group ${it.iommuGroup?.id} is not viable: drivers of the kernel have ${told}`,
+    message: `its IOMMU group ${it.iommuGroup?.id} is not viable: the kernel drives ${told} in it`,
     commands: inTheWay.filter(({ name }) => isBdf(name)).map(({ name }) => bindCommand(name, machine)),
   };
 };
@@ -191,8 +191,9 @@ const inUse: Find = (_, __, { users }) => {
 };
 
 const memoryDecode: Find = (it, { root }) => {
-  // VFIO enables the function when it is opened; through sysfs nobody does.
-  const matters = !isOpenableDriver(it) && it.memoryDecode === false && it.bars.some(({ kind }) => kind === 'memory');
+  // VFIO enables the function when it is opened; through sysfs nobody does. ISM is not to be had through sysfs.
+  const isSysfs = !isOpenableDriver(it) && !isIsm(it);
+  const matters = isSysfs && it.memoryDecode === false && it.bars.some(({ kind }) => kind === 'memory');
   if (!matters) return null;
   return {
     code: 'memory-decode',
