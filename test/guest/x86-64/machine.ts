@@ -48,7 +48,19 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
   const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]}`;
   const line = 'console=ttyS0 rdinit=/init quiet intel_iommu=on nokaslr cryptomgr.notests random.trust_cpu=on panic=-1';
   return [
-    ...['-machine', 'q35,kernel-irqchip=split', '-accel', 'tcg', '-cpu', 'max', '-m', '1024', '-nodefaults'],
+    ...[
+      '-machine',
+      'q35,kernel-irqchip=split',
+      '-accel',
+      'tcg',
+      '-cpu',
+      'max',
+      '-smp',
+      '2',
+      '-m',
+      '1024',
+      '-nodefaults',
+    ],
     ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
     ...['-device', 'intel-iommu,intremap=on'],

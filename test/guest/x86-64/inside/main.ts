@@ -4,3 +4,5 @@ import './registers.js';
 import './dma.js';
 import './interrupts.js';
 import './memory.js';
+import './faults.js';
+import './opening.js';
