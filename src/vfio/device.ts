@@ -20,15 +20,15 @@ import { VfioIrq } from './irq.js';
 import { configIndex, kernel } from './kernel.js';
 import { openRegion, type VfioRegionOptions } from './region.js';
 
-/** What sysfs says of a function. */
+/** What sysfs says of a function; null where it says nothing. */
 export interface FunctionIds {
   readonly driver: string;
-  readonly vendor: number;
-  readonly device: number;
-  readonly subsystemVendor: number;
-  readonly subsystemDevice: number;
+  readonly vendor: number | null;
+  readonly device: number | null;
+  readonly subsystemVendor: number | null;
+  readonly subsystemDevice: number | null;
   /** Base class, subclass and programming interface: 24 bits. */
-  readonly classCode: number;
+  readonly classCode: number | null;
   readonly iommuGroup: number | null;
 }
 

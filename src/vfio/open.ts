@@ -1,8 +1,10 @@
 // openVfio: finds the function in sysfs, chooses how to open it.
-import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { checkBdf, checkOptions, checkText, checkWord } from '../check.js';
 import { IsmioError } from '../errors.js';
+import { notThere } from '../pci/failure.js';
+import { findFunction, functionFolder, type PciFunction } from '../pci/functions.js';
 import type { DeviceAccess } from './access.js';
 import { openCdev } from './cdev.js';
 import { type FunctionIds, VfioDevice } from './device.js';
@@ -31,24 +33,15 @@ export function openVfio(bdf: string, options: VfioOptions = {}): VfioDevice {
   const name = checkBdf(bdf);
   const api = checkWord(options.api ?? 'auto', 'api', ['auto', 'group', 'cdev']);
   const dev = checkText(options.dev ?? '/dev', 'dev');
-  const folder = join(checkText(options.sysfs ?? '/sys', 'sysfs'), 'bus/pci/devices', name);
-  if (!existsSync(folder)) {
-    throw new IsmioError(
-      'ERR_ISMIO_NOT_A_DEVICE',
-      `there is no PCI function ${name}; "ismio info" lists those there are`,
-      {
-        bdf: name,
-        path: folder,
-      },
-    );
+  const sysfs = checkText(options.sysfs ?? '/sys', 'sysfs');
+  const found = findFunction(sysfs, name);
+  if (found === null) throw notThere(name, sysfs);
+  if (found.driver === null) {
+    const text = `${name} has no driver; bind it to VFIO's with "ismio bind ${name}"`;
+    throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, { bdf: name });
   }
-  const ids = readIds(folder);
-  if (ids.driver === '') {
-    throw new IsmioError('ERR_ISMIO_NOT_BOUND', `${name} has no driver; bind it to VFIO's with "ismio bind ${name}"`, {
-      bdf: name,
-    });
-  }
-  const access = openAccess(api, dev, folder, name, ids);
+  const ids = idsOf(found, found.driver);
+  const access = openAccess(api, dev, sysfs, found);
   try {
     return new VfioDevice(access, name, ids);
   } catch (error) {
@@ -57,53 +50,29 @@ export function openVfio(bdf: string, options: VfioOptions = {}): VfioDevice {
   }
 }
 
-function openAccess(
-  api: 'auto' | 'group' | 'cdev',
-  dev: string,
-  folder: string,
-  bdf: string,
-  ids: FunctionIds,
-): DeviceAccess {
-  const cdev = cdevOf(folder);
-  const offered = cdev !== null && existsSync(join(dev, 'iommu')) && existsSync(join(dev, 'vfio/devices', cdev));
+function openAccess(api: 'auto' | 'group' | 'cdev', dev: string, sysfs: string, found: PciFunction): DeviceAccess {
+  const { bdf, driver, vfio, iommuGroup } = found;
+  const offered = vfio?.cdev === true && existsSync(join(dev, 'iommu'));
+  const values = { bdf, driver };
   if (api === 'cdev' || (api === 'auto' && offered)) {
-    if (cdev !== null) return openCdev(dev, cdev, bdf);
-    const text = `${bdf} has no VFIO character device: its driver is ${ids.driver}, or the kernel has no VFIO_DEVICE_CDEV; use { api: 'group' }`;
-    throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, { bdf, driver: ids.driver });
+    if (vfio?.cdev === true) return openCdev(dev, vfio.name, bdf);
+    const text = `${bdf} has no VFIO character device: its driver is ${driver}, or the kernel has no VFIO_DEVICE_CDEV; use { api: 'group' }`;
+    throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, values);
   }
-  if (ids.iommuGroup !== null) return openGroup(dev, ids.iommuGroup, bdf, join(folder, 'iommu_group/devices'));
-  const text = `${bdf} is in no IOMMU group: the machine has no IOMMU, or it is switched off ("ismio info ${bdf}" tells more)`;
-  throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, { bdf, driver: ids.driver });
+  if (iommuGroup === null) {
+    const text = `${bdf} is in no IOMMU group: the machine has no IOMMU, or it is switched off ("ismio info ${bdf}" tells more)`;
+    throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, values);
+  }
+  if (iommuGroup.noiommu) {
+    const text = `${bdf} is bound without an IOMMU: nothing would check where the device reads and writes. Give the machine one`;
+    throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, values);
+  }
+  const members = join(functionFolder(sysfs, bdf), 'iommu_group/devices');
+  return openGroup(dev, Number(iommuGroup.id), bdf, members);
 }
 
-/** The name of the function's character device; null where there is none. */
-function cdevOf(folder: string): string | null {
-  try {
-    return readdirSync(join(folder, 'vfio-dev'))[0] ?? null;
-  } catch {
-    return null;
-  }
-}
-
-function readIds(folder: string): FunctionIds {
-  const number = (file: string) => Number.parseInt(readFileSync(join(folder, file), 'utf8'), 16);
-  const group = linkName(join(folder, 'iommu_group'));
-  return {
-    driver: linkName(join(folder, 'driver')),
-    vendor: number('vendor'),
-    device: number('device'),
-    subsystemVendor: number('subsystem_vendor'),
-    subsystemDevice: number('subsystem_device'),
-    classCode: number('class'),
-    iommuGroup: group === '' ? null : Number(group),
-  };
-}
-
-/** The last part of where a link leads; empty where there is none. */
-function linkName(path: string): string {
-  try {
-    return basename(readlinkSync(path));
-  } catch {
-    return '';
-  }
+function idsOf(found: PciFunction, driver: string): FunctionIds {
+  const { vendor, device, subsystemVendor, subsystemDevice, classCode, iommuGroup } = found;
+  const group = iommuGroup === null ? null : Number(iommuGroup.id);
+  return { driver, vendor, device, subsystemVendor, subsystemDevice, classCode, iommuGroup: group };
 }
