@@ -3,6 +3,7 @@
 
 const guests = {
   'x86-64': () => import('./x86-64/host.js'),
+  s390x: () => import('./s390x/host.js'),
 };
 
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(guests);

@@ -1,0 +1,119 @@
+// The s390x guest as the host sees it: serves its functions, runs it, and looks at what reached them.
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { pattern } from '../../support/bytes.js';
+import { packageRoot } from '../../support/child.js';
+import { buildInitramfs } from '../support/initramfs.js';
+import { type GuestRun, runGuest } from '../support/qemu.js';
+import { type Access, PciFunction } from './double/device.js';
+import { serve } from './double/server.js';
+import { cases } from './inside/refusals.js';
+import { kernel, qemu, qemuFolder } from './kernel.js';
+import { type FunctionName, functions, machineWords, socketOf } from './machine.js';
+import { nodeFiles, packageFiles } from './node.js';
+import { asBlocksArrive, ismTransfers, plainTransfers, type Transfer } from './transfers.js';
+
+const init = join(packageRoot, 'test', 'guest', 's390x', 'init.sh');
+
+describe('the s390x guest', () => {
+  const doubles = {
+    ism: new PciFunction(functions.ism),
+    plain: new PciFunction(functions.plain),
+    leaving: new PciFunction(functions.leaving),
+    orphan: new PciFunction(functions.orphan),
+  } as const;
+  const servers: Server[] = [];
+  let work: string;
+  let guest: GuestRun;
+
+  before(async () => {
+    work = mkdtempSync(join(tmpdir(), 'ismio-guest-s390x-'));
+    for (const name of Object.keys(doubles) as FunctionName[]) {
+      servers.push(await serve(doubles[name], socketOf(work, name)));
+    }
+    guest = await boot(work);
+  });
+
+  after(() => {
+    for (const server of servers) server.close();
+    rmSync(work, { recursive: true, force: true });
+  });
+
+  test('every test in it passes', () => {
+    assert.equal(guest.closing[1], '0');
+  });
+
+  for (const [name, transfer] of Object.entries(ismTransfers)) {
+    test(`ISM, ${name}: its bytes arrived, in order and each once, in the words that QEMU makes of a block`, () => {
+      const bytes = asBlocksArrive(pattern(transfer.length, transfer.seed));
+      assert.deepEqual(stored(doubles.ism, transfer), bytes);
+      const words = writesTo(doubles.ism, transfer).map(({ offset, bytes }) => [offset, bytes.length]);
+      assert.deepEqual(
+        words,
+        words.map((_, word) => [BigInt(transfer.offset + word * 8), 8]),
+      );
+      assert.equal(words.length, transfer.length / 8);
+    });
+  }
+
+  test('ISM: of what was refused, nothing reached the function', () => {
+    const done = cases.filter(({ answer }) => typeof answer === 'number' && answer > 0);
+    const refused = cases.filter(({ answer }) => typeof answer === 'string');
+    for (const { what, offset, length } of refused) {
+      const hit = done.some((other) => offset < other.offset + other.length && other.offset < offset + length);
+      if (hit) continue; // a block that was done lies in the same bytes
+      assert.deepEqual(writesTo(doubles.ism, { offset, length }), [], what);
+    }
+  });
+
+  for (const [name, transfer] of Object.entries(plainTransfers)) {
+    test(`plain function, ${name}: its bytes arrived`, () => {
+      const bytes = pattern(transfer.length, transfer.seed);
+      assert.deepEqual(stored(doubles.plain, transfer), transfer.blocks ? asBlocksArrive(bytes) : bytes);
+    });
+  }
+});
+
+async function boot(work: string): Promise<GuestRun> {
+  const folder = await qemuFolder();
+  const { version, program } = qemu(folder);
+  const debian = await kernel(folder);
+  const order = join(work, 'order');
+  writeFileSync(order, debian.modules.map((path) => `${basename(path)}\n`).join(''));
+  const modules = Object.fromEntries(debian.modules.map((path) => [`/modules/${basename(path)}`, path]));
+  const system = { '/bin/busybox': debian.busybox, '/modules/order': order, ...modules };
+  const initramfs = join(work, 'initramfs.cpio');
+  await buildInitramfs({
+    root: mkdtempSync(join(work, 'root-')),
+    init: readFileSync(init, 'utf8'),
+    files: { ...system, ...(await nodeFiles()), ...(await packageFiles()) },
+    output: initramfs,
+  });
+  console.log(`s390x: Linux ${debian.release}, QEMU ${version}`);
+  const run = await runGuest({
+    name: 's390x',
+    program,
+    words: machineWords({ kernel: debian, initramfs, work }),
+    closing: /^guest: ended with status (\d+)$/,
+    seconds: 240,
+  });
+  console.log(`s390x: ${run.seconds.toFixed(1)} s`);
+  return run;
+}
+
+function stored(double: PciFunction, { offset, length }: Transfer): Uint8Array {
+  return Uint8Array.from(double.peek(0, BigInt(offset), length));
+}
+
+/** What was written to BAR 0 between these offsets. */
+function writesTo(double: PciFunction, { offset, length }: { offset: number; length: number }): Access[] {
+  const from = BigInt(offset);
+  const to = BigInt(offset + length);
+  return double.accesses.filter(
+    ({ kind, region, offset: at }) => kind === 'write' && region === 0 && at >= from && at < to,
+  );
+}

@@ -1,0 +1,5 @@
+// The tests that run in the s390x guest.
+import './ism.js';
+import './refused.js';
+import './plain.js';
+import './witness.js';

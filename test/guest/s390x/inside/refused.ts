@@ -1,0 +1,35 @@
+// The emulated region refuses what Linux's ism-vfio-pci refuses, and with the same errno: case by case.
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { emulate, openVfio } from 'ismio';
+import { bind } from '../../support/pci.js';
+import { address } from '../machine.js';
+import { type Answer, pwrite, storeBlock } from './answers.js';
+import { cases } from './refusals.js';
+
+const bdf = address('ism');
+const size = 2 ** 48;
+const strict = { maxStoreBlock: 128, alignment: 'strict' } as const;
+/** Hardly anything is refused before it reaches the kernel. */
+const trusting = { maxStoreBlock: 1 << 20, boundary: 1 << 20, alignment: 'relaxed' } as const;
+
+before(() => bind(bdf, 'ism_vfio_pci'));
+
+for (const { what, offset, length, answer } of cases) {
+  test(`${what}: the kernel answers ${answer}, and the emulated region agrees`, () => {
+    using device = openVfio(bdf);
+    using region = device.region(0);
+    using emulated = emulate({ size, rules: strict });
+    assert.equal(pwrite(offset, length), answer, 'pwrite, past the package');
+    const real = storeBlock(region, offset, length);
+    assert.deepEqual(real, storeBlock(emulated, offset, length), 'the same code, rule and errno');
+    if (offset + length > size || length === 0) return; // refused before any rule is asked
+    assert.equal(errnoOf(real), typeof answer === 'string' ? answer : undefined);
+    using unchecked = device.region(0, { rules: trusting });
+    assert.equal(errnoOf(storeBlock(unchecked, offset, length)), errnoOf(real), 'where the kernel itself is asked');
+  });
+}
+
+function errnoOf(answer: Answer): string | undefined {
+  return answer === 'done' ? undefined : answer.errno;
+}

@@ -1,0 +1,149 @@
+// The kernel as witness: what the engine counted is what the function itself counted. docs/witness.md has the table.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openVfio, type Region, type VfioDevice } from 'ismio';
+import { pattern } from '../../../support/bytes.js';
+import { throwsCode } from '../../../support/errors.js';
+import { bind } from '../../support/pci.js';
+import { address, type FunctionName } from '../machine.js';
+import { Counters, type Counts } from './counters.js';
+
+/** Each work moves so many pages, one after the other. Counts are told for one, times are the median. */
+const pages = 15;
+const pageBytes = 4096;
+const words = pageBytes / 8;
+/** maxstbl of QEMU's functions. */
+const blocks = pageBytes / 128;
+const bytes = pattern(pageBytes);
+
+interface Work {
+  readonly what: string;
+  readonly open: (device: VfioDevice) => Region;
+  readonly page: (region: Region) => void;
+  /** What a page takes. */
+  readonly engine: Counts;
+  /** What the kernel makes of it, where that is something else. */
+  readonly kernel?: Counts;
+}
+
+interface Row {
+  readonly what: string;
+  readonly engine: Counts;
+  readonly kernel: Counts;
+  readonly microseconds: number;
+}
+
+const write = (region: Region) => region.write(0, bytes);
+const queued = (merge: 'none' | 'adjacent') => (region: Region) => {
+  const queue = region.queue({ depth: words, merge });
+  for (let word = 0; word < words; word++) queue.storeWords(word * 8, word, 0);
+  queue.submit();
+  queue.close();
+};
+const read = (region: Region) => region.read(0, new Uint8Array(pageBytes));
+
+const loaded: Counts = { loads: words, stores: 0, storeBlocks: 0 };
+const stored: Counts = { loads: 0, stores: words, storeBlocks: 0 };
+const planned: Counts = { loads: 0, stores: 0, storeBlocks: blocks };
+
+const whole = (device: VfioDevice) => device.region(0);
+const onIsm: readonly Work[] = [
+  { what: 'ism-vfio-pci: a write, planned', open: whole, page: write, engine: planned },
+  { what: 'ism-vfio-pci: 512 queued stores, merged', open: whole, page: queued('adjacent'), engine: planned },
+  { what: 'ism-vfio-pci: a read', open: whole, page: read, engine: loaded },
+];
+
+const byPwrite = (device: VfioDevice) => device.region(0, { access: 'pread' });
+const byCalls = (device: VfioDevice) => device.region(0, { rules: { maxStoreBlock: 128, alignment: 'strict' } });
+const onPlain: readonly Work[] = [
+  { what: 'vfio-pci, pwrite: a store for each word', open: byPwrite, page: queued('none'), engine: stored },
+  {
+    what: 'vfio-pci, pwrite: a write, one call',
+    open: byPwrite,
+    page: write,
+    engine: { loads: 0, stores: 0, storeBlocks: 1 },
+    kernel: stored, // vfio-pci knows no store blocks: it cuts a pwrite into stores
+  },
+  { what: 'vfio-pci, pread: a read', open: byPwrite, page: read, engine: loaded },
+  { what: 'system calls: a store for each word', open: byCalls, page: queued('none'), engine: stored },
+  { what: 'system calls: a write, planned', open: byCalls, page: write, engine: planned },
+  { what: 'system calls: 512 queued stores, merged', open: byCalls, page: queued('adjacent'), engine: planned },
+  { what: 'system calls: a read', open: byCalls, page: read, engine: loaded },
+];
+
+test('the engine counts what the kernel counts: loads, stores and store blocks', async () => {
+  // The two functions take turns; what takes its time is waiting for their counters.
+  const [ism, plain] = await Promise.all([rowsOf('ism', 'ism_vfio_pci', onIsm), rowsOf('plain', 'vfio-pci', onPlain)]);
+  const rows = [...ism, ...plain];
+  console.log(table(rows).join('\n'));
+  for (const work of [...onIsm, ...onPlain]) {
+    const row = rows.find(({ what }) => what === work.what);
+    assert.deepEqual(row?.engine, work.engine, `${work.what}: the engine`);
+    assert.deepEqual(row?.kernel, work.kernel ?? work.engine, `${work.what}: the kernel`);
+  }
+});
+
+test('stores of 8 bytes that a strict function refuses are counted by neither', async () => {
+  bind(address('ism'), 'ism_vfio_pci');
+  using device = openVfio(address('ism'));
+  const counters = new Counters(address('ism'));
+  using region = device.region(0);
+  for (let word = 0; word < 8; word++) {
+    throwsCode(() => region.store64(word * 8, 1n), RangeError, 'ERR_ISMIO_RULE', { errno: 'ENXIO' });
+  }
+  assert.deepEqual(await counters.settled(), { loads: 0, stores: 0, storeBlocks: 0 });
+  assert.deepEqual([region.stats().stores, region.stats().errors], [0, 8]);
+});
+
+async function rowsOf(name: FunctionName, driver: string, works: readonly Work[]): Promise<Row[]> {
+  bind(address(name), driver);
+  using device = openVfio(address(name));
+  device.enableMemory();
+  const counters = new Counters(address(name));
+  const rows: Row[] = [];
+  for (let before = await counters.settled(); rows.length < works.length; ) {
+    const work = works[rows.length] as Work;
+    using region = work.open(device);
+    const microseconds = median(Array.from({ length: pages }, () => timeOf(() => work.page(region))));
+    const now = await counters.settled();
+    rows.push({ what: work.what, engine: perPage(region.stats()), kernel: perPage(now, before), microseconds });
+    before = now;
+  }
+  return rows;
+}
+
+function timeOf(act: () => void): number {
+  const began = performance.now();
+  act();
+  return (performance.now() - began) * 1000;
+}
+
+function median(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[times.length >> 1] as number;
+}
+
+function perPage(counts: Counts, before: Counts = { loads: 0, stores: 0, storeBlocks: 0 }): Counts {
+  return {
+    loads: (counts.loads - before.loads) / pages,
+    stores: (counts.stores - before.stores) / pages,
+    storeBlocks: (counts.storeBlocks - before.storeBlocks) / pages,
+  };
+}
+
+/** In Markdown. A ratio is to the first row of the same way that stores word by word. */
+function table(rows: readonly Row[]): string[] {
+  const cells = ({ loads, stores, storeBlocks }: Counts) => `${loads} | ${stores} | ${storeBlocks}`;
+  const perWord = (way: string) => rows.find(({ what }) => what.startsWith(way) && what.endsWith('for each word'));
+  const ratio = ({ what, engine, microseconds }: Row) => {
+    const other = perWord(what.startsWith('system') ? 'system' : 'vfio-pci');
+    return engine.loads > 0 || other === undefined ? '' : `${(other.microseconds / microseconds).toFixed(1)}x`;
+  };
+  return [
+    '| 4 KiB | engine: loads | stores | store blocks | kernel: Load | Store | Store block | us | per word / this |',
+    '|---|---|---|---|---|---|---|---|---|',
+    ...rows.map(
+      (row) =>
+        `| ${row.what} | ${cells(row.engine)} | ${cells(row.kernel)} | ${row.microseconds.toFixed(0)} | ${ratio(row)} |`,
+    ),
+  ];
+}
