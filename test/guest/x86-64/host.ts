@@ -8,10 +8,11 @@ import { after, before, test } from 'node:test';
 import { pattern } from '../../support/bytes.js';
 import { packageRoot } from '../../support/child.js';
 import { buildInitramfs } from '../support/initramfs.js';
+import { command } from '../support/monitor.js';
 import { type GuestRun, runGuest } from '../support/qemu.js';
 import { need } from '../support/tools.js';
 import { type Kernel, kernel, type Modules, plan9Modules } from './kernel.js';
-import { ivshmem, ivshmemFile, machineWords } from './machine.js';
+import { ivshmem, ivshmemFile, machineWords, monitorSocket, pluggableName, unplugLine } from './machine.js';
 
 const init = join(packageRoot, 'test', 'guest', 'x86-64', 'init.sh');
 const program = join(packageRoot, 'dist', 'test', 'guest', 'x86-64', 'inside', 'main.js');
@@ -28,9 +29,9 @@ before(async () => {
   await buildInitramfs({ root, init: readFileSync(init, 'utf8'), files, output: initramfs });
 });
 
-for (const [modules, described, pieces] of [
-  ['debian', "Debian's own modules, groups alone", 2],
-  ['iommufd', 'iommufd, groups and character devices', 4],
+for (const [modules, described] of [
+  ['debian', "Debian's own modules, by group"],
+  ['iommufd', 'iommufd, by character device'],
 ] as const) {
   const shared = join(work, modules);
 
@@ -42,7 +43,7 @@ for (const [modules, described, pieces] of [
 
   test(`x86-64 guest with ${described}: the host finds in ivshmem's file what was stored in BAR 2`, () => {
     const file = readFileSync(ivshmemFile(shared));
-    for (let index = 0; index < pieces; index++) {
+    for (let index = 0; index < ivshmem.filled; index++) {
       const piece = file.subarray(index * ivshmem.piece, (index + 1) * ivshmem.piece);
       assert.equal(sha256(piece), sha256(pattern(ivshmem.piece, index)), `piece ${index}`);
     }
@@ -57,14 +58,22 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
   const file = new Uint8Array(ivshmem.size);
   file.set(pattern(ivshmem.piece, ivshmem.hostSeed), ivshmem.hostPiece * ivshmem.piece);
   writeFileSync(ivshmemFile(shared), file);
-  writeFileSync(join(shared, 'command.sh'), command(shared, modules));
-  return runGuest({
+  writeFileSync(join(shared, 'command.sh'), script(shared, modules));
+  let unplugged: Promise<void> = Promise.reject(new Error(`the guest never said '${unplugLine}'`));
+  unplugged.catch(() => {});
+  const run = await runGuest({
     name: `x86-64, ${modules}`,
     program: ['qemu-system-x86_64'],
     words: machineWords({ kernel: debian, modules, initramfs, work: shared }),
     closing: /^guest: ended with status (\d+)$/,
     seconds: 180,
+    onLine: (line) => {
+      if (line !== unplugLine) return;
+      unplugged = command(monitorSocket(shared), 'device_del', { id: pluggableName });
+    },
   });
+  await unplugged;
+  return run;
 }
 
 function sha256(bytes: Uint8Array): string {
@@ -72,7 +81,7 @@ function sha256(bytes: Uint8Array): string {
 }
 
 /** What the guest runs, on the host's root and with the host's programs. */
-function command(shared: string, modules: Modules): string {
+function script(shared: string, modules: Modules): string {
   return [
     'export HOME=/run TMPDIR=/run PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     `cd '${packageRoot}'`,

@@ -19,11 +19,15 @@ export const places = {
   pluggable: '0000:02:00.0',
 } as const;
 
-/** QEMU's name of the device that can be taken away. */
-export const pluggableName = 'pluggable';
+/** Those with an IOMMU group of their own. */
+export const alone = ['edu', 'ivshmem', 'testdev', 'rng', 'pluggable'] as const;
 
-/** The file behind ivshmem's BAR 2, in bytes: pieces that the guest fills, one after the other, then one of the host's. */
-export const ivshmem = { size: 1 << 20, piece: 128 << 10, hostPiece: 7, hostSeed: 77 } as const;
+/** QEMU's name of the device that can be taken away, and what the guest prints to have that done. */
+export const pluggableName = 'pluggable';
+export const unplugLine = 'guest: take the pluggable device away';
+
+/** The file behind ivshmem's BAR 2: its pieces, in bytes, the first of which the guest fills, and one of the host's. */
+export const ivshmem = { size: 1 << 20, piece: 128 << 10, filled: 2, hostPiece: 7, hostSeed: 77 } as const;
 
 export interface Machine {
   readonly kernel: Kernel;
@@ -36,6 +40,11 @@ export interface Machine {
 /** The file of the host behind ivshmem. */
 export function ivshmemFile(work: string): string {
   return join(work, 'ivshmem');
+}
+
+/** Where QEMU takes commands while it runs. */
+export function monitorSocket(work: string): string {
+  return join(work, 'monitor');
 }
 
 export function machineWords({ kernel, modules, initramfs, work }: Machine): string[] {
@@ -61,7 +70,7 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
       '1024',
       '-nodefaults',
     ],
-    ...['-display', 'none', '-serial', 'stdio', '-no-reboot'],
+    ...['-display', 'none', '-serial', 'stdio', '-no-reboot', '-qmp', `unix:${monitorSocket(work)},server=on,wait=off`],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
     ...['-device', 'intel-iommu,intremap=on'],
     ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],

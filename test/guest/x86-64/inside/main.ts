@@ -1,8 +1,17 @@
-// The tests that run in the x86-64 guest: main.js WORK MODULES.
-import './kernel.js';
-import './registers.js';
-import './dma.js';
-import './interrupts.js';
-import './memory.js';
-import './faults.js';
-import './opening.js';
+// The tests that run in the x86-64 guest: main.js WORK MODULES. They run in this order.
+import { modules } from './setting.js';
+
+const files = [
+  'kernel',
+  ...(modules === 'debian' ? ['commands'] : []),
+  'binding',
+  'registers',
+  'dma',
+  'interrupts',
+  'memory',
+  'opening',
+  'faults',
+  'storm',
+  'unplug',
+];
+for (const file of files) await import(`./${file}.js`);

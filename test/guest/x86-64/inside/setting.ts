@@ -6,8 +6,8 @@ import type { Modules } from '../kernel.js';
 export const work = process.argv[2];
 export const modules = process.argv[3] as Modules;
 
-/** The ways to open a device that this kernel has. */
-export const apis: readonly ('group' | 'cdev')[] = modules === 'iommufd' ? ['group', 'cdev'] : ['group'];
+/** The way to open a device that this run is there for. */
+export const api = modules === 'iommufd' ? 'cdev' : 'group';
 
 /** A function's folder in sysfs. */
 export function sysfs(bdf: string, ...more: readonly string[]): string {
