@@ -1,26 +1,26 @@
 // A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
 import { join } from 'node:path';
 import type { DeviceAccess, Pinned } from './access.js';
-import { checked } from './failure.js';
+import { checked, opened } from './failure.js';
 import type { IovaRange } from './iova.js';
-import { ioasFlag, kernel } from './kernel.js';
+import { ioasFlag, kernel, plausible } from './kernel.js';
 
 /** Opens `bdf`, whose character device is called `name`. */
 export function openCdev(dev: string, name: string, bdf: string): DeviceAccess {
   const path = join(dev, 'vfio/devices', name);
   const iommuPath = join(dev, 'iommu');
-  const opened: number[] = [];
+  const descriptors: number[] = [];
   try {
-    const device = checked('open', kernel.open(path), path, { path, bdf });
-    opened.push(device);
-    const iommufd = checked('open', kernel.open(iommuPath), iommuPath, { path: iommuPath });
-    opened.push(iommufd);
+    const device = opened('device', path, { bdf });
+    descriptors.push(device);
+    const iommufd = opened('iommufd', iommuPath, { bdf });
+    descriptors.push(iommufd);
     checked('VFIO_DEVICE_BIND_IOMMUFD', kernel.bindIommufd(device, iommufd), path, { path, bdf });
-    const ioas = checked('IOMMU_IOAS_ALLOC', kernel.allocateIoas(iommufd), iommuPath);
+    const ioas = checked('IOMMU_IOAS_ALLOC', kernel.allocateIoas(iommufd), iommuPath, { path: iommuPath, bdf });
     checked('VFIO_DEVICE_ATTACH_IOMMUFD_PT', kernel.attachIoas(device, ioas), path, { path, bdf });
     return new CdevAccess(device, iommufd, ioas);
   } catch (error) {
-    for (const descriptor of opened) kernel.close(descriptor);
+    for (const descriptor of descriptors) kernel.close(descriptor);
     throw error;
   }
 }
@@ -41,10 +41,12 @@ class CdevAccess implements DeviceAccess {
 
   iovaRanges(): IovaRange[] {
     let pairs = new BigUint64Array(32);
-    const ask = () =>
-      checked('IOMMU_IOAS_IOVA_RANGES', kernel.iovaRanges(this.#iommufd, this.#ioas, pairs), 'the iommufd');
+    const ask = () => {
+      const answer = kernel.iovaRanges(this.#iommufd, this.#ioas, pairs);
+      return plausible(checked('IOMMU_IOAS_IOVA_RANGES', answer, 'the iommufd'), 'ranges of bus addresses');
+    };
     let count = ask();
-    if (count * 2 > pairs.length) {
+    while (count * 2 > pairs.length) {
       pairs = new BigUint64Array(count * 2);
       count = ask();
     }

@@ -48,8 +48,8 @@ const command = { offset: 4, memory: 2, busMaster: 4 } as const;
 /** Devices that nobody holds any more: their descriptors are closed. */
 const abandoned = new FinalizationRegistry<DeviceAccess>((access) => access.close());
 
-/** A region keeps its device from being taken for abandoned. */
-const owners = new WeakMap<Region, VfioDevice>();
+/** A region, and a buffer that is mapped, keeps its device from being taken for abandoned. */
+const owners = new WeakMap<Region | DmaMapping, VfioDevice>();
 
 /** Made by `openVfio`. Everything of it throws `ERR_ISMIO_CLOSED` after `close`. */
 export class VfioDevice {
@@ -74,7 +74,7 @@ export class VfioDevice {
       flags,
       zpci,
       regions: Object.freeze(readRegions(access.device, bdf, regions)),
-      irqs: Object.freeze(readIrqs(access.device, irqs)),
+      irqs: Object.freeze(readIrqs(access.device, bdf, irqs)),
     });
     this.#dma = new DmaMappings(access, bdf);
     abandoned.register(this, access, this);
@@ -153,7 +153,9 @@ export class VfioDevice {
    */
   dmaMap(buffer: Uint8Array, options: DmaOptions = {}): DmaMapping {
     this.#device();
-    return this.#dma.map(buffer, options);
+    const mapping = this.#dma.map(buffer, options);
+    owners.set(mapping, this);
+    return mapping;
   }
 
   /** Function-level, or whatever reset the function has; `info.flags.reset` says whether it has one. */
@@ -161,18 +163,27 @@ export class VfioDevice {
     checked('VFIO_DEVICE_RESET', kernel.resetDevice(this.#device()), this.bdf, { bdf: this.bdf });
   }
 
-  /** Closes its regions, disables its interrupts, unmaps its DMA and lets go of the device. In this order, once. */
+  /**
+   * Closes its regions, disables its interrupts, unmaps its DMA and lets go of the device. In this order, once. Where the kernel
+   * refuses a part of it, the rest is done all the same, and the first refusal thrown.
+   */
   close(): void {
     if (this.#closed) return;
+    const refusals: unknown[] = [];
+    const attempt = (part: () => void) => {
+      try {
+        part();
+      } catch (error) {
+        refusals.push(error);
+      }
+    };
     for (const region of this.#regions) region.deref()?.close();
-    try {
-      for (const irq of this.#irqs.values()) irq.disable();
-      this.#dma.close();
-    } finally {
-      this.#closed = true;
-      abandoned.unregister(this);
-      this.#access.close();
-    }
+    for (const irq of this.#irqs.values()) attempt(() => irq.disable());
+    for (const mapping of this.#dma.mappings) attempt(() => mapping.unmap());
+    this.#closed = true;
+    abandoned.unregister(this);
+    this.#access.close();
+    if (refusals.length > 0) throw refusals[0];
   }
 
   [Symbol.dispose](): void {

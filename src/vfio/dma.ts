@@ -57,10 +57,11 @@ export class DmaMappings {
     const writable = checkFlag(options.writable ?? true, 'writable');
     const length = wholePages(buffer);
     const memory = memoryOf(buffer);
+    const limit = checkAddress(options.limit ?? noLimit, 'limit');
     const iova =
       options.iova === undefined
-        ? this.space.take(BigInt(length), checkAddress(options.limit ?? noLimit, 'limit'))
-        : this.space.claim(checkAddress(options.iova, 'iova'), BigInt(length));
+        ? this.space.take(BigInt(length), limit)
+        : this.space.claim(checkAddress(options.iova, 'iova'), BigInt(length), limit);
     const answer = this.#access.map(iova, [memory, buffer.byteOffset, length], readable, writable);
     if (answer < 0) this.space.release(iova);
     checked(this.#access.mapCall, answer, `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`, {
@@ -70,17 +71,17 @@ export class DmaMappings {
     return this.#keep(iova, length, buffer);
   }
 
-  close(): void {
-    for (const mapping of [...this.#mapped]) mapping.unmap();
+  /** Those there are. */
+  get mappings(): readonly DmaMapping[] {
+    return [...this.#mapped];
   }
 
   #keep(iova: bigint, length: number, buffer: Uint8Array): DmaMapping {
     const unmap = () => {
       if (!this.#mapped.delete(mapping)) return;
-      this.space.release(iova);
       const what = `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`;
       const done = checked(this.#access.unmapCall, this.#access.unmap(iova, length), what, { iova, length });
-      if (done === length) return;
+      if (done === length) return this.space.release(iova);
       const text = `${what}: ${this.#access.unmapCall} unmapped ${done} bytes`;
       throw new IsmioError('ERR_ISMIO_VFIO', text, { iova, length, bytesDone: done });
     };

@@ -1,9 +1,15 @@
 // Errors of VFIO: what was asked, what the kernel answered, what to do.
 import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../errors.js';
+import { kernel } from './kernel.js';
 
 /** What an errno means at a call, where it says more than its name. */
 const meanings: Record<string, readonly [ErrorCode, string]> = {
   'open:ENOENT': ['ERR_ISMIO_NOT_BOUND', 'the function is not bound to a VFIO driver; "ismio bind" does that'],
+  'open container:ENOENT': ['ERR_ISMIO_OPEN', 'the kernel offers no VFIO containers; load the module vfio'],
+  'open iommufd:ENOENT': [
+    'ERR_ISMIO_OPEN',
+    "the kernel has no iommufd (CONFIG_IOMMUFD), or its module is not loaded; { api: 'group' } does without",
+  ],
   'open:EBUSY': [
     'ERR_ISMIO_DEVICE_BUSY',
     'another process, or another handle of this one, has it open; a mapping of one of its regions keeps it open too',
@@ -34,7 +40,9 @@ const meanings: Record<string, readonly [ErrorCode, string]> = {
     'it would pin more memory than this process may (ulimit -l, RLIMIT_MEMLOCK)',
   ],
   'VFIO_IOMMU_MAP_DMA:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
+  'IOMMU_IOAS_MAP:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'IOMMU_IOAS_MAP:EADDRINUSE': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
+  'mmap:EMFILE': ['ERR_ISMIO_VFIO', 'more than 1024 mapped regions, or mapped parts of them, would be open'],
   'VFIO_DEVICE_RESET:EINVAL': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
   'VFIO_DEVICE_RESET:ENOTTY': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
   'VFIO_DEVICE_SET_IRQS:EINVAL': [
@@ -43,10 +51,18 @@ const meanings: Record<string, readonly [ErrorCode, string]> = {
   ],
 };
 
-/** The error for `call`, asked of `subject`, that answered -errno. */
-export function refused(call: string, answer: number, subject: string, values: ErrorValues = {}): IsmioError {
+/** The error for `call`, asked of `subject`, that answered -errno. `what` is the call with what it was made for. */
+export function refused(
+  call: string,
+  answer: number,
+  subject: string,
+  values: ErrorValues = {},
+  what: string = call,
+): IsmioError {
   const cause = systemError(-answer, call);
-  const [code, meaning] = meanings[`${call}:${cause.code}`] ?? ['ERR_ISMIO_VFIO', undefined];
+  const otherwise: ErrorCode = call === 'open' ? 'ERR_ISMIO_OPEN' : 'ERR_ISMIO_VFIO';
+  const known = meanings[`${what}:${cause.code}`] ?? meanings[`${call}:${cause.code}`];
+  const [code, meaning] = known ?? [otherwise, undefined];
   const text = `${subject}: ${call} answered ${cause.code}${meaning === undefined ? '' : `: ${meaning}`}`;
   return new IsmioError(code, text, { ...values, call, errno: cause.code }, cause);
 }
@@ -54,5 +70,16 @@ export function refused(call: string, answer: number, subject: string, values: E
 /** `answer` where it is one, thrown where it is an errno. */
 export function checked(call: string, answer: number, subject: string, values: ErrorValues = {}): number {
   if (answer < 0) throw refused(call, answer, subject, values);
+  return answer;
+}
+
+/** The descriptor of a file of VFIO; what a refusal means depends on which it is. */
+export function opened(
+  what: 'group' | 'container' | 'device' | 'iommufd',
+  path: string,
+  values: ErrorValues = {},
+): number {
+  const answer = kernel.open(path);
+  if (answer < 0) throw refused('open', answer, path, { path, ...values }, `open ${what}`);
   return answer;
 }

@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { IsmioError } from '../errors.js';
 import type { DeviceAccess, Pinned } from './access.js';
-import { checked } from './failure.js';
+import { checked, opened } from './failure.js';
 import type { IovaRange } from './iova.js';
 import { apiVersion, askGrowing, capabilities, capability, dmaFlag, extension, groupFlag, kernel } from './kernel.js';
 
@@ -32,17 +32,13 @@ export function openGroup(dev: string, number: number, bdf: string, members: str
 }
 
 function openContainer(path: string, containerPath: string, members: string): Group {
-  const group = checked('open', kernel.open(path), path, { path });
+  const group = opened('group', path);
   let container = -1;
   try {
     const flags = checked('VFIO_GROUP_GET_STATUS', kernel.groupStatus(group), path, { path });
     if ((flags & groupFlag.viable) === 0) throw notViable(path, members);
-    container = checked('open', kernel.open(containerPath), containerPath, { path: containerPath });
-    const version = checked('VFIO_GET_API_VERSION', kernel.apiVersion(container), containerPath);
-    if (version !== apiVersion || kernel.checkExtension(container, extension.type1v2) <= 0) {
-      const text = `${containerPath}: the kernel offers no type 1 IOMMU (version ${version}); load vfio_iommu_type1`;
-      throw new IsmioError('ERR_ISMIO_VFIO', text, { path: containerPath, version });
-    }
+    container = opened('container', containerPath);
+    checkContainer(container, containerPath);
     checked('VFIO_GROUP_SET_CONTAINER', kernel.groupSetContainer(group, container), path, { path });
     checked('VFIO_SET_IOMMU', kernel.setIommu(container, extension.type1v2), path, { path });
   } catch (error) {
@@ -50,19 +46,40 @@ function openContainer(path: string, containerPath: string, members: string): Gr
     kernel.close(group);
     throw error;
   }
-  const opened = { path, group, container, users: 0 };
-  groups.set(path, opened);
-  return opened;
+  const shared = { path, group, container, users: 0 };
+  groups.set(path, shared);
+  return shared;
+}
+
+function checkContainer(container: number, path: string): void {
+  const version = checked('VFIO_GET_API_VERSION', kernel.apiVersion(container), path, { path });
+  if (version !== apiVersion) {
+    const text = `${path}: the kernel's VFIO has version ${version}; this package knows ${apiVersion}`;
+    throw new IsmioError('ERR_ISMIO_VFIO', text, { path, version });
+  }
+  const offered = kernel.checkExtension(container, extension.type1v2);
+  if (checked('VFIO_CHECK_EXTENSION', offered, path, { path }) > 0) return;
+  const text = `${path}: the kernel offers no type 1 IOMMU; load the module vfio_iommu_type1`;
+  throw new IsmioError('ERR_ISMIO_VFIO', text, { path, extension: extension.type1v2 });
 }
 
 function notViable(path: string, members: string): IsmioError {
-  const others = readdirSync(members).sort();
+  const others = listed(members);
   return new IsmioError(
     'ERR_ISMIO_GROUP_NOT_VIABLE',
-    `${path}: the group is not viable: another function of it has a driver that is not VFIO's. It has ${others.join(', ')}; ` +
+    `${path}: the group is not viable: another function of it has a driver that is not VFIO's. It has ${others.join(', ') || 'members that sysfs does not tell'}; ` +
       'bind each to a VFIO driver, or unbind it ("ismio info" tells which)',
     { path, members: others },
   );
+}
+
+/** What sysfs cannot tell does not hide what is wrong. */
+function listed(folder: string): string[] {
+  try {
+    return readdirSync(folder).sort();
+  } catch {
+    return [];
+  }
 }
 
 function letGo(group: Group): void {

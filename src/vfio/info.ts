@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { checked } from './failure.js';
 import {
   askGrowing,
+  broken,
   type Capability,
   capabilities,
   capability,
@@ -11,6 +12,7 @@ import {
   irqFlag,
   irqNames,
   kernel,
+  plausible,
   regionFlag,
   regionNames,
   type Struct,
@@ -94,8 +96,8 @@ export function readDevice(
   const chain = (flags & deviceFlag.capabilities) === 0 ? [] : capabilities(struct, struct.u32(16));
   return {
     flags: Object.freeze({ reset: (flags & deviceFlag.reset) !== 0, pci: (flags & deviceFlag.pci) !== 0 }),
-    regions: struct.u32(8),
-    irqs: struct.u32(12),
+    regions: plausible(struct.u32(8), 'regions'),
+    irqs: plausible(struct.u32(12), 'kinds of interrupts'),
     zpci: readZpci(struct, chain),
   };
 }
@@ -125,6 +127,11 @@ function hexOf(struct: Struct, at: number, length: number): string {
   return Buffer.from(struct.bytes.subarray(at, at + length)).toString('hex');
 }
 
+/** What a driver answers to an index that it knows nothing of. */
+function unknown(answer: number): boolean {
+  return answer === -constants.errno.EINVAL;
+}
+
 /**
  * The regions that there are: those of size 0, and those the driver knows nothing of, are left out. ism-vfio-pci, for one,
  * answers EINVAL for the ROM (Linux drivers/vfio/pci/ism/main.c).
@@ -133,12 +140,13 @@ export function readRegions(device: number, bdf: string, count: number): VfioReg
   const structs: Struct[] = [];
   for (let index = 0; index < count; index++) {
     const { answer, struct } = askGrowing(32, (into) => kernel.regionInfo(device, index, into));
-    const unknown = answer === -constants.errno.EINVAL || (answer < 0 && index > configIndex);
-    if (!unknown) checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`);
+    if (!unknown(answer)) {
+      checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`, { bdf, index });
+    }
     if (answer >= 0 && struct.u64(16) > 0n) structs.push(struct);
   }
   const config = structs.find((struct) => struct.u32(8) === configIndex);
-  const table = config === undefined ? null : readMsixTable(device, config.u64(24));
+  const table = config === undefined ? null : readMsixTable(device, config.u64(24), bdf);
   return structs.map((struct) => regionOf(struct, table));
 }
 
@@ -151,7 +159,7 @@ function regionOf(struct: Struct, table: MsixTable | null): VfioRegionInfo {
   const sparse = chain.find(({ id }) => id === capability.sparseMmap);
   const mappable = (flags & regionFlag.mmap) !== 0;
   let areas: MappableArea[] = mappable ? [{ offset: 0n, size }] : [];
-  if (mappable && sparse !== undefined) areas = readAreas(struct, sparse.at);
+  if (mappable && sparse !== undefined) areas = readAreas(struct, sparse.at, size);
   else if (mappable && !msixMappable && table?.region === index) areas = around(table, size);
   return Object.freeze({
     index,
@@ -166,18 +174,32 @@ function regionOf(struct: Struct, table: MsixTable | null): VfioRegionInfo {
   });
 }
 
-function readAreas(struct: Struct, at: number): MappableArea[] {
-  return Array.from({ length: struct.u32(at + 8) }, (_, i) => ({
-    offset: struct.u64(at + 16 + i * 16),
-    size: struct.u64(at + 24 + i * 16),
-  }))
-    .filter(({ size }) => size > 0n)
-    .sort((one, other) => (one.offset < other.offset ? -1 : 1));
+/** The areas of a sparse region, ascending. Accesses are told apart by them, so they have to be whole pages of it. */
+function readAreas(struct: Struct, at: number, regionSize: bigint): MappableArea[] {
+  const areas: MappableArea[] = [];
+  for (let i = 0; i < struct.u32(at + 8); i++) {
+    areas.push({ offset: struct.u64(at + 16 + i * 16), size: struct.u64(at + 24 + i * 16) });
+  }
+  const there = areas.filter(({ size }) => size > 0n).sort((one, other) => (one.offset < other.offset ? -1 : 1));
+  let end = 0n;
+  for (const { offset, size } of there) {
+    const last = offset + size;
+    const whole = offset % pageSize === 0n && (size % pageSize === 0n || last === regionSize);
+    if (!whole || offset < end || last > regionSize) {
+      throw broken(`${size} bytes at ${offset} of a region of ${regionSize} are no area to map`, {
+        offset,
+        length: size,
+      });
+    }
+    end = last;
+  }
+  return there;
 }
 
 /** All pages but those of the MSI-X table. */
 function around(table: MsixTable, size: bigint): MappableArea[] {
-  const first = (table.offset / pageSize) * pageSize;
+  const before = (table.offset / pageSize) * pageSize;
+  const first = before < size ? before : size;
   const end = ((table.offset + table.size + pageSize - 1n) / pageSize) * pageSize;
   return [
     { offset: 0n, size: first },
@@ -186,9 +208,11 @@ function around(table: MsixTable, size: bigint): MappableArea[] {
 }
 
 /** Walks the capabilities in configuration space for MSI-X (PCI Local Bus Specification 3.0, 6.8.2). */
-function readMsixTable(device: number, config: bigint): MsixTable | null {
+function readMsixTable(device: number, config: bigint, bdf: string): MsixTable | null {
   const space = new Uint8Array(256);
-  if (kernel.pread(device, config, space) !== space.length) return null;
+  const read = checked('pread', kernel.pread(device, config, space), `configuration space of ${bdf}`, { bdf });
+  if (read < space.length)
+    throw broken(`configuration space of ${bdf} ends after ${read} bytes`, { bdf, length: read });
   const view = new DataView(space.buffer); // little-endian, as all of configuration space
   const hasCapabilities = (view.getUint16(6, true) & 0x10) !== 0;
   const seen = new Set<number>();
@@ -204,10 +228,12 @@ function readMsixTable(device: number, config: bigint): MsixTable | null {
   return null;
 }
 
-export function readIrqs(device: number, count: number): VfioIrqInfo[] {
+/** The kinds of interrupts that there are: those without a vector, and those the driver knows nothing of, are left out. */
+export function readIrqs(device: number, bdf: string, count: number): VfioIrqInfo[] {
   const irqs: VfioIrqInfo[] = [];
   for (let index = 0; index < count; index++) {
     const { answer, struct } = askGrowing(16, (into) => kernel.irqInfo(device, index, into));
+    if (!unknown(answer)) checked('VFIO_DEVICE_GET_IRQ_INFO', answer, `interrupts ${index} of ${bdf}`, { bdf, index });
     const vectors = answer < 0 ? 0 : struct.u32(12);
     if (vectors === 0) continue;
     const flags = struct.u32(4);

@@ -52,9 +52,9 @@ export class IovaSpace {
 
   /**
    * A place the caller has chosen.
-   * @throws RangeError ERR_ISMIO_OPTION when it is not at a page, not valid for this IOMMU, or taken
+   * @throws RangeError ERR_ISMIO_OPTION when it is not at a page, not valid for this IOMMU, past `limit`, or taken
    */
-  claim(iova: bigint, length: bigint): bigint {
+  claim(iova: bigint, length: bigint, limit: bigint): bigint {
     const size = this.#up(length);
     const last = iova + size - 1n;
     const wrong = (why: string) =>
@@ -67,6 +67,7 @@ export class IovaSpace {
       const valid = this.#ranges.map((range) => `${hex(range.first)} to ${hex(range.last)}`).join(', ');
       throw wrong(`the IOMMU translates ${valid}`);
     }
+    if (last > limit) throw wrong(`it would end at ${hex(last)}, and the limit is ${hex(limit)}`);
     const other = this.#taken.find((taken) => iova <= taken.last && last >= taken.first);
     if (other !== undefined) throw wrong(`${hex(other.first)} to ${hex(other.last)} are mapped already`);
     return this.#put(iova, size);

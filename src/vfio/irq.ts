@@ -35,6 +35,7 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
   readonly #bdf: string;
   #signals: Signal[] = [];
   #signalled = 0;
+  #keepsAlive = true;
   readonly #waiting = new Set<Waiting>();
 
   /** @internal `device` gives the descriptor, or throws when the device is closed. */
@@ -66,12 +67,14 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     try {
       for (let vector = 0; vector < wanted; vector++) signals.push(this.#open(vector));
       const eventfds = Int32Array.from(signals, ({ eventfd }) => eventfd);
-      this.#set(device, irqSet.eventfd | irqSet.trigger, 0, wanted, eventfds);
+      const available = this.#set(device, irqSet.eventfd | irqSet.trigger, 0, wanted, eventfds);
+      if (available > 0) throw this.#tooMany(wanted, available);
     } catch (error) {
       for (const { signal } of signals) native.signalClose(signal);
       throw error;
     }
     this.#signals = signals;
+    if (!this.#keepsAlive) this.unref();
   }
 
   /** No event comes after it; iterations end. */
@@ -101,14 +104,18 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     this.#act(irqSet.trigger, vector);
   }
 
-  /** Enabled interrupts no longer keep the process running. */
+  /** Interrupts, those enabled later too, no longer keep the process running. */
   unref(): this {
-    for (const { signal } of this.#signals) native.signalKeepAlive(signal, false);
-    return this;
+    return this.#keepAlive(false);
   }
 
   ref(): this {
-    for (const { signal } of this.#signals) native.signalKeepAlive(signal, true);
+    return this.#keepAlive(true);
+  }
+
+  #keepAlive(on: boolean): this {
+    this.#keepsAlive = on;
+    for (const { signal } of this.#signals) native.signalKeepAlive(signal, on);
     return this;
   }
 
@@ -138,9 +145,15 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     this.#set(this.#device(), irqSet.none | action, vector, 1, null);
   }
 
-  #set(device: number, flags: number, start: number, count: number, eventfds: Int32Array | null): void {
+  #set(device: number, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
     const answer = kernel.setIrqs(device, flags, this.info.index, start, count, eventfds);
-    checked('VFIO_DEVICE_SET_IRQS', answer, `${this.name} of ${this.#bdf}`, { irq: this.name, start, count });
+    return checked('VFIO_DEVICE_SET_IRQS', answer, `${this.name} of ${this.#bdf}`, { irq: this.name, start, count });
+  }
+
+  /** The kernel then has enabled none, and answers how many there are (Linux drivers/vfio/pci/vfio_pci_intrs.c). */
+  #tooMany(vectors: number, available: number): IsmioError {
+    const text = `${this.name} of ${this.#bdf}: of ${vectors} vectors the system can give only ${available}; enable(${available})`;
+    return new IsmioError('ERR_ISMIO_VFIO', text, { irq: this.name, vectors, available });
   }
 }
 

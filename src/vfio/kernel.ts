@@ -2,6 +2,7 @@
 // vfio_zdev.h.
 import { endianness } from 'node:os';
 import { native } from '../binding.js';
+import { type ErrorValues, IsmioError } from '../errors.js';
 
 /** The addon's calls: one for each ioctl. A negative answer is -errno. */
 export const kernel = native.vfio;
@@ -40,7 +41,13 @@ export const configIndex = 7;
 
 const little = endianness() === 'LE';
 
-/** A struct as the kernel filled it in: words in the byte order of this machine. */
+/** No struct of a kernel is longer, nor has one more regions or kinds of interrupts: past them it is taken for broken. */
+export const most = { structBytes: 1 << 20, indexes: 1024 } as const;
+
+/**
+ * A struct as the kernel filled it in: words in the byte order of this machine. What it says of itself may lead past its end;
+ * reading there throws ERR_ISMIO_VFIO.
+ */
 export class Struct {
   readonly bytes: Uint8Array;
   readonly #view: DataView;
@@ -51,16 +58,22 @@ export class Struct {
   }
 
   u8(offset: number): number {
-    return this.#view.getUint8(offset);
+    return this.#view.getUint8(this.#within(offset, 1));
   }
   u16(offset: number): number {
-    return this.#view.getUint16(offset, little);
+    return this.#view.getUint16(this.#within(offset, 2), little);
   }
   u32(offset: number): number {
-    return this.#view.getUint32(offset, little);
+    return this.#view.getUint32(this.#within(offset, 4), little);
   }
   u64(offset: number): bigint {
-    return this.#view.getBigUint64(offset, little);
+    return this.#view.getBigUint64(this.#within(offset, 8), little);
+  }
+
+  #within(offset: number, width: number): number {
+    const { length } = this.bytes;
+    if (offset + width <= length) return offset;
+    throw broken(`a struct of ${length} bytes leads to byte ${offset + width - 1}`, { offset, length });
   }
 }
 
@@ -86,8 +99,20 @@ export function askGrowing(least: number, ask: (into: Uint8Array) => number): { 
   let bytes = new Uint8Array(least);
   let answer = ask(bytes);
   if (answer > bytes.length) {
+    if (answer > most.structBytes) throw broken(`a struct takes ${answer} bytes`, { length: answer });
     bytes = new Uint8Array(answer);
     answer = ask(bytes);
   }
   return { answer, struct: new Struct(bytes) };
+}
+
+/** What the kernel says cannot be. */
+export function broken(what: string, values: ErrorValues): IsmioError {
+  return new IsmioError('ERR_ISMIO_VFIO', `the kernel's answer is broken: ${what}`, values);
+}
+
+/** How many there are of something, as the kernel says. */
+export function plausible(count: number, what: string): number {
+  if (count <= most.indexes) return count;
+  throw broken(`it has ${count} ${what}`, { count });
 }

@@ -1,0 +1,351 @@
+// Stands in for the kernel's VFIO: answers each call of native.vfio as Linux does, from a description of functions that are not
+// there. Device nodes are files of a folder of the test's own; pread, pwrite and regions go to them through the addon itself.
+//
+// What it keeps of Linux: the order in which calls have to come, the state of groups, containers and iommufds, the errno of what is
+// refused, and which descriptors are open. Tests that use it import internals ('../src/..'), never 'ismio': the functions it
+// replaces are those of one copy of the package.
+import { writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { type NativeVfio, native } from '../../src/binding.js';
+import {
+  deviceStruct,
+  type IrqDescription,
+  iommuStruct,
+  irqFlags,
+  irqStruct,
+  type RegionDescription,
+  regionStruct,
+  type ZpciDescription,
+  zpciCapabilities,
+} from './kernel-structs.js';
+import {
+  deviceFile,
+  type FunctionDescription,
+  makeTrees,
+  plantFunction,
+  removeTrees,
+  type Trees,
+} from './kernel-trees.js';
+
+const { EBUSY, EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOSPC, ENOTTY } = constants.errno;
+
+export type Call = Exclude<keyof NativeVfio, 'pageSize'>;
+
+export interface StandInFunction extends Partial<FunctionDescription> {
+  readonly bdf: string;
+  /** Of vfio_device_info. Default: reset and pci. */
+  readonly flags?: number;
+  readonly regions?: readonly RegionDescription[];
+  readonly irqs?: readonly IrqDescription[];
+  readonly zpci?: ZpciDescription;
+  /** These bytes in place of vfio_device_info. */
+  readonly struct?: Uint8Array;
+  /** These bytes in place of vfio_region_info, by index. */
+  readonly regionStructs?: Readonly<Record<number, Uint8Array>>;
+}
+
+export interface StandInOptions {
+  readonly functions: readonly StandInFunction[];
+  /** Of every group. Default true. */
+  readonly viable?: boolean;
+  readonly type1?: boolean;
+  readonly iovaRanges?: readonly (readonly [first: bigint, last: bigint])[];
+  /** These bytes in place of vfio_iommu_type1_info. */
+  readonly iommuStruct?: Uint8Array;
+  /** Most DMA mappings at once. Default: no limit. */
+  readonly mappings?: number;
+}
+
+type Kind = 'group' | 'container' | 'device' | 'iommufd' | 'other';
+
+interface Opened {
+  readonly kind: Kind;
+  readonly path: string;
+  readonly bdf: string;
+  /** A group's container; a device's iommufd. */
+  joined: number;
+  /** A container has an IOMMU; a device is attached to an IOAS. */
+  ready: boolean;
+  readonly mapped: Map<bigint, { readonly length: number; readonly flags: number }>;
+}
+
+const real: NativeVfio = { ...native.vfio };
+const page = BigInt(real.pageSize);
+/** Config space comes after the BARs and the ROM. */
+const config: RegionDescription = { index: 7, size: 256n };
+
+export class StandInKernel {
+  readonly trees: Trees = makeTrees();
+  /** Every call since the start, by name. */
+  readonly calls: Call[] = [];
+  readonly #options: StandInOptions;
+  readonly #functions = new Map<string, Required<FunctionDescription> & StandInFunction>();
+  readonly #opened = new Map<number, Opened>();
+  readonly #errnos = new Map<Call, number>();
+  readonly #vectors = new Map<number, Int32Array>();
+  readonly #held = new Map<string, number>();
+  #failing = { call: 0, errno: 0 };
+
+  /** In place of the kernel until the test has ended. */
+  static install(test: TestContext, options: StandInOptions): StandInKernel {
+    const kernel = new StandInKernel(options);
+    const functions = native.vfio as unknown as Record<Call, unknown>;
+    for (const name of Object.keys(real).filter((name): name is Call => name !== 'pageSize')) {
+      functions[name] = (...given: never[]) => kernel.#answer(name, given);
+    }
+    test.after(() => {
+      Object.assign(functions, real);
+      for (const descriptor of kernel.#opened.keys()) real.close(descriptor);
+      removeTrees(kernel.trees);
+    });
+    return kernel;
+  }
+
+  private constructor(options: StandInOptions) {
+    this.#options = options;
+    for (const given of options.functions) {
+      const whole = { driver: 'vfio-pci', group: 26, cdev: null, ...given };
+      this.#functions.set(given.bdf, whole);
+      plantFunction(this.trees, whole);
+    }
+  }
+
+  /** What openVfio is told, to find this kernel. */
+  get paths(): { sysfs: string; dev: string } {
+    return { sysfs: this.trees.sysfs, dev: this.trees.dev };
+  }
+
+  /** Descriptors that were opened and not closed. */
+  get open(): number {
+    return this.#opened.size;
+  }
+
+  /** The file behind the first function's device. */
+  get file(): string {
+    return deviceFile(this.trees, this.#options.functions[0]?.bdf as string);
+  }
+
+  /** Bus addresses of every DMA mapping there is, with what it is. */
+  get mapped(): [bigint, { readonly length: number; readonly flags: number }][] {
+    return [...this.#opened.values()].flatMap(({ mapped }) => [...mapped]);
+  }
+
+  /** From now on `call` answers -errno; 0: no longer. */
+  refuse(call: Call, errno: number): void {
+    this.#errnos.set(call, errno);
+  }
+
+  /** The `nth` call from now on, and no other, answers -errno. Closing always works. */
+  refuseNth(nth: number, errno: number): void {
+    this.#failing = { call: this.calls.length + nth, errno };
+  }
+
+  /** What the device does: interrupts, `times` over. A vector that is masked holds them back. */
+  interrupt(index: number, vector: number, times = 1): void {
+    const key = `${index}:${vector}`;
+    const held = this.#held.get(key);
+    if (held !== undefined) this.#held.set(key, held + times);
+    else signal(this.#vectors.get(index)?.[vector] ?? -1, times);
+  }
+
+  #answer(name: Call, given: never[]): unknown {
+    this.calls.push(name);
+    const scripted = this.#errnos.get(name) ?? 0;
+    const errno =
+      scripted > 0 || name === 'close' ? scripted : this.calls.length === this.#failing.call ? this.#failing.errno : 0;
+    if (errno > 0) return name === 'region' ? { call: 'mmap', errno } : -errno;
+    const own = this.#own as Partial<Record<Call, (...given: never[]) => unknown>>;
+    return (own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
+  }
+
+  #find(descriptor: number, kind: Kind): Opened | undefined {
+    const opened = this.#opened.get(descriptor);
+    return opened?.kind === kind ? opened : undefined;
+  }
+
+  #add(path: string, kind: Kind, bdf = ''): number {
+    const descriptor = real.open(path);
+    if (descriptor >= 0) this.#opened.set(descriptor, { kind, path, bdf, joined: -1, ready: false, mapped: new Map() });
+    return descriptor;
+  }
+
+  #kindOf(path: string): { kind: Kind; bdf?: string } {
+    const { dev } = this.trees;
+    if (path === join(dev, 'vfio/vfio')) return { kind: 'container' };
+    if (path === join(dev, 'iommu')) return { kind: 'iommufd' };
+    for (const { bdf, group, cdev } of this.#functions.values()) {
+      if (cdev !== null && path === join(dev, 'vfio/devices', cdev)) return { kind: 'device', bdf };
+      if (group !== null && path === join(dev, 'vfio', String(group))) return { kind: 'group' };
+    }
+    return { kind: 'other' };
+  }
+
+  /** A device that answers: opened through its group, or attached. */
+  #device(descriptor: number): StandInFunction | undefined {
+    const opened = this.#find(descriptor, 'device');
+    return opened?.ready === true ? this.#functions.get(opened.bdf) : undefined;
+  }
+
+  #map(holder: Opened | undefined, iova: bigint, length: number, flags: number): number {
+    if (holder === undefined) return -ENOTTY;
+    if (iova % page !== 0n || length % Number(page) !== 0 || length === 0) return -EINVAL;
+    const last = iova + BigInt(length) - 1n;
+    if (!this.#ranges.some(([from, to]) => iova >= from && last <= to)) return -EINVAL;
+    for (const [at, other] of holder.mapped) if (iova < at + BigInt(other.length) && last >= at) return -EEXIST;
+    if (holder.mapped.size >= (this.#options.mappings ?? Number.POSITIVE_INFINITY)) return -ENOSPC;
+    holder.mapped.set(iova, { length, flags });
+    return 0;
+  }
+
+  #unmap(holder: Opened | undefined, iova: bigint): number {
+    const length = holder?.mapped.get(iova)?.length ?? 0;
+    holder?.mapped.delete(iova);
+    return length;
+  }
+
+  get #ranges(): readonly (readonly [bigint, bigint])[] {
+    return this.#options.iovaRanges ?? [[0n, (1n << 39n) - 1n]];
+  }
+
+  #setVectors(index: number, start: number, count: number, eventfds: Int32Array): number {
+    const irq = this.#functions
+      .values()
+      .next()
+      .value?.irqs?.find((irq) => irq.index === index);
+    if (irq === undefined || start + count > irq.count) return -EINVAL;
+    if (count > (irq.available ?? irq.count)) return irq.available as number;
+    this.#vectors.set(index, eventfds.slice());
+    return 0;
+  }
+
+  #setIrqs(device: number, flags: number, index: number, start: number, count: number, eventfds: Int32Array | null) {
+    const irq = this.#device(device)?.irqs?.find((irq) => irq.index === index);
+    if (irq === undefined) return -EINVAL;
+    if (eventfds !== null) return this.#setVectors(index, start, count, eventfds);
+    if (count === 0) return this.#vectors.delete(index) ? 0 : -EINVAL;
+    const fds = this.#vectors.get(index);
+    if (fds === undefined || start + count > fds.length) return -EINVAL;
+    const key = `${index}:${start}`;
+    if ((flags & 32) !== 0) signal(fds[start] as number, 1);
+    else if (((irq.flags ?? 0) & irqFlags.maskable) === 0) return -ENOTTY;
+    else if ((flags & 8) !== 0) this.#held.set(key, this.#held.get(key) ?? 0);
+    else {
+      const held = this.#held.get(key) ?? 0;
+      this.#held.delete(key);
+      if (held > 0) signal(fds[start] as number, held);
+    }
+    return 0;
+  }
+
+  /** The calls that the addon itself would put to the kernel's VFIO. */
+  readonly #own: Partial<NativeVfio> = {
+    open: (path) => {
+      const { kind, bdf } = this.#kindOf(path);
+      const taken = [...this.#opened.values()].some((one) => one.kind === 'group' && one.path === path);
+      return taken ? -EBUSY : this.#add(path, kind, bdf);
+    },
+    close: (descriptor) => (this.#opened.delete(descriptor) ? real.close(descriptor) : -constants.errno.EBADF),
+    apiVersion: (container) => (this.#find(container, 'container') === undefined ? -ENOTTY : 0),
+    checkExtension: (_, extension) => (extension === 3 && this.#options.type1 !== false ? 1 : 0),
+    setIommu: (container) => {
+      if (![...this.#opened.values()].some(({ kind, joined }) => kind === 'group' && joined === container))
+        return -EINVAL;
+      (this.#find(container, 'container') as Opened).ready = true;
+      return 0;
+    },
+    groupStatus: (group) => {
+      const opened = this.#find(group, 'group');
+      if (opened === undefined) return -ENOTTY;
+      return (this.#options.viable === false ? 0 : 1) | (opened.joined >= 0 ? 2 : 0);
+    },
+    groupSetContainer: (group, container) => {
+      const opened = this.#find(group, 'group');
+      if (opened === undefined || this.#find(container, 'container') === undefined) return -EINVAL;
+      if (opened.joined >= 0) return -EBUSY;
+      opened.joined = container;
+      return 0;
+    },
+    groupDevice: (group, bdf) => {
+      const opened = this.#find(group, 'group');
+      if (opened === undefined || this.#opened.get(opened.joined)?.ready !== true) return -EINVAL;
+      const found = this.#functions.get(bdf);
+      if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path) return -ENODEV;
+      const device = this.#add(deviceFile(this.trees, bdf), 'device', bdf);
+      (this.#opened.get(device) as Opened).ready = true;
+      return device;
+    },
+    iommuInfo: (container, into) =>
+      this.#find(container, 'container')?.ready === true
+        ? tell(into, this.#options.iommuStruct ?? iommuStruct(this.#ranges))
+        : -ENODEV,
+    mapDma: (container, iova, _memory, _position, length, flags) =>
+      this.#map(this.#find(container, 'container'), iova, length, flags),
+    unmapDma: (container, iova) => this.#unmap(this.#find(container, 'container'), iova),
+    deviceInfo: (descriptor, into) => {
+      const device = this.#device(descriptor);
+      if (device === undefined) return -EINVAL;
+      const regions = Math.max(8, ...(device.regions ?? []).map(({ index }) => index + 1));
+      const zpci = device.zpci === undefined ? [] : zpciCapabilities(device.zpci);
+      return tell(into, device.struct ?? deviceStruct(device.flags ?? 3, regions, 5, zpci));
+    },
+    regionInfo: (descriptor, index, into) => {
+      const device = this.#device(descriptor);
+      if (device === undefined) return -EINVAL;
+      const region = [...(device.regions ?? []), config].find((region) => region.index === index);
+      return tell(into, device.regionStructs?.[index] ?? regionStruct(region ?? { index, size: 0n, flags: 0 }));
+    },
+    irqInfo: (descriptor, index, into) => {
+      const irq = this.#device(descriptor)?.irqs?.find((irq) => irq.index === index);
+      return irq === undefined ? -EINVAL : tell(into, irqStruct(irq));
+    },
+    setIrqs: (...given) => this.#setIrqs(...given),
+    resetDevice: (device) => ((this.#device(device)?.flags ?? 3) & 1 ? 0 : -ENOTTY),
+    bindIommufd: (device, iommufd) => {
+      const opened = this.#find(device, 'device');
+      if (opened === undefined) return -ENOTTY;
+      if (this.#find(iommufd, 'iommufd') === undefined) return -EINVAL;
+      const others = [...this.#opened.values()].filter(
+        ({ bdf, joined, ready }) => bdf === opened.bdf && (ready || joined >= 0),
+      );
+      if (others.length > 0) return others.some(({ joined }) => joined >= 0) ? -EINVAL : -EBUSY;
+      opened.joined = iommufd;
+      return 0;
+    },
+    allocateIoas: (iommufd) => (this.#find(iommufd, 'iommufd') === undefined ? -ENOTTY : 3),
+    attachIoas: (device, ioas) => {
+      const opened = this.#find(device, 'device');
+      if (opened === undefined || opened.joined < 0) return -EINVAL;
+      if (ioas !== 3) return -ENOENT;
+      opened.ready = true;
+      return 0;
+    },
+    iovaRanges: (iommufd, _ioas, pairs) => {
+      if (this.#find(iommufd, 'iommufd') === undefined) return -ENOTTY;
+      const ranges = this.#ranges;
+      if (pairs.length < 2) return -EMSGSIZE;
+      pairs.set(ranges.slice(0, pairs.length / 2).flat());
+      return ranges.length;
+    },
+    mapIoas: (iommufd, _ioas, iova, _memory, _position, length, flags) =>
+      this.#map(this.#find(iommufd, 'iommufd'), iova, length, flags),
+    unmapIoas: (iommufd, _ioas, iova) => this.#unmap(this.#find(iommufd, 'iommufd'), iova),
+  };
+}
+
+/** As the kernel does: all of a struct where there is room; else its head, without a chain, and how much room it takes. */
+function tell(into: Uint8Array, whole: Uint8Array): number {
+  if (into.length >= whole.length) into.set(whole);
+  else {
+    const least = into.length;
+    into.set(whole.subarray(0, least));
+    into.fill(0, least === 32 ? 12 : 16, least === 32 ? 16 : 20);
+  }
+  return whole.length;
+}
+
+/** Adds to an eventfd's count. */
+function signal(eventfd: number, times: number): void {
+  writeSync(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
+}
