@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { type Schema, Validator } from '@cfworker/json-schema';
 import { distance, near } from '../bench/profile/near.js';
 import { profile } from '../bench/profile/profile.js';
 import { type ProfileReport, stageNames } from '../bench/profile/report.js';
@@ -12,9 +13,13 @@ import { subjectFor } from '../bench/profile/subject.js';
 import { profileTable } from '../bench/profile/table.js';
 import { Trace, type TraceEvent, type TraceFile } from '../bench/profile/trace.js';
 import { ismio } from './support/command.js';
+import { loadSchema, undescribed } from './support/schema.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ismio-profile-'));
 after(() => rmSync(folder, { recursive: true }));
+
+const validator = new Validator(loadSchema('ismio-profile-1.json') as Schema, '2020-12', false);
+validator.addSchema(loadSchema('ismio-bench-1.json') as Schema);
 
 async function profiled(name: string, out?: string): Promise<ProfileReport> {
   const { report } = await profile(await subjectFor(name), { seconds: 0.1, out });
@@ -74,7 +79,11 @@ test('the files are a trace whose slices nest, a CPU profile, and the numbers', 
   const report = await profiled('drain/blocks-4KiB/memory', out);
   assert.deepEqual(readdirSync(out).sort(), ['profile.cpuprofile', 'profile.json', 'trace.json']);
   const read = (file: string): unknown => JSON.parse(readFileSync(join(out, file), 'utf8'));
-  assert.deepEqual(read('profile.json'), report);
+  const numbers = read('profile.json');
+  assert.deepEqual(numbers, report);
+  assert.deepEqual(undescribed(numbers, 'ismio-profile-1.json'), []);
+  assert.deepEqual(validator.validate(numbers).errors, []);
+  assert.equal(validator.validate({ ...report, latency: {} }).valid, false);
   const trace = read('trace.json') as TraceFile;
   checkTrace(trace);
   const names = new Set(trace.traceEvents.map(({ name }) => name));
