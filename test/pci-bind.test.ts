@@ -205,6 +205,14 @@ describe('unbind', () => {
     ]);
   });
 
+  test('of a bridge that was forced into VFIO is refused by nobody', (t) => {
+    const tree = withFunction(t, { class: '0x060400', override: 'vfio-pci' });
+    const plan = planUnbind(bdf, tree.roots);
+    assert.deepEqual(plan.uses, []);
+    const { write } = kernel(tree, () => 'pcieport');
+    assert.equal(carryOut(plan, tree.roots, write).driver, 'pcieport');
+  });
+
   test("never takes a function from the kernel's own driver", (t) => {
     const tree = withFunction(t, { driver: 'nvme' });
     assert.deepEqual(planUnbind(bdf, tree.roots).writes, []);

@@ -8,7 +8,7 @@ import { findFunction, functionFolder, type PciFunction } from './functions.js';
 import type { Roots } from './machine.js';
 import { isVfioDriver, vfioDriverFor } from './names.js';
 import { isThere } from './tree.js';
-import { usesOf } from './uses.js';
+import { openedIn, usesOf } from './uses.js';
 
 /** One write to sysfs. */
 export interface Write {
@@ -54,7 +54,7 @@ export function planUnbind(bdf: string, roots: Required<Roots>): BindPlan {
   const isTaken = it.driver === null || it.vfio !== null || isVfioDriver(it.driver);
   const cleared = it.driverOverride === null ? [] : [override(it, '\n', roots)];
   const writes = isTaken ? [...cleared, ...probe(it, roots)] : cleared;
-  return { bdf, action: 'unbind', from: it.driver, to: null, writes, uses: isTaken ? usesOf(it, roots) : [] };
+  return { bdf, action: 'unbind', from: it.driver, to: null, writes, uses: openedIn(it, roots) };
 }
 
 /**

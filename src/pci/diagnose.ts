@@ -61,7 +61,7 @@ function diagnosed(
   return { ...it, verdict, openable: verdict === 'ready', ...findings, problems };
 }
 
-/** As openVfio chooses: cdev where its two files are there, else the group. */
+/** As openVfio chooses: cdev where the function has one and /dev/iommu is there, else the group. */
 function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): Way[] {
   const way = (api: Way['api'], ...paths: string[]): Way => ({
     api,
@@ -69,6 +69,6 @@ function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): Way[] {
   });
   const cdev = vfio?.cdev === true ? [way('cdev', 'iommu', `vfio/devices/${vfio.name}`)] : [];
   const group = iommuGroup === null ? [] : [way('group', 'vfio/vfio', `vfio/${iommuGroup.id}`)];
-  const offered = cdev[0]?.files.every(({ state }) => state !== 'missing') === true;
+  const offered = cdev.some(({ files: [iommu] }) => iommu?.state !== 'missing');
   return offered ? [...cdev, ...group] : [...group, ...cdev];
 }

@@ -14,11 +14,11 @@ export function usesOf(it: PciFunction, roots: Required<Roots>): string[] {
   const folder = realPath(functionFolder(roots.sysfs, it.bdf));
   if (folder === null || it.driver === null) return [];
   const links = onlyLinks(folder, roots.sysfs).map((name) => `${name} is the only network link that is up`);
-  return [...disksInUse(folder, roots), ...links, ...openIn(it, roots)];
+  return [...disksInUse(folder, roots), ...links, ...openedIn(it, roots)];
 }
 
 /** The kernel lets no VFIO driver go until whoever has the function open closes it: the write would wait for that. */
-function openIn(it: PciFunction, roots: Required<Roots>): string[] {
+export function openedIn(it: PciFunction, roots: Required<Roots>): string[] {
   if (it.vfio === null && !isVfioDriver(it.driver)) return [];
   const users = vfioUsers(roots);
   const files = [`vfio/devices/${it.vfio?.name}`, `vfio/${it.iommuGroup?.id}`].map((file) => join(roots.dev, file));

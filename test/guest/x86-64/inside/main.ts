@@ -5,6 +5,7 @@ const files = [
   'kernel',
   ...(modules === 'debian' ? ['commands'] : []),
   'binding',
+  'doctor',
   'registers',
   'dma',
   'interrupts',
