@@ -9,6 +9,7 @@ import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type NativeVfio, native } from '../../src/binding.js';
+import { IsmioError } from '../../src/errors.js';
 import {
   deviceStruct,
   type IrqDescription,
@@ -58,6 +59,10 @@ export interface StandInOptions {
   readonly mappings?: number;
 }
 
+interface Closable {
+  close(): void;
+}
+
 type Kind = 'group' | 'container' | 'device' | 'iommufd' | 'other';
 
 interface Opened {
@@ -86,6 +91,7 @@ export class StandInKernel {
   readonly #errnos = new Map<Call, number>();
   readonly #vectors = new Map<number, Int32Array>();
   readonly #held = new Map<string, number>();
+  readonly #users: Closable[] = [];
   #failing = { call: 0, errno: 0 };
 
   /** In place of the kernel until the test has ended. */
@@ -96,6 +102,7 @@ export class StandInKernel {
       functions[name] = (...given: never[]) => kernel.#answer(name, given);
     }
     test.after(() => {
+      for (const user of kernel.#users) closeAnyhow(user);
       Object.assign(functions, real);
       for (const descriptor of kernel.#opened.keys()) real.close(descriptor);
       removeTrees(kernel.trees);
@@ -130,6 +137,17 @@ export class StandInKernel {
   /** Bus addresses of every DMA mapping there is, with what it is. */
   get mapped(): [bigint, { readonly length: number; readonly flags: number }][] {
     return [...this.#opened.values()].flatMap(({ mapped }) => [...mapped]);
+  }
+
+  /** `user` is closed when the test has ended, before this kernel goes. */
+  closing<User extends Closable>(user: User): User {
+    this.#users.push(user);
+    return user;
+  }
+
+  /** From now on `answer` is what `call` does. */
+  replace<Name extends Call>(call: Name, answer: NativeVfio[Name]): void {
+    (this.#own as Record<Name, NativeVfio[Name]>)[call] = answer;
   }
 
   /** From now on `call` answers -errno; 0: no longer. */
@@ -332,6 +350,15 @@ export class StandInKernel {
       this.#map(this.#find(iommufd, 'iommufd'), iova, length, flags),
     unmapIoas: (iommufd, _ioas, iova) => this.#unmap(this.#find(iommufd, 'iommufd'), iova),
   };
+}
+
+/** A test may have left its kernel refusing everything. */
+function closeAnyhow(user: Closable): void {
+  try {
+    user.close();
+  } catch (error) {
+    if (!(error instanceof IsmioError)) throw error;
+  }
 }
 
 /** As the kernel does: all of a struct where there is room; else its head, without a chain, and how much room it takes. */
