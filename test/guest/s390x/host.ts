@@ -1,5 +1,7 @@
 // The s390x guest as the host sees it: serves its functions, runs it, and looks at what reached them.
 import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,28 +15,32 @@ import { type Access, PciFunction } from './double/device.js';
 import { serve } from './double/server.js';
 import { cases } from './inside/refusals.js';
 import { kernel, qemu, qemuFolder } from './kernel.js';
-import { type FunctionName, functions, machineWords, socketOf } from './machine.js';
+import { functions, machineWords, socketOf } from './machine.js';
 import { nodeFiles, packageFiles } from './node.js';
-import { asBlocksArrive, ismTransfers, plainTransfers, type Transfer } from './transfers.js';
+import { asBlocksArrive, ismTransfers, plainTransfers, resetBatch, type Transfer } from './transfers.js';
 
 const init = join(packageRoot, 'test', 'guest', 's390x', 'init.sh');
+
+const mortalProgram = join(packageRoot, 'dist', 'test', 'guest', 's390x', 'double', 'mortal.js');
 
 describe('the s390x guest', () => {
   const doubles = {
     ism: new PciFunction(functions.ism),
     plain: new PciFunction(functions.plain),
+    other: new PciFunction(functions.other),
     leaving: new PciFunction(functions.leaving),
-    orphan: new PciFunction(functions.orphan),
   } as const;
   const servers: Server[] = [];
   let work: string;
   let guest: GuestRun;
+  let mortal: ChildProcess;
 
   before(async () => {
     work = mkdtempSync(join(tmpdir(), 'ismio-guest-s390x-'));
-    for (const name of Object.keys(doubles) as FunctionName[]) {
+    for (const name of Object.keys(doubles) as (keyof typeof doubles)[]) {
       servers.push(await serve(doubles[name], socketOf(work, name)));
     }
+    mortal = await serveMortal(socketOf(work, 'orphan'));
     guest = await boot(work);
   });
 
@@ -45,6 +51,10 @@ describe('the s390x guest', () => {
 
   test('every test in it passes', () => {
     assert.equal(guest.closing[1], '0');
+  });
+
+  test('the server that was to die was killed', () => {
+    assert.equal(mortal.signalCode, 'SIGKILL');
   });
 
   for (const [name, transfer] of Object.entries(ismTransfers)) {
@@ -70,6 +80,13 @@ describe('the s390x guest', () => {
     }
   });
 
+  test('ISM, reset in mid-batch: as much arrived as was told', () => {
+    const told = guest.console.map((line) => /^reset: (\d+) store blocks went out$/.exec(line)?.[1]).find(Boolean);
+    // The same bytes are stored once more, as a whole, by the batch during which the function is switched off.
+    const words = writesTo(doubles.leaving, resetBatch).length - resetBatch.length / 8;
+    assert.equal(words, Number(told) * 16);
+  });
+
   for (const [name, transfer] of Object.entries(plainTransfers)) {
     test(`plain function, ${name}: its bytes arrived`, () => {
       const bytes = pattern(transfer.length, transfer.seed);
@@ -77,6 +94,13 @@ describe('the s390x guest', () => {
     });
   }
 });
+
+/** Serves a function from a process of its own, which ends by force in the middle of a batch. */
+async function serveMortal(path: string): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [mortalProgram, path], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(child.stdout, 'data');
+  return child;
+}
 
 async function boot(work: string): Promise<GuestRun> {
   const folder = await qemuFolder();

@@ -18,11 +18,16 @@ const plain: FunctionOptions = { vendor: 0x1b36, device: 0x0005, classCode: 0x00
 export const functions = {
   ism: { ...ism, uid: 0x1234, fid: 0x77 },
   plain: { ...plain, uid: 0x2345, fid: 0x78 },
+  /** Like plain: functions are measured at the same time. */
+  other: { ...plain, uid: 0x3456, fid: 0x79 },
   /** Its server dies in the middle of a batch. */
-  orphan: { ...ism, uid: 0x3456, fid: 0x79 },
+  orphan: { ...ism, uid: 0x4567, fid: 0x7a },
   /** Is reset, and then taken away, in the middle of a batch. */
-  leaving: { ...ism, uid: 0x4567, fid: 0x7a },
+  leaving: { ...ism, uid: 0x5678, fid: 0x7b },
 } as const satisfies Record<string, Placed>;
+
+/** The read of BAR 0 at which the orphan's server dies. */
+export const mortalReads = 1000;
 
 export type FunctionName = keyof typeof functions;
 

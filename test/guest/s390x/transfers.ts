@@ -22,6 +22,9 @@ export const ismTransfers = {
   end: { offset: 2 ** 48 - 256, length: 128, seed: 4, blocks: true },
 } as const satisfies Record<string, Transfer>;
 
+/** On BAR 0 of the function that is reset meanwhile: long enough to be under way for a while. */
+export const resetBatch: Transfer = { offset: 0x4_0000_0000, length: 1 << 19, seed: 9, blocks: true };
+
 /** On BAR 0 of the plain function. */
 export const plainTransfers = {
   /** One pwrite, which vfio-pci cuts into stores. */

@@ -3,3 +3,4 @@ import './ism.js';
 import './refused.js';
 import './plain.js';
 import './witness.js';
+import './faults.js';
