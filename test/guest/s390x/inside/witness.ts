@@ -42,6 +42,10 @@ const queued = (merge: 'none' | 'adjacent') => (region: Region) => {
 };
 const read = (region: Region) => region.read(0, new Uint8Array(pageBytes));
 
+const refused = (region: Region) =>
+  throwsCode(() => region.store64(0, 1n), RangeError, 'ERR_ISMIO_RULE', { rule: 'length', errno: 'ENXIO' });
+
+const nothing: Counts = { loads: 0, stores: 0, storeBlocks: 0 };
 const loaded: Counts = { loads: words, stores: 0, storeBlocks: 0 };
 const stored: Counts = { loads: 0, stores: words, storeBlocks: 0 };
 const planned: Counts = { loads: 0, stores: 0, storeBlocks: blocks };
@@ -51,6 +55,7 @@ const onIsm: readonly Work[] = [
   { what: 'ism-vfio-pci: a write, planned', open: whole, page: write, engine: planned },
   { what: 'ism-vfio-pci: 512 queued stores, merged', open: whole, page: queued('adjacent'), engine: planned },
   { what: 'ism-vfio-pci: a read', open: whole, page: read, engine: loaded },
+  { what: 'ism-vfio-pci: a store of 8 bytes, refused (ENXIO)', open: whole, page: refused, engine: nothing },
 ];
 
 const byPwrite = (device: VfioDevice) => device.region(0, { access: 'pread' });
@@ -89,18 +94,6 @@ test('the engine counts what the kernel counts: loads, stores and store blocks',
   }
 });
 
-test('stores of 8 bytes that a strict function refuses are counted by neither', async () => {
-  bind(address('ism'), 'ism_vfio_pci');
-  using device = openVfio(address('ism'));
-  const counters = new Counters(address('ism'));
-  using region = device.region(0);
-  for (let word = 0; word < 8; word++) {
-    throwsCode(() => region.store64(word * 8, 1n), RangeError, 'ERR_ISMIO_RULE', { errno: 'ENXIO' });
-  }
-  assert.deepEqual(await counters.settled(), { loads: 0, stores: 0, storeBlocks: 0 });
-  assert.deepEqual([region.stats().stores, region.stats().errors], [0, 8]);
-});
-
 async function rowsOf(name: FunctionName, driver: string, works: readonly Work[]): Promise<Row[]> {
   bind(address(name), driver);
   using device = openVfio(address(name));
@@ -128,7 +121,7 @@ function median(times: readonly number[]): number {
   return times.toSorted((a, b) => a - b)[times.length >> 1] as number;
 }
 
-function perPage(counts: Counts, before: Counts = { loads: 0, stores: 0, storeBlocks: 0 }): Counts {
+function perPage(counts: Counts, before = nothing): Counts {
   return {
     loads: (counts.loads - before.loads) / pages,
     stores: (counts.stores - before.stores) / pages,
@@ -142,7 +135,9 @@ function table(rows: readonly Row[]): string[] {
   const perWord = (way: string) => rows.find(({ what }) => what.startsWith(way) && what.endsWith('for each word'));
   const ratio = ({ what, engine, microseconds }: Row) => {
     const other = perWord(what.startsWith('system') ? 'system' : 'vfio-pci');
-    return engine.loads > 0 || other === undefined ? '' : `${(other.microseconds / microseconds).toFixed(1)}x`;
+    return engine.stores + engine.storeBlocks === 0 || other === undefined
+      ? ''
+      : `${(other.microseconds / microseconds).toFixed(1)}x`;
   };
   return [
     '| 4 KiB | engine: loads | stores | store blocks | kernel: Load | Store | Store block | us | per word / this |',
