@@ -1,9 +1,10 @@
 // Functions that had better stay where they are: with a mounted disk, the only link, or somebody who has them open.
 import assert from 'node:assert/strict';
-import { symlinkSync } from 'node:fs';
+import { realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { planBind, planUnbind } from '../src/pci/bind.js';
+import { disksInUse } from '../src/pci/disks.js';
 import { type PciTree, readyTree } from './support/pci-tree.js';
 
 const disk = '0000:00:02.0';
@@ -108,6 +109,40 @@ describe('a disk', () => {
     const tree = withDisks(t);
     mounts(tree, '', 'nonsense', ' - ', '1 2 3', '22 1 8:1 / /boot rw - ext4 /dev/sda1 rw', '22 1 8:0');
     assert.deepEqual(uses(tree), ['sda1 is mounted at /boot']);
+  });
+});
+
+describe('a disk that the kernel holds for something that is not mounted here', () => {
+  function held(tree: PciTree, ...names: string[]): string[] {
+    const paths = names.map((name) => join(tree.roots.dev, name));
+    const folder = realpathSync(join(tree.roots.sysfs, 'bus/pci/devices', disk));
+    return disksInUse(folder, tree.roots, (path) => paths.includes(path)).map((use) => use.split(' ')[0] ?? '');
+  }
+
+  test('is in use', (t) => {
+    const tree = withDisks(t);
+    assert.deepEqual(held(tree, 'sda1'), ['sda1']);
+    assert.deepEqual(held(tree, 'sdb'), [], 'a disk of another function');
+  });
+
+  test('is told by its partition alone, as the kernel holds the disk for that', (t) => {
+    const tree = withDisks(t);
+    tree.sys(`${tree.folder(disk)}/ata1/block/sda/sda3/dev`, '8:3');
+    tree.link('class/block/sda3', `${tree.folder(disk)}/ata1/block/sda/sda3`);
+    assert.deepEqual(held(tree, 'sda', 'sda3'), ['sda3']);
+  });
+
+  test('is free where what holds it is a volume that nobody uses', (t) => {
+    const tree = withDisks(t);
+    tree.block('dm-0', '254:0', null);
+    tree.block('sda2', '8:2', disk, ['dm-0']);
+    assert.deepEqual(held(tree, 'sda2'), []);
+  });
+
+  test('is found by the name of its file, which may be in a folder', (t) => {
+    const tree = withDisks(t);
+    tree.block('cciss!c0d0', '104:0', disk);
+    assert.deepEqual(held(tree, 'cciss/c0d0'), ['cciss!c0d0']);
   });
 });
 

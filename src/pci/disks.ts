@@ -1,5 +1,7 @@
 // Disks of a function that are in use: mounted, or swapped to, themselves or through what is built on them.
+import { closeSync, constants, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Roots } from './machine.js';
 import { linkName, names, readText, realPath } from './tree.js';
 
 /** What the kernel says is mounted or swapped to, by the name of the block device. */
@@ -12,24 +14,39 @@ interface Uses {
 
 /**
  * @param folder the function's folder in sysfs, with all links followed
+ * @param isHeld whether the kernel holds a block device for somebody
  * @returns a sentence for each use, such as 'sda1 is mounted at /'
  */
-export function disksInUse(
-  folder: string,
-  { sysfs, dev, proc }: { sysfs: string; dev: string; proc: string },
-): string[] {
-  const devices = blockDevices(sysfs);
+export function disksInUse(folder: string, { sysfs, dev, proc }: Required<Roots>, isHeld = isHeldByKernel): string[] {
+  const under = new Map([...blockDevices(sysfs)].filter(isUnder(folder, sysfs)));
   const uses = readUses(sysfs, dev, proc);
-  const found: string[] = [];
-  for (const name of withHolders(
-    [...devices].filter(isUnder(folder, sysfs)).map(([name]) => name),
-    sysfs,
-  )) {
+  const found = [...withHolders(under.keys(), sysfs)].flatMap((name) => {
     const number = readText(join(sysfs, 'class/block', name, 'dev')) ?? '';
     const use = uses.byNumber.get(number) ?? uses.byName.get(name);
-    if (use !== undefined) found.push(`${named(name, sysfs)} ${use}`);
+    return use === undefined ? [] : [`${named(name, sysfs)} ${use}`];
+  });
+  if (found.length > 0) return found;
+  const held = leaves(under, sysfs).filter((name) => isHeld(join(dev, name.replaceAll('!', '/'))));
+  return held.map((name) => `${name} is held by something else, such as a ZFS pool or another mount namespace`);
+}
+
+/** What is neither divided into partitions nor built upon: who holds one of these uses it. */
+function leaves(devices: ReadonlyMap<string, string>, sysfs: string): string[] {
+  const paths = [...devices.values()];
+  return [...devices]
+    .filter(([, path]) => !paths.some((other) => other.startsWith(`${path}/`)))
+    .map(([name]) => name)
+    .filter((name) => names(join(sysfs, 'class/block', name, 'holders')).length === 0);
+}
+
+/** Opens it as one who wants it alone, for a moment: Linux refuses that while a file system, md or the like has it (open(2)). */
+function isHeldByKernel(path: string): boolean {
+  try {
+    closeSync(openSync(path, constants.O_RDONLY | constants.O_EXCL | constants.O_NONBLOCK));
+    return false;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EBUSY';
   }
-  return found;
 }
 
 /** Disks and partitions, each with where it really is in sysfs. */
@@ -53,7 +70,7 @@ function isUnder(folder: string, sysfs: string): (device: readonly [string, stri
 }
 
 /** Device mapper and md, however deep: `holders` names what is built on a device. */
-function withHolders(devices: readonly string[], sysfs: string): Set<string> {
+function withHolders(devices: Iterable<string>, sysfs: string): Set<string> {
   const all = new Set(devices);
   for (const name of all) {
     // What is added here is visited, too: a Set walks on to its new end.
