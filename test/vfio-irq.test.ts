@@ -1,0 +1,278 @@
+// Interrupts: real eventfds in the event loop, signalled by a kernel that stands in for Linux.
+import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
+import { constants } from 'node:os';
+import { type TestContext, test } from 'node:test';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { IsmioError } from '../src/errors.js';
+import type { Interrupt, VfioIrq } from '../src/vfio/irq.js';
+import { openVfio } from '../src/vfio/open.js';
+import { throwsCode } from './support/errors.js';
+import { StandInKernel } from './support/kernel.js';
+import { irqFlags } from './support/kernel-structs.js';
+import { patience, scaled } from './support/scale.js';
+
+const bdf = '0000:00:04.0';
+const { eventfd, maskable, autoMasked } = irqFlags;
+
+function install(t: TestContext) {
+  const irqs = [
+    { index: 0, count: 1, flags: eventfd | maskable | autoMasked },
+    { index: 1, count: 8, flags: eventfd },
+    { index: 2, count: 64, available: 5 },
+  ];
+  const kernel = StandInKernel.install(t, { functions: [{ bdf, irqs }] });
+  return { kernel, device: kernel.closing(openVfio(bdf, kernel.paths)) };
+}
+
+function heard(irq: VfioIrq): Interrupt[] {
+  const interrupts: Interrupt[] = [];
+  irq.on('interrupt', (interrupt) => interrupts.push(interrupt));
+  return interrupts;
+}
+
+const sum = (interrupts: readonly Interrupt[], vector: number): number =>
+  interrupts.reduce((total, one) => (one.vector === vector ? total + one.count : total), 0);
+
+async function until(condition: () => boolean): Promise<void> {
+  for (let i = 0; i < 2000 && !condition(); i++) await setTimeout(5);
+}
+
+test('each interrupt is an event with its vector, and those between two turns are counted together', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  msi.enable(4);
+  assert.equal(msi.enabled, 4);
+  kernel.interrupt(1, 2);
+  await until(() => interrupts.length > 0);
+  kernel.interrupt(1, 3, 5);
+  kernel.interrupt(1, 3);
+  await until(() => sum(interrupts, 3) === 6);
+  assert.deepEqual(interrupts, [
+    { vector: 2, count: 1 },
+    { vector: 3, count: 6 },
+  ]);
+  assert.equal(msi.signalled, 7);
+});
+
+test('a device gives the same interrupts each time they are asked for, and refuses those it has not', (t) => {
+  const { device } = install(t);
+  assert.equal(device.irq('msi'), device.irq('msi'));
+  const error = throwsCode(() => device.irq('err'), RangeError, 'ERR_ISMIO_OPTION', { irq: 'err' });
+  assert.match(error.message, /intx, msi, msix/);
+});
+
+test('of a storm from another thread no interrupt is lost, and the event loop keeps turning', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  const times = scaled(100_000);
+  let eventfds: Int32Array = new Int32Array(0);
+  kernel.replace('setIrqs', (_device, _flags, _index, _start, _count, given) => {
+    eventfds = given?.slice() ?? eventfds;
+    return 0;
+  });
+  msi.enable(2);
+  let longest = 0;
+  let last = performance.now();
+  const ticker = setInterval(() => {
+    longest = Math.max(longest, performance.now() - last);
+    last = performance.now();
+  }, 1);
+  const one = 'new Uint8Array(BigUint64Array.of(1n).buffer)';
+  const storm = new Worker(
+    `const { workerData: [fds, times] } = require('node:worker_threads');
+     const { writeSync } = require('node:fs');
+     for (let i = 0; i < times; i++) writeSync(fds[i % 2], ${one});`,
+    { eval: true, workerData: [eventfds, times] },
+  );
+  await new Promise((resolve) => storm.once('exit', resolve));
+  await until(() => msi.signalled === times);
+  clearInterval(ticker);
+  assert.equal(msi.signalled, times);
+  assert.equal(sum(interrupts, 0), Math.ceil(times / 2));
+  assert.equal(sum(interrupts, 1), Math.floor(times / 2));
+  assert.ok(longest < patience(1000), `a turn of ${longest} ms`);
+  t.diagnostic(`${times} signals in ${interrupts.length} events, longest turn ${longest.toFixed(1)} ms`);
+});
+
+test('an async iteration takes every count, also those that come while its body runs', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  msi.enable(3);
+  const taken: Interrupt[] = [];
+  const iteration = (async () => {
+    for await (const interrupt of msi) {
+      taken.push(interrupt);
+      await setTimeout(1);
+    }
+  })();
+  for (let round = 0; round < 50; round++) {
+    for (let vector = 0; vector < 3; vector++) kernel.interrupt(1, vector, vector + 1);
+    await setImmediate();
+  }
+  await until(() => msi.signalled === 300);
+  await until(() => sum(taken, 0) + sum(taken, 1) + sum(taken, 2) === 300);
+  msi.disable();
+  await iteration;
+  assert.deepEqual([sum(taken, 0), sum(taken, 1), sum(taken, 2)], [50, 100, 150]);
+});
+
+test('a consumer that is slow has one count for each vector waiting, and takes them after disable too', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  msi.enable(3);
+  const iterator = msi[Symbol.asyncIterator]();
+  for (let i = 0; i < 20; i++) {
+    kernel.interrupt(1, 2);
+    kernel.interrupt(1, 0, 3);
+    await setImmediate();
+  }
+  await until(() => msi.signalled === 80);
+  msi.disable();
+  const left = [await iterator.next(), await iterator.next(), await iterator.next()];
+  const values = left.map(({ done, value }) => (done ? 'done' : `${value.vector}: ${value.count}`));
+  assert.deepEqual(values.sort(), ['0: 60', '2: 20', 'done']);
+});
+
+test('every iteration gets every interrupt, and one that is left gets none', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  msi.enable(1);
+  const [one, other, left] = [0, 1, 2].map(() => msi[Symbol.asyncIterator]());
+  const pending = [one?.next(), one?.next(), other?.next()];
+  await left?.return?.();
+  kernel.interrupt(1, 0);
+  assert.deepEqual(await pending[0], { done: false, value: { vector: 0, count: 1 } });
+  assert.deepEqual(await pending[2], { done: false, value: { vector: 0, count: 1 } });
+  assert.deepEqual(await left?.next(), { done: true, value: undefined });
+  kernel.interrupt(1, 0, 2);
+  assert.deepEqual(await pending[1], { done: false, value: { vector: 0, count: 2 } }, 'a second taker, in turn');
+});
+
+test('disable ends the iterations that wait, and one that is begun when nothing is enabled ends at once', async (t) => {
+  const { device } = install(t);
+  const msi = device.irq('msi');
+  for await (const _ of msi) assert.fail('nothing is enabled');
+  msi.enable();
+  const waiting = msi[Symbol.asyncIterator]().next();
+  device.close();
+  assert.deepEqual(await waiting, { done: true, value: undefined });
+});
+
+test('after disable no event comes, whatever was signalled before it', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  msi.enable(8);
+  for (let vector = 0; vector < 8; vector++) kernel.interrupt(1, vector);
+  msi.disable();
+  msi.disable();
+  await setTimeout(20);
+  assert.deepEqual(interrupts, []);
+  assert.equal(msi.enabled, 0);
+});
+
+test('a handler may disable its interrupts or close the device: the vectors behind it are told no more', async (t) => {
+  for (const end of ['disable', 'close'] as const) {
+    const { kernel, device } = install(t);
+    const msi = device.irq('msi');
+    const interrupts = heard(msi);
+    msi.on('interrupt', () => (end === 'close' ? device.close() : msi.disable()));
+    msi.enable(8);
+    for (let vector = 0; vector < 8; vector++) kernel.interrupt(1, vector);
+    await until(() => interrupts.length > 0);
+    await setTimeout(20);
+    assert.equal(interrupts.length, 1, end);
+    assert.equal(device.closed, end === 'close');
+  }
+});
+
+test('a handler may enable anew, with other vectors', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  msi.once('interrupt', () => msi.enable(2));
+  msi.enable(1);
+  kernel.interrupt(1, 0);
+  await until(() => msi.enabled === 2);
+  kernel.interrupt(1, 1, 4);
+  await until(() => interrupts.length === 2);
+  assert.deepEqual(interrupts.at(-1), { vector: 1, count: 4 });
+});
+
+test('a vector that is masked holds its interrupts back until it is unmasked', async (t) => {
+  const { kernel, device } = install(t);
+  const intx = device.irq('intx');
+  const interrupts = heard(intx);
+  intx.enable();
+  intx.mask();
+  kernel.interrupt(0, 0, 3);
+  await setTimeout(10);
+  assert.deepEqual(interrupts, []);
+  intx.unmask();
+  await until(() => interrupts.length > 0);
+  assert.deepEqual(interrupts, [{ vector: 0, count: 3 }]);
+});
+
+test('trigger goes through the kernel and comes back as an interrupt', async (t) => {
+  const { device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  msi.enable(3);
+  msi.trigger(2);
+  await until(() => interrupts.length > 0);
+  assert.deepEqual(interrupts, [{ vector: 2, count: 1 }]);
+});
+
+test('what the kernel refuses has its errno: mask where nothing masks, anything before enable', (t) => {
+  const { device } = install(t);
+  const msi = device.irq('msi');
+  const values = { call: 'VFIO_DEVICE_SET_IRQS', irq: 'msi' };
+  throwsCode(() => msi.trigger(), IsmioError, 'ERR_ISMIO_VFIO', { ...values, errno: 'EINVAL' });
+  msi.enable();
+  throwsCode(() => msi.mask(), IsmioError, 'ERR_ISMIO_VFIO', { ...values, errno: 'ENOTTY' });
+});
+
+test('vectors that there are not are refused before the kernel is asked', (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  for (const wrong of [0, 9, -1, 1.5, Number.NaN]) throwsCode(() => msi.enable(wrong), RangeError, 'ERR_ISMIO_OPTION');
+  throwsCode(() => msi.enable('1' as never), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  for (const act of ['mask', 'unmask', 'trigger'] as const) {
+    for (const wrong of [8, -1, 0.5]) throwsCode(() => msi[act](wrong), RangeError, 'ERR_ISMIO_OPTION');
+  }
+  assert.equal(kernel.calls.includes('setIrqs'), false);
+});
+
+for (const [what, refuse, values] of [
+  ['more vectors than the system can give', () => undefined, { available: 5, vectors: 64 }],
+  [
+    'interrupts that the kernel refuses',
+    (kernel: StandInKernel) => kernel.refuse('setIrqs', constants.errno.EBUSY),
+    { errno: 'EBUSY' },
+  ],
+] as const) {
+  test(`${what} are not enabled, and leave no eventfd behind`, async (t) => {
+    const { kernel, device } = install(t);
+    await setTimeout(5);
+    const before = readdirSync('/proc/self/fd').length;
+    refuse(kernel);
+    const msix = device.irq('msix');
+    throwsCode(() => msix.enable(), IsmioError, 'ERR_ISMIO_VFIO', values);
+    assert.equal(msix.enabled, 0);
+    await setTimeout(5);
+    assert.equal(readdirSync('/proc/self/fd').length, before);
+    for await (const _ of msix) assert.fail('nothing is enabled');
+  });
+}
+
+test('as many vectors as the system can give are enabled after that', (t) => {
+  const { device } = install(t);
+  const msix = device.irq('msix');
+  throwsCode(() => msix.enable(6), IsmioError, 'ERR_ISMIO_VFIO', { available: 5 });
+  msix.enable(5);
+  assert.equal(msix.enabled, 5);
+});
