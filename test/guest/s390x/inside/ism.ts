@@ -75,6 +75,19 @@ test('single stores are refused: a strict function behind ism-vfio-pci has store
   assert.equal(region.load64(64), 0n, 'nothing was stored');
 });
 
+test('a write that ends with 8 bytes or less stops there: it says what was done, and why not the rest', () => {
+  using device = openVfio(bdf);
+  using region = device.region(0);
+  for (const [length, rule] of [
+    [136, 'length'],
+    [132, 'lengthAlignment'],
+  ] as const) {
+    const values = { rule, errno: 'ENXIO', offset: 0x8000, length, bytesDone: 128 };
+    throwsCode(() => region.write(0x8000, pattern(length)), RangeError, 'ERR_ISMIO_RULE', values);
+  }
+  assert.equal(region.stats().storeBlocks, 2);
+});
+
 test('a write is planned into blocks that the function takes', () => {
   const { offset, length, seed } = ismTransfers.write;
   using device = openVfio(bdf);

@@ -1,7 +1,8 @@
 // The emulated region refuses what Linux's ism-vfio-pci refuses, and with the same errno: case by case.
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
-import { emulate, openVfio } from 'ismio';
+import { emulate, IsmioError, openVfio } from 'ismio';
+import { throwsCode } from '../../../support/errors.js';
 import { bind } from '../../support/pci.js';
 import { address } from '../machine.js';
 import { type Answer, pwrite, storeBlock } from './answers.js';
@@ -29,6 +30,21 @@ for (const { what, offset, length, answer } of cases) {
     assert.equal(errnoOf(storeBlock(unchecked, offset, length)), errnoOf(real), 'where the kernel itself is asked');
   });
 }
+
+test('a batch stops at the block that the kernel refuses, and says which it was', () => {
+  using device = openVfio(bdf);
+  using region = device.region(0, { rules: trusting });
+  using queue = region.queue();
+  const block = new Uint8Array(128).fill(0x5a);
+  for (const offset of [0x6000, 0x6fc0, 0x7000]) queue.write(offset, block);
+  const values = { errno: 'EINVAL', index: 1, offset: 0x6fc0, length: 128, bytesDone: 0 };
+  const { operations } = throwsCode(() => queue.submit(), IsmioError, 'ERR_ISMIO_SYSTEM', values);
+  assert.deepEqual(
+    (operations as { state: string }[]).map(({ state }) => state),
+    ['failed', 'skipped'],
+  );
+  assert.deepEqual([region.load64(0x7000), region.stats().storeBlocks], [0n, 1]);
+});
 
 function errnoOf(answer: Answer): string | undefined {
   return answer === 'done' ? undefined : answer.errno;
