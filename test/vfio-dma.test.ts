@@ -8,6 +8,7 @@ import { runInNewContext } from 'node:vm';
 import { native } from '../src/binding.js';
 import { IsmioError } from '../src/errors.js';
 import { allocBuffer } from '../src/memory.js';
+import type { VfioDevice } from '../src/vfio/device.js';
 import type { DmaMapping } from '../src/vfio/dma.js';
 import { openVfio } from '../src/vfio/open.js';
 import { throwsCode } from './support/errors.js';
@@ -18,6 +19,19 @@ const { pageSize } = native.vfio;
 const page = BigInt(pageSize);
 
 const flags = { group: { readable: 1, writable: 2 }, cdev: { readable: 4, writable: 2 } } as const;
+
+test('devices of one group share its bus addresses: neither is given what the other has', (t) => {
+  const other = '0000:00:05.0';
+  const kernel = StandInKernel.install(t, { functions: [{ bdf }, { bdf: other }] });
+  const [one, two] = [bdf, other].map((address) =>
+    kernel.closing(openVfio(address, { ...kernel.paths, api: 'group' })),
+  ) as [VfioDevice, VfioDevice];
+  assert.equal(one.dmaMap(allocBuffer(1)).iova, page);
+  assert.equal(two.dmaMap(allocBuffer(1)).iova, 2n * page);
+  throwsCode(() => two.dmaMap(allocBuffer(1), { iova: page }), RangeError, 'ERR_ISMIO_OPTION', { iova: page });
+  one.close();
+  assert.equal(two.dmaMap(allocBuffer(1)).iova, page, 'free again');
+});
 
 for (const api of ['group', 'cdev'] as const) {
   describe(`DMA through a ${api}`, () => {

@@ -1,5 +1,5 @@
 // How a device is opened: what its group with a container, and its character device with an iommufd, have in common.
-import type { IovaRange } from './iova.js';
+import type { IovaSpace } from './iova.js';
 
 /** Where a buffer lies: the number of its memory, the position in it, the length. In whole pages. */
 export type Pinned = readonly [memory: number, position: number, length: number];
@@ -8,8 +8,8 @@ export interface DeviceAccess {
   readonly api: 'group' | 'cdev';
   /** The device's file descriptor. */
   readonly device: number;
-  /** The bus addresses that its IOMMU translates. */
-  iovaRanges(): IovaRange[];
+  /** The bus addresses that its IOMMU translates, and which are taken: shared by the devices of one group. */
+  readonly space: IovaSpace;
   /** Answers 0 or -errno; `mapCall` is what was asked. */
   readonly mapCall: string;
   map(iova: bigint, pinned: Pinned, readable: boolean, writable: boolean): number;

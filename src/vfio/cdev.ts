@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { DeviceAccess, Pinned } from './access.js';
 import { checked, opened } from './failure.js';
-import type { IovaRange } from './iova.js';
+import { type IovaRange, IovaSpace } from './iova.js';
 import { ioasFlag, kernel, plausible } from './kernel.js';
 
 /** Opens `bdf`, whose character device is called `name`. */
@@ -25,6 +25,20 @@ export function openCdev(dev: string, name: string, bdf: string): DeviceAccess {
   }
 }
 
+function rangesOf(iommufd: number, ioas: number): IovaRange[] {
+  let pairs = new BigUint64Array(32);
+  const ask = () => {
+    const answer = checked('IOMMU_IOAS_IOVA_RANGES', kernel.iovaRanges(iommufd, ioas, pairs), 'the iommufd');
+    return plausible(answer, 'ranges of bus addresses');
+  };
+  let count = ask();
+  while (count * 2 > pairs.length) {
+    pairs = new BigUint64Array(count * 2);
+    count = ask();
+  }
+  return Array.from({ length: count }, (_, i) => ({ first: pairs[i * 2] as bigint, last: pairs[i * 2 + 1] as bigint }));
+}
+
 class CdevAccess implements DeviceAccess {
   readonly api = 'cdev';
   readonly mapCall = 'IOMMU_IOAS_MAP';
@@ -32,6 +46,7 @@ class CdevAccess implements DeviceAccess {
   readonly device: number;
   readonly #iommufd: number;
   readonly #ioas: number;
+  #space: IovaSpace | null = null;
 
   constructor(device: number, iommufd: number, ioas: number) {
     this.device = device;
@@ -39,21 +54,9 @@ class CdevAccess implements DeviceAccess {
     this.#ioas = ioas;
   }
 
-  iovaRanges(): IovaRange[] {
-    let pairs = new BigUint64Array(32);
-    const ask = () => {
-      const answer = kernel.iovaRanges(this.#iommufd, this.#ioas, pairs);
-      return plausible(checked('IOMMU_IOAS_IOVA_RANGES', answer, 'the iommufd'), 'ranges of bus addresses');
-    };
-    let count = ask();
-    while (count * 2 > pairs.length) {
-      pairs = new BigUint64Array(count * 2);
-      count = ask();
-    }
-    return Array.from({ length: count }, (_, i) => ({
-      first: pairs[i * 2] as bigint,
-      last: pairs[i * 2 + 1] as bigint,
-    }));
+  get space(): IovaSpace {
+    this.#space ??= new IovaSpace(rangesOf(this.#iommufd, this.#ioas), kernel.pageSize);
+    return this.#space;
   }
 
   map(iova: bigint, pinned: Pinned, readable: boolean, writable: boolean): number {

@@ -144,7 +144,7 @@ export class VfioDevice {
   /** The bus addresses that the IOMMU translates for this device. */
   get iovaRanges(): readonly IovaRange[] {
     this.#device();
-    return this.#dma.space.ranges;
+    return this.#access.space.ranges;
   }
 
   /**

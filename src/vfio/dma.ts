@@ -4,7 +4,6 @@ import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
-import { IovaSpace } from './iova.js';
 import { kernel } from './kernel.js';
 
 export interface DmaOptions {
@@ -38,17 +37,10 @@ export class DmaMappings {
   readonly #access: DeviceAccess;
   readonly #bdf: string;
   readonly #mapped = new Set<DmaMapping>();
-  #space: IovaSpace | null = null;
 
   constructor(access: DeviceAccess, bdf: string) {
     this.#access = access;
     this.#bdf = bdf;
-  }
-
-  /** The bus addresses that the IOMMU translates; asked of the kernel once. */
-  get space(): IovaSpace {
-    this.#space ??= new IovaSpace(this.#access.iovaRanges(), pageSize);
-    return this.#space;
   }
 
   map(buffer: Uint8Array, options: DmaOptions): DmaMapping {
@@ -58,12 +50,13 @@ export class DmaMappings {
     const length = wholePages(buffer);
     const memory = memoryOf(buffer);
     const limit = checkAddress(options.limit ?? noLimit, 'limit');
+    const { space } = this.#access;
     const iova =
       options.iova === undefined
-        ? this.space.take(BigInt(length), limit)
-        : this.space.claim(checkAddress(options.iova, 'iova'), BigInt(length), limit);
+        ? space.take(BigInt(length), limit)
+        : space.claim(checkAddress(options.iova, 'iova'), BigInt(length), limit);
     const answer = this.#access.map(iova, [memory, buffer.byteOffset, length], readable, writable);
-    if (answer < 0) this.space.release(iova);
+    if (answer < 0) space.release(iova);
     checked(this.#access.mapCall, answer, `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`, {
       iova,
       length,
@@ -81,7 +74,7 @@ export class DmaMappings {
       if (!this.#mapped.delete(mapping)) return;
       const what = `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`;
       const done = checked(this.#access.unmapCall, this.#access.unmap(iova, length), what, { iova, length });
-      if (done === length) return this.space.release(iova);
+      if (done === length) return this.#access.space.release(iova);
       const text = `${what}: ${this.#access.unmapCall} unmapped ${done} bytes`;
       throw new IsmioError('ERR_ISMIO_VFIO', text, { iova, length, bytesDone: done });
     };

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { IsmioError } from '../errors.js';
 import type { DeviceAccess, Pinned } from './access.js';
 import { checked, opened } from './failure.js';
-import type { IovaRange } from './iova.js';
+import { type IovaRange, IovaSpace } from './iova.js';
 import { apiVersion, askGrowing, capabilities, capability, dmaFlag, extension, groupFlag, kernel } from './kernel.js';
 
 interface Group {
@@ -13,6 +13,8 @@ interface Group {
   readonly group: number;
   readonly container: number;
   users: number;
+  /** The bus addresses of the container; asked of the kernel when they are first wanted. */
+  space: IovaSpace | null;
 }
 
 const groups = new Map<string, Group>();
@@ -46,7 +48,7 @@ function openContainer(path: string, containerPath: string, members: string): Gr
     kernel.close(group);
     throw error;
   }
-  const shared = { path, group, container, users: 0 };
+  const shared = { path, group, container, users: 0, space: null };
   groups.set(path, shared);
   return shared;
 }
@@ -89,6 +91,20 @@ function letGo(group: Group): void {
   kernel.close(group.container);
 }
 
+function rangesOf({ container, path }: Group): IovaRange[] {
+  const { answer, struct } = askGrowing(24, (into) => kernel.iommuInfo(container, into));
+  checked('VFIO_IOMMU_GET_INFO', answer, path, { path });
+  const ranges: IovaRange[] = [];
+  for (const { id, at } of capabilities(struct, struct.u32(16))) {
+    if (id !== capability.iovaRange) continue;
+    for (let i = 0; i < struct.u32(at + 8); i++) {
+      ranges.push({ first: struct.u64(at + 16 + i * 16), last: struct.u64(at + 24 + i * 16) });
+    }
+  }
+  // Kernels before 5.4 do not say; what every IOMMU of theirs has is 39 bits.
+  return ranges.length > 0 ? ranges : [{ first: 0n, last: (1n << 39n) - 1n }];
+}
+
 class GroupAccess implements DeviceAccess {
   readonly api = 'group';
   readonly mapCall = 'VFIO_IOMMU_MAP_DMA';
@@ -101,19 +117,9 @@ class GroupAccess implements DeviceAccess {
     this.#group = group;
   }
 
-  iovaRanges(): IovaRange[] {
-    const { container, path } = this.#group;
-    const { answer, struct } = askGrowing(24, (into) => kernel.iommuInfo(container, into));
-    checked('VFIO_IOMMU_GET_INFO', answer, path, { path });
-    const ranges: IovaRange[] = [];
-    for (const { id, at } of capabilities(struct, struct.u32(16))) {
-      if (id !== capability.iovaRange) continue;
-      for (let i = 0; i < struct.u32(at + 8); i++) {
-        ranges.push({ first: struct.u64(at + 16 + i * 16), last: struct.u64(at + 24 + i * 16) });
-      }
-    }
-    // Kernels before 5.4 do not say; what every IOMMU of theirs has is 39 bits.
-    return ranges.length > 0 ? ranges : [{ first: 0n, last: (1n << 39n) - 1n }];
+  get space(): IovaSpace {
+    this.#group.space ??= new IovaSpace(rangesOf(this.#group), kernel.pageSize);
+    return this.#group.space;
   }
 
   map(iova: bigint, pinned: Pinned, readable: boolean, writable: boolean): number {
