@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { pattern } from '../../support/bytes.js';
 import { packageRoot } from '../../support/child.js';
+import { buildFloors } from '../figures/floors.js';
 import { buildInitramfs } from '../support/initramfs.js';
 import { command } from '../support/monitor.js';
 import { type GuestRun, runGuest } from '../support/qemu.js';
@@ -58,6 +59,7 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
   const file = new Uint8Array(ivshmem.size);
   file.set(pattern(ivshmem.piece, ivshmem.hostSeed), ivshmem.hostPiece * ivshmem.piece);
   writeFileSync(ivshmemFile(shared), file);
+  await buildFloors(shared);
   writeFileSync(join(shared, 'command.sh'), script(shared, modules));
   let unplugged: Promise<void> = Promise.reject(new Error(`the guest never said '${unplugLine}'`));
   unplugged.catch(() => {});

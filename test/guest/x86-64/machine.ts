@@ -82,7 +82,7 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
     ...['-device', 'pcie-pci-bridge,id=bridge,addr=0x8'],
     ...['-device', `edu,bus=bridge,${at(places.shared)}`],
     ...['-device', `virtio-rng-pci,bus=bridge,${at(places.neighbour)}`],
-    ...['-device', 'pcie-root-port,id=socket,chassis=1,slot=1,addr=0x9'],
+    ...['-device', 'pcie-root-port,id=socket,chassis=1,slot=2,addr=0x9'],
     ...['-device', `virtio-rng-pci,disable-legacy=on,bus=socket,id=${pluggableName}`],
   ];
 }

@@ -13,6 +13,7 @@ const files = [
   'opening',
   'faults',
   'storm',
+  'figures',
   'unplug',
 ];
 for (const file of files) await import(`./${file}.js`);

@@ -1,0 +1,98 @@
+// The loops in C, and turns of them with the engine's: machines change their speed, so that only neighbours compare.
+import { join } from 'node:path';
+import koffi, { type LibraryHandle } from 'koffi';
+import { packageRoot } from '../../support/child.js';
+import { run } from '../support/run.js';
+
+/** What floors.c became: a program, and a library. */
+export interface Floors {
+  readonly program: string;
+  readonly library: string;
+}
+
+export function floorsIn(folder: string): Floors {
+  return { program: join(folder, 'floors'), library: join(folder, 'floors.so') };
+}
+
+/** Compiles floors.c with the host's compiler. */
+export async function buildFloors(folder: string): Promise<Floors> {
+  const source = join(packageRoot, 'test', 'guest', 'figures', 'floors.c');
+  const floors = floorsIn(folder);
+  const words = ['-O2', '-Wall', '-Wextra', '-Werror', '-pthread', source];
+  await run('gcc', [...words, '-o', floors.program]);
+  await run('gcc', [...words, '-shared', '-fPIC', '-o', floors.library]);
+  return floors;
+}
+
+/** Nanoseconds of so many passes. */
+export type Loop = (passes: number) => number;
+
+/** The loops over `bytes` of a device that this process has open: from `offset` on in the file of its descriptor. */
+export class Loops {
+  readonly #library: LibraryHandle;
+  readonly #file: number;
+  readonly #offset: bigint;
+  readonly #source: Uint8Array;
+
+  constructor({ library }: Floors, file: number, offset: bigint, source: Uint8Array) {
+    this.#library = koffi.load(library);
+    this.#file = file;
+    this.#offset = offset;
+    this.#source = source;
+  }
+
+  /** 8-byte stores into a mapping that is there until `use` has ended. */
+  async stores(use: (loop: Loop) => Promise<void>): Promise<void> {
+    const bytes = this.#source.length;
+    const map = this.#library.func('void* floors_map(int, int64_t, uint64_t)');
+    const unmap = this.#library.func('void floors_unmap(void*, uint64_t)');
+    const stores = this.#library.func('int64_t floors_stores(void*, const void*, uint64_t, int)');
+    const mapped = map(this.#file, this.#offset, bytes);
+    try {
+      await use((passes) => Number(stores(mapped, this.#source, bytes, passes)));
+    } finally {
+      unmap(mapped, bytes);
+    }
+  }
+
+  /** pwrites of `block` bytes each. */
+  pwrites(block: number): Loop {
+    const pwrites = this.#library.func('int64_t floors_pwrites(int, int64_t, const void*, uint64_t, uint64_t, int)');
+    return (passes) => Number(pwrites(this.#file, this.#offset, this.#source, this.#source.length, block, passes));
+  }
+}
+
+export interface Ratio {
+  /** Nanoseconds of C for each of the engine's: 1 is as fast, more is faster. */
+  readonly ratio: number;
+  /** Nanoseconds of a pass. */
+  readonly ours: number;
+  readonly c: number;
+}
+
+const turns = 41;
+
+/**
+ * Takes turns of some passes each. What else runs on the machine only ever makes a turn longer, and an emulated processor
+ * shares the host's with all of it: so the shortest turns are compared.
+ */
+export function compare(loop: Loop, pass: () => void, passes: number): Ratio {
+  let ours = Number.POSITIVE_INFINITY;
+  let c = Number.POSITIVE_INFINITY;
+  for (let turn = 0; turn < turns; turn++) {
+    c = Math.min(c, loop(passes) / passes);
+    const began = process.hrtime.bigint();
+    for (let i = 0; i < passes; i++) pass();
+    ours = Math.min(ours, Number(process.hrtime.bigint() - began) / passes);
+  }
+  return { ratio: c / ours, ours, c };
+}
+
+/** A figure as it is printed, and as docs/guests.md quotes it. */
+export function figure(what: string, { ratio, ours, c }: Ratio): string {
+  return `figure: ${what}: ${ratio.toFixed(2)} of the C loop (${us(ours)} against ${us(c)} a pass)`;
+}
+
+export function us(nanoseconds: number): string {
+  return `${(nanoseconds / 1000).toFixed(1)} us`;
+}
