@@ -105,7 +105,7 @@ async function serveMortal(path: string): Promise<ChildProcess> {
 async function boot(work: string): Promise<GuestRun> {
   const folder = await qemuFolder();
   const { version, program } = qemu(folder);
-  const debian = await kernel(folder);
+  const [debian, node, own] = await Promise.all([kernel(folder), nodeFiles(), packageFiles()]);
   const order = join(work, 'order');
   writeFileSync(order, debian.modules.map((path) => `${basename(path)}\n`).join(''));
   const modules = Object.fromEntries(debian.modules.map((path) => [`/modules/${basename(path)}`, path]));
@@ -114,7 +114,7 @@ async function boot(work: string): Promise<GuestRun> {
   await buildInitramfs({
     root: mkdtempSync(join(work, 'root-')),
     init: readFileSync(init, 'utf8'),
-    files: { ...system, ...(await nodeFiles()), ...(await packageFiles()) },
+    files: { ...system, ...node, ...own },
     output: initramfs,
   });
   console.log(`s390x: Linux ${debian.release}, QEMU ${version}`);

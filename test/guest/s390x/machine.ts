@@ -27,7 +27,7 @@ export const functions = {
 } as const satisfies Record<string, Placed>;
 
 /** The read of BAR 0 at which the orphan's server dies. */
-export const mortalReads = 1000;
+export const mortalReads = 200;
 
 export type FunctionName = keyof typeof functions;
 

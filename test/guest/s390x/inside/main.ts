@@ -3,4 +3,5 @@ import './ism.js';
 import './refused.js';
 import './plain.js';
 import './witness.js';
+import './ratio.js';
 import './faults.js';
