@@ -22,12 +22,14 @@ export function addRebindOptions(command: Command): Command {
 export async function rebind(plan: BindPlan, roots: Required<Roots>, options: RebindOptions): Promise<void> {
   const { carryOut, checkUses } = await import('../pci/bind.js');
   const { diagnoseOne } = await import('../pci/diagnose.js');
+  const { notThere } = await import('../pci/failure.js');
   const tell = options.json === true ? () => undefined : print;
   tell(drawPlan(plan));
   if (options.force !== true) checkUses(plan);
   for (const use of plan.uses) tell(`in use, and done all the same: ${use}`);
   if (options.dryRun !== true) carryOut(plan, roots);
-  const [now] = diagnoseOne(roots, plan.bdf).functions as [DiagnosedFunction];
+  const [now] = diagnoseOne(roots, plan.bdf).functions;
+  if (now === undefined) throw notThere(plan.bdf, roots.sysfs);
   const written = options.dryRun !== true && plan.writes.length > 0;
   if (options.json === true) {
     printJson({ ...plan, written, driver: now.driver, verdict: now.verdict, openable: now.openable });

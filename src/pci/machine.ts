@@ -69,12 +69,11 @@ export function readMachine({ sysfs, proc }: Required<Roots>): Machine {
 }
 
 export function fileState(path: string): FileState {
-  if (!isThere(path)) return 'missing';
   try {
     accessSync(path, constants.R_OK | constants.W_OK);
     return 'usable';
-  } catch {
-    return 'denied';
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'missing' : 'denied';
   }
 }
 

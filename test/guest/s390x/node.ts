@@ -54,12 +54,13 @@ async function unpackNode(into: string): Promise<void> {
 export async function packageFiles(): Promise<Record<string, string>> {
   const addon = join(await kept(`addon-s390x-${await sourcesDigest()}`, buildAddon), 'ismio.node');
   const files: Record<string, string> = { '/package/prebuilds/linux-s390x/ismio.glibc.node': addon };
-  const programs = ['test/guest', 'test/support'].flatMap((place) =>
+  const programs = ['src/pci', 'test/guest', 'test/support'].flatMap((place) =>
     readdirSync(join(packageRoot, 'dist', place), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.js'))
       .map((name) => join('dist', place, name)),
   );
-  for (const name of ['package.json', 'dist/ismio.js', ...programs])
+  const ofSources = ['dist/src/check.js', 'dist/src/errors.js']; // what src/pci imports
+  for (const name of ['package.json', 'dist/ismio.js', ...ofSources, ...programs])
     files[`/package/${name}`] = join(packageRoot, name);
   return files;
 }

@@ -1,4 +1,5 @@
 // The tests that run in the s390x guest.
+import './doctor.js';
 import './ism.js';
 import './refused.js';
 import './plain.js';
