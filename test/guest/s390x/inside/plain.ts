@@ -1,12 +1,14 @@
 // An ordinary function: through Linux's vfio-pci, by pread and pwrite and by a mapping, and through sysfs.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { IsmioError, openResource, openVfio, type Region } from 'ismio';
 import { contents, pattern } from '../../../support/bytes.js';
 import { throwsCode } from '../../../support/errors.js';
-import { bind, driverOf, unbind } from '../../support/pci.js';
+import { bind, driverOf, sysfs, unbind } from '../../support/pci.js';
 import { address, functions } from '../machine.js';
 import { plainTransfers, type Transfer, wordsReversed } from '../transfers.js';
+import { Counters } from './counters.js';
 
 const bdf = address('plain');
 
@@ -59,6 +61,27 @@ describe('the same function through sysfs', () => {
     assert.deepEqual(contents(region, offset, length), wordsReversed(bytes), 'in blocks: see asBlocksArrive');
     readsAtEveryWidth(region, plainTransfers.pwrite);
     storesAtEveryWidth(region, 0x1e00);
+  });
+
+  test('the kernel makes stores, and store blocks of up to 128 bytes, of what a call brings', async () => {
+    writeFileSync(sysfs(bdf, 'enable'), '1');
+    const counters = new Counters(bdf);
+    using region = openResource(bdf, 0);
+    region.store8(0, 1);
+    region.store16(0, 1);
+    region.store32(0, 1);
+    region.store64(0, 1n);
+    const blocks = { 16: 1, 64: 1, 128: 1, 136: 1, 256: 2, 4096: 32 };
+    for (const length of Object.keys(blocks)) region.storeBlock(0, new Uint8Array(Number(length)));
+    const storeBlocks = Object.values(blocks).reduce((sum, count) => sum + count);
+    // Of 136 bytes the last 8 are a store.
+    assert.deepEqual(await counters.settled(), { loads: 0, stores: 4 + 1, storeBlocks });
+    assert.deepEqual(
+      [region.stats().stores, region.stats().storeBlocks],
+      [4, 6],
+      'calls, which is what the engine makes',
+    );
+    writeFileSync(sysfs(bdf, 'enable'), '0');
   });
 
   test('a system call across a page is refused by the kernel', () => {
