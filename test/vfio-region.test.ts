@@ -1,18 +1,15 @@
-// Regions of a device: which rules they take, what they refuse, and what becomes of them when what is beneath goes away.
+// Regions of a device: which rules they take, how they are opened, and what they refuse.
 import assert from 'node:assert/strict';
-import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, truncateSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
-import { after, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { native } from '../src/binding.js';
 import { IsmioError } from '../src/errors.js';
-import { Pool } from '../src/pool/pool.js';
 import { emulate } from '../src/region/open.js';
-import type { Region } from '../src/region/region.js';
 import { defaultRules, type Rules } from '../src/region/rules.js';
 import type { VfioDevice } from '../src/vfio/device.js';
 import { openVfio } from '../src/vfio/open.js';
-import { openRegion } from '../src/vfio/region.js';
-import { rejectsCode, thrownBy, throwsCode } from './support/errors.js';
+import { throwsCode } from './support/errors.js';
 import { type StandInFunction, StandInKernel } from './support/kernel.js';
 import { type RegionDescription, regionFlags, type ZpciDescription } from './support/kernel-structs.js';
 
@@ -20,9 +17,6 @@ const bdf = '0000:00:04.0';
 const { read, write, mmap } = regionFlags;
 const mappable = read | write | mmap;
 const sparse = [[4096n, 4096n]] as const;
-
-const pool = new Pool({ threads: 2, shardBytes: 4096 });
-after(() => pool.close());
 
 function open(t: TestContext, given: Partial<StandInFunction>): { kernel: StandInKernel; device: VfioDevice } {
   const kernel = StandInKernel.install(t, { functions: [{ bdf, ...given }] });
@@ -197,170 +191,6 @@ test('more mappings than can be watched are refused with what to do, and those m
   first.close();
   device.region(0).close();
 });
-
-/** The descriptors of this process that lead to `path`, ascending. */
-function leadingTo(path: string): number[] {
-  return readdirSync('/proc/self/fd')
-    .map(Number)
-    .filter((descriptor) => {
-      try {
-        return readlinkSync(`/proc/self/fd/${descriptor}`) === path;
-      } catch {
-        return false;
-      }
-    })
-    .sort((one, other) => one - other);
-}
-
-test('a region has a descriptor of its own, and says EBADF when that is closed beneath it', (t) => {
-  const { kernel, device } = open(t, { regions: [{ index: 0, size: 8192n }] });
-  const before = leadingTo(kernel.file);
-  using region = device.region(0);
-  const [own] = leadingTo(kernel.file).filter((descriptor) => !before.includes(descriptor)) as [number];
-  for (const descriptor of before) closeSync(descriptor);
-  region.store64(8, 5n);
-  assert.equal(region.load64(8), 5n, 'that of the device is another one');
-  closeSync(own);
-  const values = { errno: 'EBADF', region: region.name, bytesDone: 0 };
-  const error = throwsCode(() => region.load64(0), IsmioError, 'ERR_ISMIO_SYSTEM', values);
-  assert.equal((error.cause as NodeJS.ErrnoException).code, 'EBADF');
-  throwsCode(() => region.store8(0, 1), IsmioError, 'ERR_ISMIO_SYSTEM', values);
-  throwsCode(() => region.storeBlock(0, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_SYSTEM', values);
-  throwsCode(() => region.read(0, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_SYSTEM', values);
-  const queue = region.queue();
-  for (let i = 0; i < 3; i++) queue.storeWords(i * 8, 1, 1);
-  throwsCode(() => queue.submit(), IsmioError, 'ERR_ISMIO_SYSTEM', { ...values, index: 0 });
-  assert.equal(region.stats().errors, 5);
-});
-
-test('an EIO of the kernel is the answer of the device, without a condition code, and is not repeated', () => {
-  // /proc/self/mem answers EIO where nothing is mapped, as page 0 is not.
-  const memory = openSync('/proc/self/mem', 'r+');
-  const served = {
-    driver: 'vfio-pci',
-    zpci: null,
-    regions: [
-      {
-        index: 0,
-        name: 'bar0',
-        offset: 0n,
-        size: 4096n,
-        readable: true,
-        writable: true,
-        mappable: false,
-        mappableAreas: [],
-        msixMappable: false,
-      },
-    ],
-  };
-  using region = openRegion(memory, bdf, served, 0, {});
-  closeSync(memory);
-  const accesses: readonly (() => unknown)[] = [
-    () => region.load8(0),
-    () => region.load64(8),
-    () => region.store32(8, 1),
-    () => region.storeBlock(0, new Uint8Array(64)),
-    () => region.read(0, new Uint8Array(100)),
-    () => region.write(3, new Uint8Array(100)),
-  ];
-  for (const access of accesses) {
-    const error = throwsCode(access, IsmioError, 'ERR_ISMIO_DEVICE', { errno: 'EIO', bytesDone: 0 });
-    assert.equal('conditionCode' in error, false);
-    assert.equal('deviceStatus' in error, false);
-    assert.match(error.message, /memory decode/);
-  }
-  const { errors, retries, loads, stores, storeBlocks } = region.stats();
-  assert.deepEqual(
-    { errors, retries, loads, stores, storeBlocks },
-    { errors: 6, retries: 0, loads: 0, stores: 0, storeBlocks: 0 },
-  );
-});
-
-test('a device whose file ends too early answers EIO, with the bytes that came before', (t) => {
-  const { kernel, device } = open(t, { regions: [{ index: 0, size: 8192n }] });
-  using region = device.region(0);
-  truncateSync(kernel.file, 1004);
-  throwsCode(() => region.load64(1000), IsmioError, 'ERR_ISMIO_DEVICE', { errno: 'EIO', bytesDone: 0 });
-  assert.equal(region.load32(1000), 0);
-  throwsCode(() => region.load8(4096), IsmioError, 'ERR_ISMIO_DEVICE', { errno: 'EIO' });
-  const before = region.stats().loads;
-  const bytes = new Uint8Array(2048);
-  throwsCode(() => region.read(0, bytes), IsmioError, 'ERR_ISMIO_DEVICE', { bytesDone: 1000, length: 2048 });
-  assert.equal(region.stats().loads - before, 125, 'each whole word was a load');
-});
-
-for (const [what, region] of [
-  ['mapped', { index: 0, size: 8192n, flags: mappable }],
-  ['mapped in parts', { index: 0, size: 8192n, flags: mappable, sparse: [[0n, 8192n - 4096n]] }],
-] as const) {
-  test(`memory that goes from under a region that is ${what} loses the region, and the process lives`, (t) => {
-    const { kernel, device } = open(t, { regions: [region] });
-    using lost = device.region(0);
-    using again = device.region(0, { access: 'pread' });
-    lost.store64(0, 1n);
-    truncateSync(kernel.file, 0);
-    throwsCode(() => lost.load64(0), IsmioError, 'ERR_ISMIO_REGION_LOST', { region: lost.name });
-    throwsCode(() => lost.store8(64, 1), IsmioError, 'ERR_ISMIO_REGION_LOST');
-    throwsCode(() => lost.read(0, new Uint8Array(256)), IsmioError, 'ERR_ISMIO_REGION_LOST', { bytesDone: 0 });
-    throwsCode(() => again.load8(0), IsmioError, 'ERR_ISMIO_DEVICE', { errno: 'EIO' });
-    const file = openSync(kernel.file, 'r+');
-    ftruncateSync(file, 2 ** 52);
-    closeSync(file);
-    throwsCode(() => lost.load64(0), IsmioError, 'ERR_ISMIO_REGION_LOST', {});
-    assert.equal(again.load64(0), 0n);
-    using anew = device.region(0);
-    assert.equal(anew.load64(0), 0n);
-  });
-}
-
-const regions: readonly RegionDescription[] = [
-  { index: 0, size: 2n ** 20n },
-  { index: 1, size: 2n ** 20n, flags: mappable },
-  {
-    index: 2,
-    size: 2n ** 20n,
-    flags: mappable,
-    sparse: [
-      [65536n, 65536n],
-      [2n ** 19n, 2n ** 18n],
-    ],
-  },
-];
-
-for (const { index } of regions) {
-  test(`region ${index} can be moved by the workers of a pool, and by a drain`, async (t) => {
-    const { device } = open(t, { regions });
-    using region: Region = device.region(index);
-    const source = Uint8Array.from({ length: 300_001 }, (_, i) => (i * 7) ^ (i >> 8));
-    await pool.write(region, 65_001, source);
-    const target = new Uint8Array(source.length);
-    await pool.read(region, 65_001, target);
-    assert.deepEqual(target, source);
-    const queue = region.queue({ bytes: 2 ** 20 });
-    queue.write(500_003, source);
-    const loaded = new Uint8Array(source.length);
-    queue.load(500_003, loaded);
-    await queue.drain();
-    assert.deepEqual(loaded, source);
-  });
-
-  test(`region ${index} that is closed with its device ends what workers and a drain do with it`, async (t) => {
-    const { kernel, device } = open(t, { regions });
-    const region = device.region(index);
-    const queue = region.queue({ bytes: 2 ** 20, depth: 4096 });
-    for (let i = 0; i < 4000; i++) queue.write((i % 4) * 2 ** 18, new Uint8Array(200));
-    const drained = queue.drain();
-    const moved = pool.write(region, 0, new Uint8Array(2 ** 20));
-    device.close();
-    for (const result of await Promise.allSettled([drained, moved])) {
-      if (result.status === 'rejected') assert.equal(result.reason.code, 'ERR_ISMIO_CLOSED');
-    }
-    await rejectsCode(pool.write(region, 0, new Uint8Array(8)), IsmioError, 'ERR_ISMIO_CLOSED');
-    assert.equal((thrownBy(() => region.load8(0)) as IsmioError).code, 'ERR_ISMIO_CLOSED');
-    for (let i = 0; i < 100 && leadingTo(kernel.file).length > 0; i++) await new Promise((done) => setTimeout(done, 5));
-    assert.deepEqual(leadingTo(kernel.file), [], 'no descriptor of the device is left');
-  });
-}
 
 test('a full table of descriptors refuses a region with EMFILE', (t) => {
   const { kernel, device } = open(t, { regions: [{ index: 0, size: 8192n }] });
