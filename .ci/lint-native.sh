@@ -10,8 +10,13 @@ if [ "${1:-}" = --fix ]; then
 fi
 clang-format --dry-run --Werror "${sources[@]}"
 
+# libuv's headers come with those of Node.js, wherever node-gyp had them from when it built the addon.
+node_headers=$(sed -n 's/^ *"nodedir": "\(.*\)",\?$/\1/p' build/config.gypi)/include/node
+[ -f "$node_headers/uv.h" ] || { echo "no uv.h in $node_headers: build the addon first (npm ci)" >&2; exit 1; }
+
 # Headers are looked at where they are included. The s390x files are empty here, but for what every CPU shares.
 flags=(-std=c++20 -pthread -Inative -Itest/native -DNAPI_VERSION=8 -DNAPI_DISABLE_CPP_EXCEPTIONS
-  -isystem node_modules/node-addon-api -isystem node_modules/node-api-headers/include -isystem /usr/include/doctest)
+  -idirafter "$node_headers" -isystem node_modules/node-addon-api -isystem node_modules/node-api-headers/include
+  -isystem /usr/include/doctest)
 printf '%s\n' "${sources[@]}" | grep '\.cc$' |
   xargs -P "$(nproc)" -I{} sh -c 'source=$1; shift; clang-tidy --quiet "$source" -- "$@" 2>/dev/null' - {} "${flags[@]}"
