@@ -20,7 +20,6 @@ import { nodeFiles, packageFiles } from './node.js';
 import { asBlocksArrive, ismTransfers, plainTransfers, resetBatch, type Transfer } from './transfers.js';
 
 const init = join(packageRoot, 'test', 'guest', 's390x', 'init.sh');
-
 const mortalProgram = join(packageRoot, 'dist', 'test', 'guest', 's390x', 'double', 'mortal.js');
 
 describe('the s390x guest', () => {
@@ -33,7 +32,7 @@ describe('the s390x guest', () => {
   const servers: Server[] = [];
   let work: string;
   let guest: GuestRun;
-  let mortal: ChildProcess;
+  let mortal: ChildProcess | undefined;
 
   before(async () => {
     work = mkdtempSync(join(tmpdir(), 'ismio-guest-s390x-'));
@@ -46,6 +45,7 @@ describe('the s390x guest', () => {
 
   after(() => {
     for (const server of servers) server.close();
+    mortal?.kill('SIGKILL'); // when the guest did not get as far
     rmSync(work, { recursive: true, force: true });
   });
 
@@ -54,7 +54,7 @@ describe('the s390x guest', () => {
   });
 
   test('the server that was to die was killed', () => {
-    assert.equal(mortal.signalCode, 'SIGKILL');
+    assert.equal(mortal?.signalCode, 'SIGKILL');
   });
 
   for (const [name, transfer] of Object.entries(ismTransfers)) {
@@ -69,6 +69,12 @@ describe('the s390x guest', () => {
       assert.equal(words.length, transfer.length / 8);
     });
   }
+
+  test('ISM: every load was of 1, 2, 4 or 8 bytes at a multiple of them', () => {
+    const loads = doubles.ism.accesses.filter(({ kind, region }) => kind === 'read' && region === 0);
+    assert.deepEqual(new Set(loads.map(({ bytes }) => bytes.length)), new Set([8, 1, 2, 4]));
+    assert.ok(loads.every(({ offset, bytes }) => offset % BigInt(bytes.length) === 0n));
+  });
 
   test('ISM: of what was refused, nothing reached the function', () => {
     const done = cases.filter(({ answer }) => typeof answer === 'number' && answer > 0);

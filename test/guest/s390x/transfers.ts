@@ -1,5 +1,4 @@
 // What the guest stores where, so that the host can look whether it arrived.
-import { endianness } from 'node:os';
 
 export interface Transfer {
   readonly offset: number;
@@ -38,16 +37,11 @@ export const plainTransfers = {
 } as const satisfies Record<string, Transfer>;
 
 /**
- * What a store block is when it reaches the server: QEMU (11.1) on a little-endian host takes each 8-byte word of a
- * PCISTB for a number of the big-endian guest, and hands its bytes over in its own order, which is the reverse. Single
- * loads and stores keep their order. On IBM Z there is nobody between the function and the block; nothing is reversed.
+ * What a store block is when it reaches the server, and so what is read back: QEMU (11.1) on a little-endian host takes
+ * each 8-byte word of a PCISTB for a number of the big-endian guest, and hands its bytes over in its own order, last to
+ * first. Single loads and stores keep their order. On IBM Z there is nobody between the block and the function; nothing
+ * is reversed.
  */
 export function asBlocksArrive(bytes: Uint8Array): Uint8Array {
-  if (endianness() === 'BE') return bytes; // of the host, which is the one that asks
-  return wordsReversed(bytes);
-}
-
-/** The bytes of each 8-byte word, last to first. */
-export function wordsReversed(bytes: Uint8Array): Uint8Array {
   return Uint8Array.from(bytes, (_, i) => bytes[i ^ 7] as number);
 }

@@ -9,7 +9,7 @@ import { pattern } from '../../../support/bytes.js';
 import { throwsCode } from '../../../support/errors.js';
 import { bind, sysfs } from '../../support/pci.js';
 import { address, functions, mortalReads } from '../machine.js';
-import { resetBatch, wordsReversed } from '../transfers.js';
+import { asBlocksArrive, resetBatch } from '../transfers.js';
 
 const leaving = address('leaving');
 const orphan = address('orphan');
@@ -31,7 +31,7 @@ test('the server is killed in mid-batch: the rest reads as all ones, and the pro
   // The kernel gives no errno for it, on s390x as elsewhere: ones are what a load of nothing brings, and stores go nowhere.
   const { loads, storeBlocks } = queue.submit();
   assert.deepEqual([loads, storeBlocks], [3 * 128, 3 * 8]);
-  const there = Buffer.concat(targets.map(() => wordsReversed(bytes)));
+  const there = Buffer.concat(targets.map(() => asBlocksArrive(bytes)));
   // From the load on that the server died of.
   assert.deepEqual(Buffer.concat(targets), there.fill(0xff, (mortalReads - 1) * 8));
   region.write(0, bytes);

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { before, test } from 'node:test';
-import { openVfio } from 'ismio';
+import { openVfio, type Queue } from 'ismio';
 import { pattern } from '../../../support/bytes.js';
 import { throwsCode } from '../../../support/errors.js';
 import { bind, driverOf, sysfs } from '../../support/pci.js';
 import { address, functions } from '../machine.js';
-import { ismTransfers, wordsReversed } from '../transfers.js';
+import { asBlocksArrive, ismTransfers } from '../transfers.js';
 
 const bdf = address('ism');
 
@@ -99,23 +99,26 @@ test('a write is planned into blocks that the function takes', () => {
   assert.equal(region.stats().storeBlocks, planned.length);
   const back = new Uint8Array(length);
   region.read(offset, back);
-  assert.deepEqual(back, wordsReversed(bytes), "as QEMU's server has it: see asBlocksArrive");
+  assert.deepEqual(back, asBlocksArrive(bytes));
 });
 
-test('queued words are merged into blocks, on this thread and on the queue’s own', async () => {
-  using device = openVfio(bdf);
-  using region = device.region(0);
-  for (const { offset, length, seed } of [ismTransfers.merged, ismTransfers.drained]) {
-    const queue = region.queue({ depth: length / 8, merge: 'adjacent' });
+for (const [name, run] of Object.entries({
+  merged: (queue: Queue) => queue.submit(),
+  drained: (queue: Queue) => queue.drain(),
+})) {
+  test(`queued words are merged into blocks: ${name}`, async () => {
+    const { offset, length, seed } = ismTransfers[name as 'merged' | 'drained'];
+    using device = openVfio(bdf);
+    using region = device.region(0);
+    using queue = region.queue({ depth: length / 8, merge: 'adjacent' });
     const view = new DataView(pattern(length, seed).buffer);
     for (let at = 0; at < length; at += 8) {
       assert.ok(queue.storeWords(offset + at, view.getUint32(at, true), view.getUint32(at + 4, true)));
     }
-    const { operations, storeBlocks, stores } = seed === 2 ? queue.submit() : await queue.drain();
+    const { operations, storeBlocks, stores } = await run(queue);
     assert.deepEqual([operations, storeBlocks, stores], [length / 8, length / 128, 0]);
-    queue.close();
-  }
-});
+  });
+}
 
 test('a block near the end of the 256 TiB is stored', () => {
   const { offset, length, seed } = ismTransfers.end;
@@ -129,7 +132,7 @@ test('loads of every width and reads of every alignment bring the bytes that are
   const { offset, length, seed } = ismTransfers.end;
   using device = openVfio(bdf);
   using region = device.region(0);
-  const there = wordsReversed(pattern(length, seed));
+  const there = asBlocksArrive(pattern(length, seed));
   const view = new DataView(there.buffer);
   for (let at = 0; at < 16; at++) {
     assert.equal(region.load8(offset + at), view.getUint8(at));

@@ -7,7 +7,7 @@ import { contents, pattern } from '../../../support/bytes.js';
 import { throwsCode } from '../../../support/errors.js';
 import { bind, driverOf, sysfs, unbind } from '../../support/pci.js';
 import { address, functions } from '../machine.js';
-import { plainTransfers, type Transfer, wordsReversed } from '../transfers.js';
+import { asBlocksArrive, plainTransfers, type Transfer } from '../transfers.js';
 import { Counters } from './counters.js';
 
 const bdf = address('plain');
@@ -43,7 +43,7 @@ describe('an ordinary function under vfio-pci', () => {
     assert.equal(region.access, 's390x system calls');
     const bytes = pattern(length, seed);
     region.write(offset, bytes);
-    assert.deepEqual(contents(region, offset, length), wordsReversed(bytes), 'in blocks: see asBlocksArrive');
+    assert.deepEqual(contents(region, offset, length), asBlocksArrive(bytes));
     readsAtEveryWidth(region, plainTransfers.pwrite);
     storesAtEveryWidth(region, 0x1d00);
   });
@@ -58,7 +58,7 @@ describe('the same function through sysfs', () => {
     assert.equal(region.size, Number(functions.plain.bars[0]));
     const bytes = pattern(length, seed);
     region.write(offset, bytes);
-    assert.deepEqual(contents(region, offset, length), wordsReversed(bytes), 'in blocks: see asBlocksArrive');
+    assert.deepEqual(contents(region, offset, length), asBlocksArrive(bytes));
     readsAtEveryWidth(region, plainTransfers.pwrite);
     storesAtEveryWidth(region, 0x1e00);
   });
