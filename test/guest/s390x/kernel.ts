@@ -31,6 +31,7 @@ const vfio = ['irqbypass', 'vfio', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pc
 
 /** A folder with QEMU and all that it needs, down to the C library. */
 export async function qemuFolder(): Promise<string> {
+  if (process.arch !== 'x64') throw new Error(`the s390x guest runs under a QEMU for x64, which is no ${process.arch}`);
   const packages = await fetchPackages(['qemu-system-s390x'], { ...host, dependencies: true });
   const own = packages.find((path) => basename(path).startsWith('qemu-system-s390x_'));
   if (own === undefined) throw new Error(`apt named no qemu-system-s390x among ${packages.length} packages`);
