@@ -8,7 +8,7 @@ import type { Rules } from '../src/region/rules.js';
 import { openVfio } from '../src/vfio/open.js';
 import { anyRules } from './support/arbitraries.js';
 import { throwsCode } from './support/errors.js';
-import { StandInKernel } from './support/kernel.js';
+import { noMapping, StandInKernel } from './support/kernel.js';
 import { type RegionDescription, regionFlags } from './support/kernel-structs.js';
 import { legalStoreBlock, loadsOf } from './support/oracle.js';
 import { scaled } from './support/scale.js';
@@ -154,7 +154,8 @@ const counted = ({ loads, stores, storeBlocks, bytes, errors }: RegionStats) => 
 });
 
 for (const [how, { region: description, access }] of Object.entries(backends)) {
-  describe(`a region ${how}`, () => {
+  const skip = how.startsWith('mapped') && noMapping;
+  describe(`a region ${how}`, { skip }, () => {
     const opener = (t: TestContext) => {
       const kernel = StandInKernel.install(t, { functions: [{ bdf, regions: [description] }] });
       const device = kernel.closing(openVfio(bdf, kernel.paths));

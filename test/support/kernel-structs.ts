@@ -158,3 +158,14 @@ export function iommuStruct(ranges: readonly (readonly [bigint, bigint])[]): Uin
   ]);
   return chained(head, 16, ranges.length > 0 ? [pairsCapability(1, ranges)] : []);
 }
+
+/** As the kernel does: all of a struct where there is room; else its head, without a chain, and how much room it takes. */
+export function tell(into: Uint8Array, whole: Uint8Array): number {
+  if (into.length >= whole.length) into.set(whole);
+  else {
+    const least = into.length;
+    into.set(whole.subarray(0, least));
+    into.fill(0, least === 32 ? 12 : 16, least === 32 ? 16 : 20);
+  }
+  return whole.length;
+}

@@ -4,20 +4,20 @@
 // What it keeps of Linux: the order in which calls have to come, the state of groups, containers and iommufds, the errno of what is
 // refused, and which descriptors are open. Tests that use it import internals ('../src/..'), never 'ismio': the functions it
 // replaces are those of one copy of the package.
-import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type NativeVfio, native } from '../../src/binding.js';
 import { IsmioError } from '../../src/errors.js';
+import { StandInInterrupts } from './kernel-interrupts.js';
 import {
   deviceStruct,
   type IrqDescription,
   iommuStruct,
-  irqFlags,
   irqStruct,
   type RegionDescription,
   regionStruct,
+  tell,
   type ZpciDescription,
   zpciCapabilities,
 } from './kernel-structs.js';
@@ -31,6 +31,10 @@ import {
 } from './kernel-trees.js';
 
 const { EBUSY, EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOSPC, ENOTTY } = constants.errno;
+
+/** On s390x a mapped BAR is reached with instructions and system calls that a plain file does not answer. */
+export const noMapping =
+  native.kernels().cpu === 's390x' ? 'on s390x the mapping of a made-up device cannot be accessed' : false;
 
 export type Call = Exclude<keyof NativeVfio, 'pageSize'>;
 
@@ -89,8 +93,7 @@ export class StandInKernel {
   readonly #functions = new Map<string, Required<FunctionDescription> & StandInFunction>();
   readonly #opened = new Map<number, Opened>();
   readonly #errnos = new Map<Call, number>();
-  readonly #vectors = new Map<number, Int32Array>();
-  readonly #held = new Map<string, number>();
+  readonly #interrupts = new StandInInterrupts();
   readonly #users: Closable[] = [];
   #failing = { call: 0, errno: 0 };
 
@@ -162,10 +165,7 @@ export class StandInKernel {
 
   /** What the device does: interrupts, `times` over. A vector that is masked holds them back. */
   interrupt(index: number, vector: number, times = 1): void {
-    const key = `${index}:${vector}`;
-    const held = this.#held.get(key);
-    if (held !== undefined) this.#held.set(key, held + times);
-    else signal(this.#vectors.get(index)?.[vector] ?? -1, times);
+    this.#interrupts.raise(index, vector, times);
   }
 
   #answer(name: Call, given: never[]): unknown {
@@ -225,36 +225,6 @@ export class StandInKernel {
 
   get #ranges(): readonly (readonly [bigint, bigint])[] {
     return this.#options.iovaRanges ?? [[0n, (1n << 39n) - 1n]];
-  }
-
-  #setVectors(index: number, start: number, count: number, eventfds: Int32Array): number {
-    const irq = this.#functions
-      .values()
-      .next()
-      .value?.irqs?.find((irq) => irq.index === index);
-    if (irq === undefined || start + count > irq.count) return -EINVAL;
-    if (count > (irq.available ?? irq.count)) return irq.available as number;
-    this.#vectors.set(index, eventfds.slice());
-    return 0;
-  }
-
-  #setIrqs(device: number, flags: number, index: number, start: number, count: number, eventfds: Int32Array | null) {
-    const irq = this.#device(device)?.irqs?.find((irq) => irq.index === index);
-    if (irq === undefined) return -EINVAL;
-    if (eventfds !== null) return this.#setVectors(index, start, count, eventfds);
-    if (count === 0) return this.#vectors.delete(index) ? 0 : -EINVAL;
-    const fds = this.#vectors.get(index);
-    if (fds === undefined || start + count > fds.length) return -EINVAL;
-    const key = `${index}:${start}`;
-    if ((flags & 32) !== 0) signal(fds[start] as number, 1);
-    else if (((irq.flags ?? 0) & irqFlags.maskable) === 0) return -ENOTTY;
-    else if ((flags & 8) !== 0) this.#held.set(key, this.#held.get(key) ?? 0);
-    else {
-      const held = this.#held.get(key) ?? 0;
-      this.#held.delete(key);
-      if (held > 0) signal(fds[start] as number, held);
-    }
-    return 0;
   }
 
   /** The calls that the addon itself would put to the kernel's VFIO. */
@@ -318,7 +288,7 @@ export class StandInKernel {
       const irq = this.#device(descriptor)?.irqs?.find((irq) => irq.index === index);
       return irq === undefined ? -EINVAL : tell(into, irqStruct(irq));
     },
-    setIrqs: (...given) => this.#setIrqs(...given),
+    setIrqs: (device, ...given) => this.#interrupts.set(this.#device(device)?.irqs ?? [], ...given),
     resetDevice: (device) => ((this.#device(device)?.flags ?? 3) & 1 ? 0 : -ENOTTY),
     bindIommufd: (device, iommufd) => {
       const opened = this.#find(device, 'device');
@@ -359,20 +329,4 @@ function closeAnyhow(user: Closable): void {
   } catch (error) {
     if (!(error instanceof IsmioError)) throw error;
   }
-}
-
-/** As the kernel does: all of a struct where there is room; else its head, without a chain, and how much room it takes. */
-function tell(into: Uint8Array, whole: Uint8Array): number {
-  if (into.length >= whole.length) into.set(whole);
-  else {
-    const least = into.length;
-    into.set(whole.subarray(0, least));
-    into.fill(0, least === 32 ? 12 : 16, least === 32 ? 16 : 20);
-  }
-  return whole.length;
-}
-
-/** Adds to an eventfd's count. */
-function signal(eventfd: number, times: number): void {
-  writeSync(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
 }

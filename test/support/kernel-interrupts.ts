@@ -1,0 +1,62 @@
+// VFIO_DEVICE_SET_IRQS of the kernel that stands in for Linux, with real eventfds behind it.
+import { writeSync } from 'node:fs';
+import { constants } from 'node:os';
+import { type IrqDescription, irqFlags } from './kernel-structs.js';
+
+const { EINVAL, ENOTTY } = constants.errno;
+
+/** What a call does, by its flags. Source: Linux include/uapi/linux/vfio.h. */
+const act = { mask: 8, trigger: 32 } as const;
+
+export class StandInInterrupts {
+  /** Eventfds of the vectors that are enabled, by index of their kind. */
+  readonly #enabled = new Map<number, Int32Array>();
+  /** Interrupts of masked vectors that wait for the end of that. */
+  readonly #held = new Map<string, number>();
+
+  /** What the device does. */
+  raise(index: number, vector: number, times: number): void {
+    const key = `${index}:${vector}`;
+    const held = this.#held.get(key);
+    if (held !== undefined) this.#held.set(key, held + times);
+    else signal(this.#enabled.get(index)?.[vector] ?? -1, times);
+  }
+
+  /** Answers as the ioctl does: -errno, or 0, or how many vectors there are where those are too few. */
+  set(
+    irqs: readonly IrqDescription[],
+    flags: number,
+    index: number,
+    start: number,
+    count: number,
+    eventfds: Int32Array | null,
+  ): number {
+    const irq = irqs.find((irq) => irq.index === index);
+    if (irq === undefined || start + count > irq.count) return -EINVAL;
+    if (eventfds !== null) return this.#enable(irq, count, eventfds);
+    if (count === 0) return this.#enabled.delete(index) ? 0 : -EINVAL;
+    const eventfd = this.#enabled.get(index)?.[start];
+    if (eventfd === undefined) return -EINVAL;
+    if ((flags & act.trigger) !== 0) signal(eventfd, 1);
+    else if (((irq.flags ?? 0) & irqFlags.maskable) === 0) return -ENOTTY;
+    else this.#mask(`${index}:${start}`, (flags & act.mask) !== 0, eventfd);
+    return 0;
+  }
+
+  #enable({ index, count, available = count }: IrqDescription, wanted: number, eventfds: Int32Array): number {
+    if (wanted > available) return available;
+    this.#enabled.set(index, eventfds.slice());
+    return 0;
+  }
+
+  #mask(key: string, on: boolean, eventfd: number): void {
+    const held = this.#held.get(key) ?? 0;
+    if (on) this.#held.set(key, held);
+    else if (this.#held.delete(key) && held > 0) signal(eventfd, held);
+  }
+}
+
+/** Adds to an eventfd's count. */
+function signal(eventfd: number, times: number): void {
+  writeSync(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
+}
