@@ -17,8 +17,8 @@ export {
   type VfioNode,
   type ZpciFacts,
 } from './pci/functions.js';
-export type { FileState, Machine, Roots } from './pci/machine.js';
-export type { PciProblem, PciProblemCode, Way } from './pci/problems.js';
+export type { FileState, PciMachine, PciRoots } from './pci/machine.js';
+export type { PciProblem, PciProblemCode, VfioWay } from './pci/problems.js';
 export type { FileUser } from './pci/users.js';
 export type { Progress, Transfer, TransferError } from './pool/job.js';
 export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from './pool/pool.js';

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PciFunction } from '../src/pci/functions.js';
-import type { Machine } from '../src/pci/machine.js';
-import { type Findings, problemsOf, type Way } from '../src/pci/problems.js';
+import type { PciMachine } from '../src/pci/machine.js';
+import { type Findings, problemsOf, type VfioWay } from '../src/pci/problems.js';
 
-const machine: Machine = {
+const machine: PciMachine = {
   pci: true,
   kernel: '6.12.0',
   cpu: 'intel',
@@ -37,18 +37,18 @@ const taken: PciFunction = {
   zpci: null,
 };
 
-function found(way: Way, ...others: Way[]): Findings {
+function found(way: VfioWay, ...others: VfioWay[]): Findings {
   return { ways: [way, ...others], users: [] };
 }
 
-const cdev: Way = {
+const cdev: VfioWay = {
   api: 'cdev',
   files: [
     { path: '/dev/iommu', state: 'denied' },
     { path: '/dev/vfio/devices/vfio0', state: 'denied' },
   ],
 };
-const group: Way = {
+const group: VfioWay = {
   api: 'group',
   files: [
     { path: '/dev/vfio/vfio', state: 'usable' },
@@ -72,7 +72,7 @@ test('the other way is told where it is open', () => {
 test('the word for the kernel goes where the machine keeps it', () => {
   const none = { ...machine, iommus: [] };
   const without = { ...taken, iommuGroup: null };
-  const commands = (bootTool: Machine['bootTool']) =>
+  const commands = (bootTool: PciMachine['bootTool']) =>
     problemsOf(without, { ...none, bootTool }, found(group))[0]?.commands;
   assert.deepEqual(commands('grubby'), ['sudo grubby --update-kernel=ALL --args=intel_iommu=on', 'sudo reboot']);
   assert.deepEqual(commands('update-grub'), [

@@ -1,6 +1,6 @@
 // PCI functions for a terminal: a table with a verdict each, and what to do about it.
 import Table from 'cli-table3';
-import { wrapped } from '../demo/draw.js';
+import { onlyColumns, wrapped } from '../demo/draw.js';
 import { hex } from '../errors.js';
 import type { PciBar } from '../pci/bars.js';
 import type { DiagnosedFunction } from '../pci/diagnose.js';
@@ -22,14 +22,6 @@ const verdicts: Readonly<Record<Exclude<DiagnosedFunction['verdict'], 'ready' | 
   'lock-limit': 'lock limit',
 };
 
-/** No lines around the cells, so that six columns fit 80. */
-const onlyColumns = {
-  ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
-  ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
-  ...{ mid: '', 'mid-mid': '', 'left-mid': '', 'right-mid': '' },
-  ...{ left: '  ', middle: '  ', right: '' },
-};
-
 /** Functions that are told of one by one before the rest is left to --all. */
 const told = 8;
 
@@ -40,7 +32,7 @@ export function functionTable(functions: readonly DiagnosedFunction[], columns: 
   const withBars = columns >= wide;
   const table = new Table({
     head: ['function', 'ids', 'kind', 'driver', 'group', ...(withBars ? ['BARs'] : []), 'verdict'],
-    chars: onlyColumns,
+    chars: { ...onlyColumns, middle: '  ' }, // six columns fit 80
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   for (const it of functions) {
@@ -97,7 +89,7 @@ export function drawConclusion(it: DiagnosedFunction, columns: number): string[]
   return [...verdict, ...steps(it.problems, columns)];
 }
 
-function factsOf(it: PciFunction & DiagnosedFunction): Record<string, string | null> {
+function factsOf(it: DiagnosedFunction): Record<string, string | null> {
   const others = it.iommuGroup?.members.filter(({ name }) => name !== it.bdf) ?? [];
   const beside = others.map(({ name, driver }) => `${name} (${driver ?? 'no driver'})`).join(', ');
   const decode = `memory decode ${onOff(it.memoryDecode)}, bus master ${onOff(it.busMaster)}`;

@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import type { BindPlan } from '../pci/bind.js';
 import type { DiagnosedFunction } from '../pci/diagnose.js';
-import type { Roots } from '../pci/machine.js';
+import type { PciRoots } from '../pci/machine.js';
 import { drawConclusion } from './functions.js';
 import { drawingWidth, print, printJson } from './output.js';
 
@@ -19,7 +19,7 @@ export function addRebindOptions(command: Command): Command {
     .option('--json', 'print JSON');
 }
 
-export async function rebind(plan: BindPlan, roots: Required<Roots>, options: RebindOptions): Promise<void> {
+export async function rebind(plan: BindPlan, roots: Required<PciRoots>, options: RebindOptions): Promise<void> {
   const { carryOut, checkUses } = await import('../pci/bind.js');
   const { diagnoseOne } = await import('../pci/diagnose.js');
   const { notThere } = await import('../pci/failure.js');

@@ -1,6 +1,6 @@
 // Where the kernel's file systems are: elsewhere in a container that was given the host's.
 import type { Command } from 'commander';
-import type { Roots } from '../pci/machine.js';
+import type { PciRoots } from '../pci/machine.js';
 
 export interface RootOptions {
   sysfs: string;
@@ -15,6 +15,6 @@ export function addRoots(command: Command): Command {
     .option('--proc <folder>', 'where procfs is mounted', '/proc');
 }
 
-export function rootsOf({ sysfs, dev, proc }: RootOptions): Required<Roots> {
+export function rootsOf({ sysfs, dev, proc }: RootOptions): Required<PciRoots> {
   return { sysfs, dev, proc };
 }

@@ -7,7 +7,7 @@ import type { Way } from './ways.js';
 const eighths = ['', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
 
 /** No lines around the cells: seven columns have to fit 80. */
-const onlyColumns = {
+export const onlyColumns = {
   ...{ top: '', 'top-mid': '', 'top-left': '', 'top-right': '' },
   ...{ bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' },
   ...{ mid: '', 'mid-mid': '', 'left-mid': '', 'right-mid': '' },

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { IsmioError, rangeError, shown } from '../errors.js';
 import { notBound, notLoaded, notThere, refused } from './failure.js';
 import { findFunction, functionFolder, type PciFunction } from './functions.js';
-import type { Roots } from './machine.js';
+import type { PciRoots } from './machine.js';
 import { isVfioDriver, vfioDriverFor } from './names.js';
 import { isThere } from './tree.js';
 import { openedIn, usesOf } from './uses.js';
@@ -35,7 +35,7 @@ export type WriteFile = (write: Write) => void;
  * What it takes to give a function to a driver: the one that VFIO has for it, unless told.
  * @throws IsmioError ERR_ISMIO_NOT_A_DEVICE; ERR_ISMIO_BIND: no such driver is loaded
  */
-export function planBind(bdf: string, roots: Required<Roots>, driver?: string): BindPlan {
+export function planBind(bdf: string, roots: Required<PciRoots>, driver?: string): BindPlan {
   const it = existing(bdf, roots);
   const to = driver ?? vfioDriverFor(it);
   const plan = { bdf, action: 'bind', from: it.driver, to } as const;
@@ -49,7 +49,7 @@ export function planBind(bdf: string, roots: Required<Roots>, driver?: string): 
  * cleared.
  * @throws IsmioError ERR_ISMIO_NOT_A_DEVICE
  */
-export function planUnbind(bdf: string, roots: Required<Roots>): BindPlan {
+export function planUnbind(bdf: string, roots: Required<PciRoots>): BindPlan {
   const it = existing(bdf, roots);
   const isTaken = it.driver === null || it.vfio !== null || isVfioDriver(it.driver);
   const cleared = it.driverOverride === null ? [] : [override(it, '\n', roots)];
@@ -62,7 +62,7 @@ export function planUnbind(bdf: string, roots: Required<Roots>): BindPlan {
  * @returns the function as it is then
  * @throws IsmioError ERR_ISMIO_SYSFS: a write was refused; ERR_ISMIO_BIND: the function did not go where it should
  */
-export function carryOut(plan: BindPlan, roots: Required<Roots>, write: WriteFile = writeFile): PciFunction {
+export function carryOut(plan: BindPlan, roots: Required<PciRoots>, write: WriteFile = writeFile): PciFunction {
   for (const [index, one] of plan.writes.entries()) {
     try {
       write(one);
@@ -98,17 +98,17 @@ export function checkUses({ bdf, uses, action }: BindPlan): void {
   throw new IsmioError('ERR_ISMIO_IN_USE', text, { bdf, action, uses });
 }
 
-function existing(bdf: string, { sysfs }: Required<Roots>): PciFunction {
+function existing(bdf: string, { sysfs }: Required<PciRoots>): PciFunction {
   const it = findFunction(sysfs, bdf);
   if (it === null) throw notThere(bdf, sysfs);
   return it;
 }
 
-function override(it: PciFunction, value: string, { sysfs }: Required<Roots>): Write {
+function override(it: PciFunction, value: string, { sysfs }: Required<PciRoots>): Write {
   return { file: join(functionFolder(sysfs, it.bdf), 'driver_override'), value };
 }
 
-function probe(it: PciFunction, { sysfs }: Required<Roots>): Write[] {
+function probe(it: PciFunction, { sysfs }: Required<PciRoots>): Write[] {
   const drivers = join(sysfs, 'bus/pci/drivers');
   const unbind = it.driver === null ? [] : [{ file: join(drivers, it.driver, 'unbind'), value: it.bdf }];
   return [...unbind, { file: join(sysfs, 'bus/pci/drivers_probe'), value: it.bdf }];

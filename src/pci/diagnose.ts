@@ -1,13 +1,13 @@
 // The doctor: every function with a verdict, and what to do about it.
 import { join } from 'node:path';
 import { findFunction, listFunctions, type PciFunction } from './functions.js';
-import { checkRoots, fileState, type Machine, type Roots, readMachine } from './machine.js';
+import { checkRoots, fileState, type PciMachine, type PciRoots, readMachine } from './machine.js';
 import { isBridge } from './names.js';
-import { isOpenableDriver, type PciProblem, type PciProblemCode, problemsOf, type Way } from './problems.js';
+import { isOpenableDriver, type PciProblem, type PciProblemCode, problemsOf, type VfioWay } from './problems.js';
 import { type FileUser, vfioUsers } from './users.js';
 
 export interface PciDiagnosis {
-  readonly machine: Machine;
+  readonly machine: PciMachine;
   readonly functions: readonly DiagnosedFunction[];
 }
 
@@ -17,7 +17,7 @@ export interface DiagnosedFunction extends PciFunction {
   /** Whether openVfio can open it. */
   readonly openable: boolean;
   /** Ways to open it, the one that openVfio takes first. Empty until a VFIO driver has the function. */
-  readonly ways: readonly Way[];
+  readonly ways: readonly VfioWay[];
   /** Processes that have it, or its group, open; as far as this process may see. */
   readonly users: readonly FileUser[];
   readonly problems: readonly PciProblem[];
@@ -27,18 +27,18 @@ export interface DiagnosedFunction extends PciFunction {
  * All functions, what is missing to open each, and the commands that would mend it. Nothing is opened or changed.
  * @throws IsmioError ERR_ISMIO_OPEN: sysfs has PCI and cannot be read
  */
-export function diagnose(options: Roots = {}): PciDiagnosis {
+export function diagnose(options: PciRoots = {}): PciDiagnosis {
   const roots = checkRoots(options, 'diagnose');
   return diagnosis(roots, listFunctions({ sysfs: roots.sysfs }));
 }
 
 /** The same of the one with this address, in lower case; no functions where it is not there. */
-export function diagnoseOne(roots: Required<Roots>, bdf: string): PciDiagnosis {
+export function diagnoseOne(roots: Required<PciRoots>, bdf: string): PciDiagnosis {
   const it = findFunction(roots.sysfs, bdf);
   return diagnosis(roots, it === null ? [] : [it]);
 }
 
-function diagnosis(roots: Required<Roots>, functions: readonly PciFunction[]): PciDiagnosis {
+function diagnosis(roots: Required<PciRoots>, functions: readonly PciFunction[]): PciDiagnosis {
   const machine = readMachine(roots);
   // It takes a look at every descriptor of every process: not where it can find nothing.
   const users = functions.some(isOpenableDriver) ? vfioUsers(roots) : new Map<string, FileUser[]>();
@@ -47,7 +47,7 @@ function diagnosis(roots: Required<Roots>, functions: readonly PciFunction[]): P
 
 function diagnosed(
   it: PciFunction,
-  machine: Machine,
+  machine: PciMachine,
   dev: string,
   users: ReadonlyMap<string, readonly FileUser[]>,
 ): DiagnosedFunction {
@@ -62,8 +62,8 @@ function diagnosed(
 }
 
 /** As openVfio chooses: cdev where the function has one and /dev/iommu is there, else the group. */
-function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): Way[] {
-  const way = (api: Way['api'], ...paths: string[]): Way => ({
+function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): VfioWay[] {
+  const way = (api: VfioWay['api'], ...paths: string[]): VfioWay => ({
     api,
     files: paths.map((path) => ({ path: join(dev, path), state: fileState(join(dev, path)) })),
   });

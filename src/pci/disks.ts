@@ -1,7 +1,7 @@
 // Disks of a function that are in use: mounted, or swapped to, themselves or through what is built on them.
 import { closeSync, constants, openSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Roots } from './machine.js';
+import type { PciRoots } from './machine.js';
 import { linkName, names, readText, realPath } from './tree.js';
 
 /** What the kernel says is mounted or swapped to, by the name of the block device. */
@@ -17,7 +17,11 @@ interface Uses {
  * @param isHeld whether the kernel holds a block device for somebody
  * @returns a sentence for each use, such as 'sda1 is mounted at /'
  */
-export function disksInUse(folder: string, { sysfs, dev, proc }: Required<Roots>, isHeld = isHeldByKernel): string[] {
+export function disksInUse(
+  folder: string,
+  { sysfs, dev, proc }: Required<PciRoots>,
+  isHeld = isHeldByKernel,
+): string[] {
   const under = new Map([...blockDevices(sysfs)].filter(isUnder(folder, sysfs)));
   const uses = readUses(sysfs, dev, proc);
   const found = [...withHolders(under.keys(), sysfs)].flatMap((name) => {

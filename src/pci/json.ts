@@ -1,9 +1,9 @@
 // A diagnosis as JSON: ids, addresses and sizes in hex, as lspci and sysfs show them, and nothing that JSON has not.
 import { hex } from '../errors.js';
 import type { DiagnosedFunction } from './diagnose.js';
-import type { Machine } from './machine.js';
+import type { PciMachine } from './machine.js';
 
-export function machineJson(machine: Machine): object {
+export function machineJson(machine: PciMachine): object {
   return { ...machine, lockLimit: machine.lockLimit === null ? null : Number(machine.lockLimit) };
 }
 

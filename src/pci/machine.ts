@@ -5,7 +5,7 @@ import { checkOptions, checkText } from '../check.js';
 import { isVfioDriver } from './names.js';
 import { isThere, names, readText } from './tree.js';
 
-export interface Roots {
+export interface PciRoots {
   /** Where sysfs is mounted. Default '/sys'. */
   sysfs?: string;
   /** Where the device files are. Default '/dev'. */
@@ -14,7 +14,7 @@ export interface Roots {
   proc?: string;
 }
 
-export interface Machine {
+export interface PciMachine {
   /** Whether sysfs has PCI at all. */
   readonly pci: boolean;
   /** The kernel's release, such as '6.12.0'. */
@@ -42,7 +42,7 @@ export type FileState = 'usable' | 'missing' | 'denied';
 /** CAP_IPC_LOCK, Linux include/uapi/linux/capability.h. Who has it is held to no limit of locked memory. */
 const ipcLock = 1n << 14n;
 
-export function checkRoots(options: Roots, where: string): Required<Roots> {
+export function checkRoots(options: PciRoots, where: string): Required<PciRoots> {
   checkOptions(options, ['sysfs', 'dev', 'proc'], where);
   return {
     sysfs: checkText(options.sysfs ?? '/sys', 'sysfs'),
@@ -51,7 +51,7 @@ export function checkRoots(options: Roots, where: string): Required<Roots> {
   };
 }
 
-export function readMachine({ sysfs, proc }: Required<Roots>): Machine {
+export function readMachine({ sysfs, proc }: Required<PciRoots>): PciMachine {
   const status = readText(join(proc, 'self/status')) ?? '';
   const tables = join(sysfs, 'firmware/acpi/tables');
   return {
@@ -81,7 +81,7 @@ function isTool(name: string): boolean {
   return ['/usr/sbin', '/usr/bin'].some((folder) => isThere(join(folder, name)));
 }
 
-function cpuOf(cpuinfo: string): Machine['cpu'] {
+function cpuOf(cpuinfo: string): PciMachine['cpu'] {
   const vendor = /^vendor_id\s*:\s*(\S+)/m.exec(cpuinfo)?.[1];
   if (vendor === 'GenuineIntel') return 'intel';
   if (vendor === 'AuthenticAMD') return 'amd';

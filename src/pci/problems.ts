@@ -1,7 +1,7 @@
 // What keeps a function from being opened, in the order in which to mend it, and the commands that would. Pure.
 
 import type { PciFunction } from './functions.js';
-import type { FileState, Machine } from './machine.js';
+import type { FileState, PciMachine } from './machine.js';
 import { isBdf, isBridge, isIsm, isVfioDriver, vfioDriverFor } from './names.js';
 import type { FileUser } from './users.js';
 
@@ -29,24 +29,24 @@ export interface PciProblem {
 }
 
 /** The files that have to be opened, and how that would go. */
-export interface Way {
+export interface VfioWay {
   readonly api: 'group' | 'cdev';
   readonly files: readonly { readonly path: string; readonly state: FileState }[];
 }
 
 export interface Findings {
   /** The way that openVfio takes, then the other one, where the kernel has both. */
-  readonly ways: readonly Way[];
+  readonly ways: readonly VfioWay[];
   readonly users: readonly FileUser[];
 }
 
 /** Below this, buffers of an ordinary size do not fit: many systems start with 8 MiB, old ones with 64 KiB. */
 const enoughLocked = 64n << 20n;
 
-type Find = (it: PciFunction, machine: Machine, findings: Findings) => PciProblem | null;
+type Find = (it: PciFunction, machine: PciMachine, findings: Findings) => PciProblem | null;
 
 /** None for a bridge: VFIO does not drive those. */
-export function problemsOf(it: PciFunction, machine: Machine, findings: Findings): PciProblem[] {
+export function problemsOf(it: PciFunction, machine: PciMachine, findings: Findings): PciProblem[] {
   if (isBridge(it.classCode)) return [];
   const found = isOpenableDriver(it) ? [noIommu, group, files, inUse, lockLimit] : [noIommu, module, driver, group];
   return [...found, memoryDecode]
@@ -80,7 +80,7 @@ const noIommu: Find = (it, machine) => {
   return { ...problem, message: `the kernel drives no IOMMU: ${message}${unsafe}`, commands };
 };
 
-function howToIommu(machine: Machine): { message: string; commands: string[] } {
+function howToIommu(machine: PciMachine): { message: string; commands: string[] } {
   const { cpu, firmwareTable } = machine;
   if (cpu === 's390x') return { message: 'on s390x it needs one built with CONFIG_S390_IOMMU', commands: [] };
   if (firmwareTable === 'DMAR') {
@@ -94,7 +94,7 @@ function howToIommu(machine: Machine): { message: string; commands: string[] } {
   return { message: `switch ${name} on in the firmware, or give the virtual machine one${then}`, commands: [] };
 }
 
-function bootWith(word: string, { bootTool, root }: Machine): string[] {
+function bootWith(word: string, { bootTool, root }: PciMachine): string[] {
   const sudo = root ? '' : 'sudo ';
   if (bootTool === 'grubby') return [`${sudo}grubby --update-kernel=ALL --args=${word}`, `${sudo}reboot`];
   if (bootTool === null) return [];
@@ -138,7 +138,7 @@ const driver: Find = (it, machine) => {
   };
 };
 
-function bindCommand(bdf: string, { root }: Machine): string {
+function bindCommand(bdf: string, { root }: PciMachine): string {
   return `${root ? '' : 'sudo '}npx ismio bind ${bdf}`;
 }
 
