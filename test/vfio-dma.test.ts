@@ -183,6 +183,7 @@ test('what is no whole page of allocBuffer memory is refused before the kernel i
   throwsCode(() => device.dmaMap(buffer, { iova: 1 as never }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   throwsCode(() => device.dmaMap(buffer, { iova: -1n }), RangeError, 'ERR_ISMIO_OPTION');
   throwsCode(() => device.dmaMap(buffer, { limit: 2n ** 64n }), RangeError, 'ERR_ISMIO_OPTION');
+  throwsCode(() => device.dmaMap(buffer, { readable: false, writable: false }), RangeError, 'ERR_ISMIO_OPTION');
   throwsCode(() => device.dmaMap(buffer, { readable: 1 as never }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   throwsCode(() => device.dmaMap(buffer, { address: 0n } as never), RangeError, 'ERR_ISMIO_OPTION');
   assert.equal(kernel.calls.includes('mapDma'), false);
@@ -217,21 +218,25 @@ test('a buffer is kept while it is mapped, and let go of afterwards', async (t) 
   assert.equal(await collected(reference), true);
 });
 
-test('a device that nobody holds is let go of, unless a region or a mapping of it is held', async (t) => {
-  const kernel = StandInKernel.install(t, { functions: [{ bdf, regions: [{ index: 0, size: 4096n }] }] });
-  const hold = (what: 'nothing' | 'mapping' | 'region') => {
-    const device = openVfio(bdf, kernel.paths);
-    const held = what === 'mapping' ? device.dmaMap(allocBuffer(1)) : what === 'region' ? device.region(0) : null;
-    return { reference: new WeakRef(device), held };
+test('a device that nobody holds is let go of, unless a region, a mapping or enabled interrupts of it hold it', async (t) => {
+  const regions = [{ index: 0, size: 4096n }];
+  const kernel = StandInKernel.install(t, { functions: [{ bdf, regions, irqs: [{ index: 1, count: 1 }] }] });
+  const parts: Readonly<Record<string, (device: VfioDevice) => unknown>> = {
+    mapping: (device) => device.dmaMap(allocBuffer(1)),
+    region: (device) => device.region(0),
+    interrupts: (device) => device.irq('msi').enable(),
   };
-  for (const what of ['mapping', 'region'] as const) {
-    const { reference, held } = hold(what);
+  const hold = (part: (device: VfioDevice) => unknown) => {
+    const device = openVfio(bdf, kernel.paths);
+    return { reference: new WeakRef(device), held: part(device) };
+  };
+  for (const [what, part] of Object.entries(parts)) {
+    const { reference, held } = hold(part);
     assert.equal(await collected(reference), false, what);
-    assert.ok(held !== null);
-    held[Symbol.dispose]();
     reference.deref()?.close();
+    assert.notEqual(held, null);
   }
-  assert.equal(await collected(hold('nothing').reference), true);
-  for (let i = 0; i < 20 && kernel.open > 0; i++) await setTimeout(5);
+  assert.equal(await collected(hold(() => undefined).reference), true);
+  for (let i = 0; i < 100 && kernel.open > 0; i++) await setTimeout(5);
   assert.equal(kernel.open, 0, 'its descriptors are closed');
 });

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { IsmioError } from '../src/errors.js';
 import { type IovaRange, IovaSpace } from '../src/vfio/iova.js';
 import { throwsCode } from './support/errors.js';
-import { scaled } from './support/scale.js';
+import { patience, scaled } from './support/scale.js';
 
 const page = 4096;
 const noLimit = 2n ** 64n - 1n;
@@ -163,4 +163,15 @@ test('a place the caller has chosen is refused with the reason', () => {
     assert.match(error.message, reason);
   }
   assert.equal(space.claim(0n, 4096n, noLimit), 0n, 'page 0 can be chosen');
+});
+
+test('as many buffers as the kernel maps are placed without a search through all of them', () => {
+  const space = new IovaSpace([{ first: 0n, last: 2n ** 48n - 1n }], page);
+  const count = 65_535;
+  const began = performance.now();
+  for (let i = 1; i <= count; i++) assert.equal(space.take(4096n, noLimit), BigInt(i * page));
+  for (let i = 1; i <= count; i++) space.release(BigInt(i * page));
+  const milliseconds = performance.now() - began;
+  assert.ok(milliseconds < patience(5000), `${milliseconds} ms; by searching it would be minutes`);
+  assert.equal(space.take(BigInt(count * page), noLimit), BigInt(page), 'all of it is one piece again');
 });

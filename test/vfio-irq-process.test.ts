@@ -104,6 +104,24 @@ test('process.exit in a handler, with interrupts waiting, ends the process with 
   assert.deepEqual([child.code, child.signal], [7, null], child.stderr);
 });
 
+// The host's shell cannot start a program for another CPU.
+const emulated =
+  process.env['S390X_WRAPPER'] !== undefined && 'under emulation the limit would be that of the emulator';
+
+test('more vectors than descriptors can be had are refused with the errno, and fewer are enabled after it', {
+  skip: emulated,
+}, async () => {
+  const child = await runModule(
+    `${device}
+    const many = new VfioIrq(() => 3, { ...info, count: 2048 }, '0000:00:04.0');
+    try { many.enable(); } catch ({ code, errno }) { console.log(code, errno, many.enabled); }
+    setTimeout(() => { many.enable(8); console.log(many.enabled); many.disable(); }, 20);
+  `,
+    { through: ['bash', '-c', 'ulimit -n 128; exec "$0" "$@"'] },
+  );
+  assert.equal(child.stdout, 'ERR_ISMIO_SYSTEM EMFILE 0\n8\n', child.stderr);
+});
+
 /** A thread whose interrupts never cease; \`how\` it ends is up to the test. */
 const storm = (how: string) => `
   import { Worker } from 'node:worker_threads';

@@ -171,7 +171,7 @@ test('a region that the kernel offers for reading, or that is opened so, refuses
     throwsCode(() => region.store8(0, 1), IsmioError, 'ERR_ISMIO_READ_ONLY');
     throwsCode(() => region.write(0, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_READ_ONLY');
     throwsCode(() => region.storeBlock(0, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_READ_ONLY');
-    assert.equal(region.load8(0), 0);
+    if (!noMapping || region.access === 'pread and pwrite') assert.equal(region.load8(0), 0);
   }
 });
 

@@ -47,6 +47,12 @@ export class DmaMappings {
     checkOptions(options, ['iova', 'limit', 'readable', 'writable'], 'device.dmaMap');
     const readable = checkFlag(options.readable ?? true, 'readable');
     const writable = checkFlag(options.writable ?? true, 'writable');
+    if (!readable && !writable) {
+      throw rangeError('ERR_ISMIO_OPTION', 'a buffer that the device may neither read nor write is of no use', {
+        readable,
+        writable,
+      });
+    }
     const length = wholePages(buffer);
     const memory = memoryOf(buffer);
     const limit = checkAddress(options.limit ?? noLimit, 'limit');

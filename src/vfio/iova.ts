@@ -7,17 +7,28 @@ export interface IovaRange {
   readonly last: bigint;
 }
 
+/** A piece of one of the ranges, in whole pages. */
+interface Piece extends IovaRange {
+  readonly range: number;
+}
+
 /** A bus address space: what the IOMMU translates, in pages. */
 export class IovaSpace {
   readonly #ranges: readonly IovaRange[];
   readonly #page: bigint;
-  /** What is taken, ascending. */
-  readonly #taken: IovaRange[] = [];
+  /** What is free, ascending; neighbours of one range are one piece. Tens of thousands of buffers in a row leave one. */
+  readonly #free: Piece[] = [];
+  /** What is taken, by its first address. */
+  readonly #taken = new Map<bigint, Piece>();
 
   /** `ranges` as the kernel gives them: ascending, without overlap. */
   constructor(ranges: readonly IovaRange[], page: number) {
     this.#ranges = ranges;
     this.#page = BigInt(page);
+    for (const [range, { first, last }] of ranges.entries()) {
+      const piece = { first: this.#up(first), last: ((last + 1n) / this.#page) * this.#page - 1n, range };
+      if (piece.first <= piece.last) this.#free.push(piece);
+    }
   }
 
   get ranges(): readonly IovaRange[] {
@@ -31,23 +42,13 @@ export class IovaSpace {
    */
   take(length: bigint, limit: bigint): bigint {
     const size = this.#up(length);
-    for (const range of this.#ranges) {
-      let at = this.#up(range.first === 0n ? this.#page : range.first);
-      for (const taken of this.#taken) {
-        if (taken.last < at) continue;
-        if (taken.first > at + size - 1n) break;
-        at = taken.last + 1n;
-      }
-      if (at + size - 1n <= range.last && at + size - 1n <= limit) return this.#put(at, size);
+    for (const [index, { first, last }] of this.#free.entries()) {
+      const at = first === 0n ? this.#page : first;
+      const end = at + size - 1n;
+      if (end <= last && end <= limit) return this.#cut(index, at, end);
     }
-    throw new IsmioError(
-      'ERR_ISMIO_DMA_LIMIT',
-      `no room for ${length} bytes in the bus addresses up to ${hex(limit)}`,
-      {
-        length,
-        limit,
-      },
-    );
+    const text = `no room for ${length} bytes in the bus addresses up to ${hex(limit)}`;
+    throw new IsmioError('ERR_ISMIO_DMA_LIMIT', text, { length, limit });
   }
 
   /**
@@ -55,8 +56,7 @@ export class IovaSpace {
    * @throws RangeError ERR_ISMIO_OPTION when it is not at a page, not valid for this IOMMU, past `limit`, or taken
    */
   claim(iova: bigint, length: bigint, limit: bigint): bigint {
-    const size = this.#up(length);
-    const last = iova + size - 1n;
+    const last = iova + this.#up(length) - 1n;
     const wrong = (why: string) =>
       rangeError('ERR_ISMIO_OPTION', `${length} bytes cannot be mapped at bus address ${hex(iova)}: ${why}`, {
         iova,
@@ -68,20 +68,37 @@ export class IovaSpace {
       throw wrong(`the IOMMU translates ${valid}`);
     }
     if (last > limit) throw wrong(`it would end at ${hex(last)}, and the limit is ${hex(limit)}`);
-    const other = this.#taken.find((taken) => iova <= taken.last && last >= taken.first);
-    if (other !== undefined) throw wrong(`${hex(other.first)} to ${hex(other.last)} are mapped already`);
-    return this.#put(iova, size);
+    const index = this.#free.findIndex((piece) => iova >= piece.first && last <= piece.last);
+    if (index >= 0) return this.#cut(index, iova, last);
+    const other = [...this.#taken.values()].find((taken) => iova <= taken.last && last >= taken.first) as Piece;
+    throw wrong(`${hex(other.first)} to ${hex(other.last)} are mapped already`);
   }
 
   /** Gives back what `take` or `claim` gave. */
   release(iova: bigint): void {
-    const index = this.#taken.findIndex(({ first }) => first === iova);
-    if (index >= 0) this.#taken.splice(index, 1);
+    const piece = this.#taken.get(iova);
+    if (piece === undefined) return;
+    this.#taken.delete(iova);
+    let { first, last } = piece;
+    const { range } = piece;
+    const behind = this.#free.findIndex((free) => free.first > first);
+    const at = behind < 0 ? this.#free.length : behind;
+    const [before, after] = [this.#free[at - 1], this.#free[at]];
+    const joinsBefore = before?.range === range && before.last + 1n === first;
+    const joinsAfter = after?.range === range && last + 1n === after.first;
+    if (joinsBefore) first = before.first;
+    if (joinsAfter) last = after.last;
+    this.#free.splice(at - (joinsBefore ? 1 : 0), (joinsBefore ? 1 : 0) + (joinsAfter ? 1 : 0), { first, last, range });
   }
 
-  #put(first: bigint, size: bigint): bigint {
-    const index = this.#taken.findIndex((taken) => taken.first > first);
-    this.#taken.splice(index < 0 ? this.#taken.length : index, 0, { first, last: first + size - 1n });
+  /** Takes [first, last] out of a free piece; what is left of that on either side stays free. */
+  #cut(index: number, first: bigint, last: bigint): bigint {
+    const whole = this.#free[index] as Piece;
+    const rest: Piece[] = [];
+    if (whole.first < first) rest.push({ ...whole, last: first - 1n });
+    if (last < whole.last) rest.push({ ...whole, first: last + 1n });
+    this.#free.splice(index, 1, ...rest);
+    this.#taken.set(first, { first, last, range: whole.range });
     return first;
   }
 
