@@ -23,14 +23,15 @@ const ruleWords: Record<string, (attempt: Attempt) => string> = {
   length: (a) =>
     a.length === 0
       ? 'it is empty'
-      : a.what === 'store'
-        ? 'this function has store blocks only, and they take more than 8 bytes'
-        : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
+      : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
   maxStoreBlock: (a) => `the device takes at most ${a.rules.maxStoreBlock} bytes at once (maxStoreBlock)`,
   boundary: (a) => `it crosses a ${a.rules.boundary}-byte boundary at ${hex(nextBoundary(a))}`,
   offsetAlignment: () => 'a strict region takes store blocks at multiples of 8 only',
   lengthAlignment: () => 'a strict region takes store blocks of a multiple of 8 bytes only',
 };
+
+const blocksOnly =
+  'its driver makes store blocks only, and this function takes them at multiples of 8 and of more than 8 bytes';
 
 function nextBoundary({ offset, rules }: Attempt): number {
   return (Math.floor(offset / rules.boundary) + 1) * rules.boundary;
@@ -101,7 +102,9 @@ export function failure(attempt: Attempt, answer: Answer = answers, more: ErrorV
     const rule = rules[answer[Field.rule] ?? 0] as string;
     const errno = errnoName(answer) ?? (rule === 'maxStoreBlock' || rule === 'boundary' ? 'EINVAL' : 'ENXIO');
     const values = { ...base, bytesDone: base.bytesDone ?? answer[Field.done] ?? 0, rule, errno };
-    return rangeError('ERR_ISMIO_RULE', `${place} breaks the rule '${rule}': ${ruleWords[rule]?.(attempt)}`, values);
+    // Only a path that makes a store block of every store refuses one by these rules: ism-vfio-pci, on a strict function.
+    const why = what === 'store' ? blocksOnly : ruleWords[rule]?.(attempt);
+    return rangeError('ERR_ISMIO_RULE', `${place} breaks the rule '${rule}': ${why}`, values);
   }
   const { code, message, values, cause } = tell[status](attempt, answer);
   const all: ErrorValues = { ...base, ...values };
