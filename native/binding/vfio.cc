@@ -172,9 +172,8 @@ std::unique_ptr<Backend> backendOf(const Wanted& wanted, const Areas& areas, Map
   if (areas.all(wanted.size)) return mapArea(wanted, 0, wanted.size, problem);
   std::vector<PartlyMapped::Area> mapped;
   for (size_t i = 0; i < areas.count; i++) {
-    auto area = mapArea(wanted, areas.offset(i), areas.length(i), problem);
-    if (area == nullptr) return nullptr;
-    mapped.push_back({areas.offset(i), areas.length(i), std::move(area)});
+    mapped.push_back({areas.offset(i), areas.length(i), mapArea(wanted, areas.offset(i), areas.length(i), problem)});
+    if (mapped.back().mapped == nullptr) return nullptr;
   }
   auto descriptor = Descriptor::duplicate(wanted.device, problem.errorNumber);
   if (descriptor == nullptr) {
