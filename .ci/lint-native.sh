@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -t sources < <(find native bench/native test/native test/support -name out -prune -o \( -name '*.cc' -o -name '*.c' -o -name '*.h' \) -print | sort)
+mapfile -t sources < <(find native bench/native test/native test/support test/guest -name out -prune -o \( -name '*.cc' -o -name '*.c' -o -name '*.h' \) -print | sort)
 if [ "${1:-}" = --fix ]; then
   clang-format -i "${sources[@]}"
   exit

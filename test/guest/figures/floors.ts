@@ -65,25 +65,25 @@ export class Loops {
 export interface Ratio {
   /** Nanoseconds of C for each of the engine's: 1 is as fast, more is faster. */
   readonly ratio: number;
-  /** Nanoseconds of a pass. */
+  /** Nanoseconds of the shortest pass. */
   readonly ours: number;
   readonly c: number;
 }
 
-const turns = 41;
+const turns = 101;
 
 /**
- * Takes turns of some passes each. What else runs on the machine only ever makes a turn longer, and an emulated processor
- * shares the host's with all of it: so the shortest turns are compared.
+ * Takes turns, a pass each. What else runs on the machine only ever makes a pass longer, and an emulated processor shares
+ * the host's with all of it: so the shortest passes are compared.
  */
-export function compare(loop: Loop, pass: () => void, passes: number): Ratio {
+export function compare(loop: Loop, pass: () => void): Ratio {
   let ours = Number.POSITIVE_INFINITY;
   let c = Number.POSITIVE_INFINITY;
   for (let turn = 0; turn < turns; turn++) {
-    c = Math.min(c, loop(passes) / passes);
+    c = Math.min(c, loop(1));
     const began = process.hrtime.bigint();
-    for (let i = 0; i < passes; i++) pass();
-    ours = Math.min(ours, Number(process.hrtime.bigint() - began) / passes);
+    pass();
+    ours = Math.min(ours, Number(process.hrtime.bigint() - began));
   }
   return { ratio: c / ours, ours, c };
 }
