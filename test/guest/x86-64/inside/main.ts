@@ -15,5 +15,6 @@ const files = [
   'storm',
   'figures',
   'unplug',
+  'unshown',
 ];
 for (const file of files) await import(`./${file}.js`);

@@ -41,6 +41,21 @@ test(`${api}: a queue fills a piece in one batch, with pread as with mmap`, asyn
   }
 });
 
+test(`${api}: bursts bring every byte, at any place and of any length`, () => {
+  using device = openVfio(places.ivshmem, { api });
+  using bar = device.region(2, { burst: true });
+  assert.match(bar.access, /burst/);
+  for (const [at, length] of [
+    [0, 4096],
+    [64, 64],
+    [24, 200],
+    [7, 121],
+  ] as const) {
+    bar.write(4 * piece + at, pattern(length, at));
+    assert.deepEqual(contents(bar, 4 * piece + at, length), pattern(length, at));
+  }
+});
+
 test(`${api}: a BAR that cannot be mapped is read and written all the same`, () => {
   using device = openVfio(places.testdev, { api });
   const info = device.info.regions.find(({ name }) => name === 'bar1');
