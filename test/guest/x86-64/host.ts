@@ -68,7 +68,7 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
     program: ['qemu-system-x86_64'],
     words: machineWords({ kernel: debian, modules, initramfs, work: shared }),
     closing: /^guest: ended with status (\d+)$/,
-    seconds: 180,
+    seconds: 300,
     onLine: (line) => {
       if (line !== unplugLine) return;
       unplugged = command(monitorSocket(shared), 'device_del', { id: pluggableName });
