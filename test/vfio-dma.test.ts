@@ -1,5 +1,6 @@
 // Buffers for DMA, on a kernel that stands in for Linux: what is mapped, what is refused, and until when.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { describe, type TestContext, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -155,6 +156,29 @@ test('the limit of the kernel on mappings is met, and room is made by unmapping'
   assert.equal(mappings.length, 4);
   mappings[1]?.unmap();
   assert.equal(device.dmaMap(allocBuffer(1)).iova, mappings[1]?.iova);
+});
+
+/** Bytes of this process that are in memory of its own; the page of zeros is not counted. */
+function resident(): number {
+  return Number(readFileSync('/proc/self/status', 'utf8').match(/^RssAnon:\s+(\d+) kB$/m)?.[1]) * 1024;
+}
+
+test('a buffer that the device only reads has memory of its own before it is mapped, and the bytes it had', (t) => {
+  const kernel = StandInKernel.install(t, { functions: [{ bdf }] });
+  using device = openVfio(bdf, kernel.paths);
+  const buffer = allocBuffer(64 * 2 ** 20);
+  buffer[5 * pageSize] = 77;
+  let before = 0;
+  let grown = 0;
+  kernel.replace('mapDma', () => {
+    grown = resident() - before;
+    return 0;
+  });
+  before = resident();
+  device.dmaMap(buffer, { writable: false });
+  assert.ok(grown > 32 * 2 ** 20, `${grown} bytes more`);
+  assert.equal(buffer[5 * pageSize], 77);
+  kernel.replace('unmapDma', () => buffer.length);
 });
 
 test('what is no whole page of allocBuffer memory is refused before the kernel is asked', (t) => {

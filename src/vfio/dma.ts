@@ -61,6 +61,7 @@ export class DmaMappings {
       options.iova === undefined
         ? space.take(BigInt(length), limit)
         : space.claim(checkAddress(options.iova, 'iova'), BigInt(length), limit);
+    if (!writable) populate(buffer);
     const answer = this.#access.map(iova, [memory, buffer.byteOffset, length], readable, writable);
     if (answer < 0) space.release(iova);
     checked(this.#access.mapCall, answer, `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`, {
@@ -111,6 +112,14 @@ function wholePages(buffer: Uint8Array): number {
     );
   }
   return Math.ceil(byteLength / pageSize) * pageSize;
+}
+
+/**
+ * Gives every page its memory. Before Linux 6.2, what is pinned for a device that only reads is the shared page of zeros where
+ * nothing was stored yet (mm/gup.c, "reliable R/O long-term pinning in COW mappings"): it would never see what is stored later.
+ */
+function populate(buffer: Uint8Array): void {
+  for (let at = 0; at < buffer.length; at += pageSize) Atomics.or(buffer, at, 0);
 }
 
 function memoryOf(buffer: Uint8Array): number {
