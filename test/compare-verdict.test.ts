@@ -52,6 +52,14 @@ describe('the verdict', () => {
     assert.equal(verdictOf(round(1.03, 1, 1, 0.1), round(1.03, 2, 1, 0.1)), 'inconclusive');
   });
 
+  test('of head that is slower than base and not than a copy of base is inconclusive: base was lucky', () => {
+    // Base was 1.8 % faster than its copy, which is not enough to be contaminated, and head as slow as the copy.
+    const lucky = (seed: number): Round => ({ head: ratios(1.03, 0.004, seed), null: ratios(1.018, 0.004, seed + 50) });
+    assert.equal(verdictOf(lucky(1), lucky(2)), 'inconclusive');
+    const [judged] = judge([[lucky(1), lucky(2)]], rules, randomFrom(1));
+    assert.match((judged as { reason: string }).reason, /against a copy of base/);
+  });
+
   test('of a base that differs from itself is contaminated, whatever head does', () => {
     for (const head of [0.8, 1, 1.2]) {
       assert.equal(verdictOf(round(head, 1, 1.1), round(head, 2, 1.1)), 'contaminated');

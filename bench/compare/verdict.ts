@@ -58,9 +58,10 @@ export function judge(suite: readonly (readonly Round[])[], rules: Rules, random
       head: estimate(round.head, agreement, bootstrap(round.head, random)),
       null: estimate(round.null, agreement, bootstrap(round.null, random)),
     }));
+    const againstCopy = intervalOf(bootstrap(rounds.flatMap(overCopy), random), level);
     return {
       ...verdictOf(
-        overall,
+        { overall, againstCopy },
         nullOverall,
         told.map(({ head }) => head),
         rules.delta,
@@ -73,12 +74,18 @@ export function judge(suite: readonly (readonly Round[])[], rules: Rules, random
   });
 }
 
+/** Head over the copy of base that the same process had loaded. */
+function overCopy(round: Round): number[] {
+  return round.head.map((ratio, process) => ratio / (round.null[process] as number));
+}
+
 function estimate(processes: readonly number[], level: number, drawn: Float64Array): Estimate {
   return { ratio: midmean(processes), ...intervalOf(drawn, level), level, processes };
 }
 
+/** Base and its copy are the same build, so that head is slower than both or not slower at all. */
 function verdictOf(
-  overall: Interval & { ratio: number },
+  { overall, againstCopy }: { overall: Interval; againstCopy: Interval },
   still: Interval,
   rounds: readonly Interval[],
   delta: number,
@@ -93,6 +100,13 @@ function verdictOf(
     };
   }
   const found = beyond(overall, low, high);
+  if (found !== null && beyond(againstCopy, low, high) !== found) {
+    const other = `${percent(againstCopy.low)} to ${percent(againstCopy.high)}`;
+    return {
+      verdict: 'inconclusive',
+      reason: `changed by ${range} against base, but by ${other} against a copy of base: it may be where base lay`,
+    };
+  }
   const agreed = rounds.filter((round) => beyond(round, low, high) === found).length > 1;
   if (found !== null && agreed) {
     const how = found === 'regressed' ? 'slower' : 'faster';
