@@ -110,7 +110,6 @@ export interface NativeVfio {
   bindIommufd(device: number, iommufd: number): number;
   attachIoas(device: number, ioas: number): number;
   allocateIoas(iommufd: number): number;
-  destroyIoas(iommufd: number, ioas: number): number;
   iovaRanges(iommufd: number, ioas: number, pairs: BigUint64Array): number;
   mapIoas(
     iommufd: number,

@@ -65,14 +65,14 @@ Napi::Value pwrite(const Napi::CallbackInfo& info) {
 
 // deviceInfo(device, into) -> bytes that it would take
 template <vfio::Answer (*function)(int, uint8_t*, size_t)>
-Napi::Value info1(const Napi::CallbackInfo& info) {
+Napi::Value infoOf(const Napi::CallbackInfo& info) {
   const Bytes into = bytesAt(info, 1);
   return tell(info, function(descriptorAt(info, 0), into.data, into.length));
 }
 
 // regionInfo(device, index, into) -> bytes that it would take
 template <vfio::Answer (*function)(int, uint32_t, uint8_t*, size_t)>
-Napi::Value info2(const Napi::CallbackInfo& info) {
+Napi::Value infoAt(const Napi::CallbackInfo& info) {
   const Bytes into = bytesAt(info, 2);
   return tell(info, function(descriptorAt(info, 0), wordAt(info, 1), into.data, into.length));
 }
@@ -219,18 +219,17 @@ void exportVfio(Napi::Env env, Napi::Object exports) {
   exportFunction<onOne<vfio::groupStatus>>(env, kernel, "groupStatus");
   exportFunction<onTwo<vfio::groupSetContainer>>(env, kernel, "groupSetContainer");
   exportFunction<groupDevice>(env, kernel, "groupDevice");
-  exportFunction<info1<vfio::iommuInfo>>(env, kernel, "iommuInfo");
+  exportFunction<infoOf<vfio::iommuInfo>>(env, kernel, "iommuInfo");
   exportFunction<mapDma>(env, kernel, "mapDma");
   exportFunction<unmapDma>(env, kernel, "unmapDma");
-  exportFunction<info1<vfio::deviceInfo>>(env, kernel, "deviceInfo");
-  exportFunction<info2<vfio::regionInfo>>(env, kernel, "regionInfo");
-  exportFunction<info2<vfio::irqInfo>>(env, kernel, "irqInfo");
+  exportFunction<infoOf<vfio::deviceInfo>>(env, kernel, "deviceInfo");
+  exportFunction<infoAt<vfio::regionInfo>>(env, kernel, "regionInfo");
+  exportFunction<infoAt<vfio::irqInfo>>(env, kernel, "irqInfo");
   exportFunction<setIrqs>(env, kernel, "setIrqs");
   exportFunction<onOne<vfio::resetDevice>>(env, kernel, "resetDevice");
   exportFunction<onTwo<vfio::bindIommufd>>(env, kernel, "bindIommufd");
   exportFunction<withWord<vfio::attachIoas>>(env, kernel, "attachIoas");
   exportFunction<onOne<vfio::allocateIoas>>(env, kernel, "allocateIoas");
-  exportFunction<withWord<vfio::destroyIoas>>(env, kernel, "destroyIoas");
   exportFunction<iovaRanges>(env, kernel, "iovaRanges");
   exportFunction<mapIoas>(env, kernel, "mapIoas");
   exportFunction<unmapIoas>(env, kernel, "unmapIoas");

@@ -27,12 +27,6 @@ struct AttachIommufdPt {
 
 inline constexpr unsigned kIommufdType = ';';
 
-inline constexpr unsigned long kIommuDestroy = _IO(kIommufdType, 0x80);
-struct IommuDestroy {
-  uint32_t size;
-  uint32_t id;
-};
-
 inline constexpr unsigned long kIoasAlloc = _IO(kIommufdType, 0x81);
 struct IoasAlloc {
   uint32_t size;

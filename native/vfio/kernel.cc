@@ -140,11 +140,6 @@ Answer allocateIoas(int iommufd) {
   return result < 0 ? result : allocate.ioasId;
 }
 
-Answer destroyIoas(int iommufd, uint32_t ioas) {
-  abi::IommuDestroy destroy = {sizeof destroy, ioas};
-  return control(iommufd, abi::kIommuDestroy, &destroy);
-}
-
 Answer iovaRanges(int iommufd, uint32_t ioas, uint64_t* pairs, uint32_t room) {
   abi::IoasIovaRanges ranges = {sizeof ranges, ioas, room, 0, reinterpret_cast<uintptr_t>(pairs), 0};
   const Answer result = control(iommufd, abi::kIoasIovaRanges, &ranges);

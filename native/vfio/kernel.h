@@ -43,7 +43,6 @@ Answer resetDevice(int device);
 Answer bindIommufd(int device, int iommufd);
 Answer attachIoas(int device, uint32_t ioas);
 Answer allocateIoas(int iommufd);  // an id
-Answer destroyIoas(int iommufd, uint32_t ioas);
 // Writes {first, last} pairs; answers how many ranges there are.
 Answer iovaRanges(int iommufd, uint32_t ioas, uint64_t* pairs, uint32_t room);
 Answer mapIoas(int iommufd, uint32_t ioas, uint64_t iova, const void* address, uint64_t length, uint32_t flags);

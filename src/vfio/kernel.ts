@@ -12,16 +12,7 @@ export const extension = { type1v2: 3, noIommu: 8 } as const;
 export const groupFlag = { viable: 1, containerSet: 2 } as const;
 export const dmaFlag = { read: 1, write: 2 } as const;
 export const ioasFlag = { writable: 2, readable: 4 } as const;
-export const deviceFlag = {
-  reset: 1,
-  pci: 2,
-  platform: 4,
-  amba: 8,
-  ccw: 16,
-  ap: 32,
-  fslMc: 64,
-  capabilities: 128,
-} as const;
+export const deviceFlag = { reset: 1, pci: 2, capabilities: 128 } as const;
 export const regionFlag = { read: 1, write: 2, mmap: 4, capabilities: 8 } as const;
 export const irqFlag = { eventfd: 1, maskable: 2, autoMasked: 4, noResize: 8 } as const;
 export const irqSet = { none: 1, bool: 2, eventfd: 4, mask: 8, unmask: 16, trigger: 32 } as const;

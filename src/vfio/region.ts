@@ -30,7 +30,7 @@ export interface Served {
   readonly regions: readonly VfioRegionInfo[];
 }
 
-/** PCI function type of ISM. Source: Linux arch/s390/include/asm/pci.h, QEMU hw/s390x/s390-pci-bus.c. */
+/** PCI function type of ISM. Source: ZPCI_PFT_ISM in QEMU include/hw/s390x/s390-pci-bus.h. */
 const ismType = 5;
 
 /** ism-vfio-pci puts region N at N << 48 in the device's file, vfio-pci at N << 40 (Linux drivers/vfio/pci/ism/main.c). */
