@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { shuffle } from 'simple-statistics';
 import { IsmioError } from '../../src/errors.js';
 import { randomFrom } from '../statistics/random.js';
-import type { Arms } from './arms.js';
+import { type Arms, renewAddons } from './arms.js';
 import type { Request } from './child.js';
 import type { CountResult } from './counting.js';
 import type { ArmName, SliceResult } from './slices.js';
@@ -57,6 +57,7 @@ export async function runRound(
     const order = orders[i % orders.length] as readonly ArmName[];
     const request = { task: 'slices', arms, order, seed: own, ...slicing } as const;
     const shuffled = shuffle([...workloads], randomFrom(own));
+    renewAddons(arms);
     await runChild({ ...request, workloads: shuffled }, (result: SliceResult) => {
       results.get(result.name)?.push(result);
       tick();
