@@ -152,4 +152,15 @@ describe('a comparison', () => {
     assert.deepEqual(changed, ['copies regressed']);
     assert.match(stdout, /REGRESSED queue\/blocks-4KiB\/memory: copies 0 -> \d+/);
   });
+
+  test('with a head that stores every block twice is regressed: both sides run as many batches', async (t) => {
+    const twice = `
+      const once = Region.prototype.storeBlock;
+      Region.prototype.storeBlock = function (...all) { once.apply(this, all); return once.apply(this, all); };`;
+    const head = build(t, (bundle) => bundle + twice);
+    const filter = '^access/block-4KiB/emulated$';
+    const { code, stdout } = await ismio(['compare', '.', head, ...words, '--filter', filter]);
+    assert.equal(code, 1, stdout);
+    assert.match(stdout, /REGRESSED access\/block-4KiB\/emulated: storeBlocks 4096 -> 8192/);
+  });
 });

@@ -9,15 +9,14 @@ import { randomFrom } from '../bench/statistics/random.js';
 
 const rules = { delta: 0.02, level: 0.95 };
 
-/** Ratios of twelve processes about `middle`, from a seed. */
-function ratios(middle: number, spread: number, seed: number): number[] {
+/** Twelve processes with the times of three arms: of base about 1, of its copy about `still`, of head about `middle`. */
+function round(middle: number, seed: number, still = 1, spread = 0.007): Round {
   const random = randomFrom(seed);
   const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-  return Array.from({ length: 12 }, () => middle * (1 + spread * normal()));
-}
-
-function round(middle: number, seed: number, still = 1, spread = 0.01): Round {
-  return { head: ratios(middle, spread, seed), null: ratios(still, spread, seed + 1000) };
+  const arm = (about: number): number[] => Array.from({ length: 12 }, () => about * Math.exp(spread * normal()));
+  const [base, copy, head] = [arm(1), arm(still), arm(middle)];
+  const over = (one: number[], other: number[]): number[] => one.map((time, at) => time / (other[at] as number));
+  return { overBase: over(head, base), overCopy: over(head, copy), null: over(copy, base) };
 }
 
 function verdictOf(...rounds: Round[]): Verdict {
@@ -35,7 +34,7 @@ describe('the verdict', () => {
   });
 
   test('of a slowdown that the second round does not see is inconclusive, however large it was', () => {
-    assert.equal(verdictOf(round(1.5, 1, 1, 0.001), round(1, 2)), 'inconclusive');
+    assert.equal(verdictOf(round(1.5, 1, 1, 0.0007), round(1, 2)), 'inconclusive');
   });
 
   test('of 10 % faster in two rounds is improved', () => {
@@ -49,15 +48,23 @@ describe('the verdict', () => {
   });
 
   test('of what swings too much to tell is inconclusive', () => {
-    assert.equal(verdictOf(round(1.03, 1, 1, 0.1), round(1.03, 2, 1, 0.1)), 'inconclusive');
+    assert.equal(verdictOf(round(1.03, 1, 1, 0.07), round(1.03, 2, 1, 0.07)), 'inconclusive');
   });
 
   test('of head that is slower than base and not than a copy of base is inconclusive: base was lucky', () => {
-    // Base was 1.8 % faster than its copy, which is not enough to be contaminated, and head as slow as the copy.
-    const lucky = (seed: number): Round => ({ head: ratios(1.03, 0.004, seed), null: ratios(1.018, 0.004, seed + 50) });
-    assert.equal(verdictOf(lucky(1), lucky(2)), 'inconclusive');
-    const [judged] = judge([[lucky(1), lucky(2)]], rules, randomFrom(1));
-    assert.match((judged as { reason: string }).reason, /against a copy of base/);
+    // Base is 1.8 % faster than its copy, which is not enough to be contaminated.
+    const lucky = [round(1.033, 1, 1.018, 0.001), round(1.033, 2, 1.018, 0.001)];
+    assert.equal(verdictOf(...lucky), 'inconclusive');
+    const [judged] = judge([lucky], rules, randomFrom(1));
+    assert.match((judged as { reason: string }).reason, /^changed by \+3\..* base, and by \+1\..* a copy of base/);
+  });
+
+  test('of head that is slower than the copy of base and not than base is inconclusive: the copy was lucky', () => {
+    assert.equal(verdictOf(round(1.013, 1, 0.983, 0.001), round(1.013, 2, 0.983, 0.001)), 'inconclusive');
+  });
+
+  test('of head that is slower than either by more than delta is regressed, however the two differ', () => {
+    assert.equal(verdictOf(round(1.045, 1, 1.018, 0.001), round(1.045, 2, 1.018, 0.001)), 'regressed');
   });
 
   test('of a base that differs from itself is contaminated, whatever head does', () => {
@@ -67,7 +74,7 @@ describe('the verdict', () => {
   });
 
   test('of a speed-up that is not certain is a pass: no slowdown is left', () => {
-    assert.equal(verdictOf(round(0.975, 1, 1, 0.02)), 'pass');
+    assert.equal(verdictOf(round(0.975, 1, 1, 0.014)), 'pass');
   });
 
   test('names the range it was drawn from', () => {
@@ -94,8 +101,8 @@ describe('the verdict', () => {
   test('of eight suites of a build against itself finds nothing', () => {
     for (let suite = 0; suite < 8; suite++) {
       const rounds = Array.from({ length: 12 }, (_, i) => [
-        round(1, suite * 100 + i, 1, 0.03),
-        round(1, suite * 100 + i + 50, 1, 0.03),
+        round(1, suite * 100 + i, 1, 0.02),
+        round(1, suite * 100 + i + 50, 1, 0.02),
       ]);
       const found = judge(rounds, rules, randomFrom(suite)).map(({ verdict }) => verdict);
       assert.ok(!found.includes('regressed') && !found.includes('improved'), found.join());

@@ -13,7 +13,8 @@ const side = { spec: '', kind: 'directory', version: '', commit: null } as const
 const quick = (await loadWorkloads()).filter((workload) => workload.quick === true).map(({ name }) => name);
 
 async function regressions(arms: { base: string; head: string }): Promise<string[]> {
-  const [base, head] = [await countsOf(arms.base, quick), await countsOf(arms.head, quick)];
+  const base = await countsOf(arms.base, quick);
+  const head = await countsOf(arms.head, quick, base);
   const counted = quick.flatMap((name) => {
     const [before, after] = [base.get(name)?.counters, head.get(name)?.counters];
     return before && after ? [{ name, base: before, head: after }] : [];

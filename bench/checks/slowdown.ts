@@ -45,7 +45,7 @@ async function calibrate(base: string, head: string): Promise<number> {
   const slowerBy = async (turns: number): Promise<number> => {
     process.env['ISMIO_CHECK_DELAY'] = String(turns);
     const round = await runRound(arms, [path], { ...quickOptions.effort, openings: 8 }, turns, () => undefined);
-    const share = midmean((round.get(path) ?? []).map(({ head: ratio }) => ratio)) - 1;
+    const share = midmean((round.get(path) ?? []).map(({ overBase }) => overBase)) - 1;
     console.log(`${turns} turns: ${(share * 100).toFixed(2)} %`);
     return share;
   };

@@ -119,7 +119,8 @@ async function counterGate(
 ): Promise<{ counters: ComparedCount[]; measurable: Workload[] }> {
   watcher.say('counting what each benchmark issues');
   const names = chosen.map(({ name }) => name);
-  const [base, head] = [await countsOf(arms.base, names), await countsOf(arms.head, names)];
+  const base = await countsOf(arms.base, names);
+  const head = await countsOf(arms.head, names, base);
   const counted: Counted[] = [];
   const measurable: Workload[] = [];
   for (const workload of chosen) {

@@ -1,16 +1,20 @@
-// Exact counts of one build: what each workload issued, moved, copied and crossed for a fixed number of batches.
+// Exact counts of one build: what each workload issued, moved, copied and crossed for a number of batches, which the build
+// that is counted first decides: a count that each chose for itself would hide what it should show.
 import { makeWindow } from '../window.js';
-import type { Counters, Running, Workload } from '../workload.js';
+import type { Counters, Engine, Running, Workload } from '../workload.js';
 import { loadArm } from './slices.js';
 
 export interface CountRequest {
   /** Folder of the build. */
   readonly arm: string;
   readonly workloads: readonly string[];
+  /** How many batches to run of a workload; of one that is not named, as many as make its counts tell something. */
+  readonly batches: Readonly<Record<string, number>>;
 }
 
 export interface CountResult {
   readonly name: string;
+  readonly batches: number;
   /** Null where the workload counts nothing. */
   readonly counters: Counters | null;
   /** Why the workload did not run. */
@@ -21,25 +25,30 @@ export interface CountResult {
 const leastIssued = 4000;
 const mostBatches = 1000;
 
-export async function runCounts({ arm, workloads }: CountRequest, tell: (result: CountResult) => void): Promise<void> {
+export async function runCounts(request: CountRequest, tell: (result: CountResult) => void): Promise<void> {
+  const { arm, workloads, batches } = request;
   const loaded = await loadArm('head', arm);
   for (const name of workloads) {
     const workload = loaded.workloads.get(name);
     if (workload === undefined) continue;
     try {
-      tell({ name, counters: await countOne(workload, loaded.engine), failed: null });
+      tell({ name, failed: null, ...(await countOne(workload, loaded.engine, batches[name])) });
     } catch (error) {
-      tell({ name, counters: null, failed: String((error as Error)?.message ?? error) });
+      tell({ name, ...nothingCounted, failed: String((error as Error)?.message ?? error) });
     }
   }
 }
 
-async function countOne(workload: Workload, engine: Parameters<Workload['open']>[0]): Promise<Counters | null> {
+type Count = Pick<CountResult, 'batches' | 'counters'>;
+
+const nothingCounted: Count = { batches: 0, counters: null };
+
+async function countOne(workload: Workload, engine: Engine, batches: number | undefined): Promise<Count> {
   const window = makeWindow(workload.windowBytes);
   try {
     const running = await workload.open(engine, window);
     try {
-      return running.counters === undefined ? null : await countBatches(running, running.counters);
+      return running.counters === undefined ? nothingCounted : await countBatches(running, running.counters, batches);
     } finally {
       await running.close();
     }
@@ -48,13 +57,18 @@ async function countOne(workload: Workload, engine: Parameters<Workload['open']>
   }
 }
 
-async function countBatches(running: Running, counters: () => Counters): Promise<Counters> {
+async function countBatches(running: Running, counters: () => Counters, wanted: number | undefined): Promise<Count> {
   await running.batch();
   const first = counters();
-  const issued = first.loads + first.stores + first.storeBlocks;
-  const batches = issued === 0 ? 1 : Math.min(mostBatches, Math.ceil(leastIssued / issued));
+  const batches = wanted ?? enough(first);
   for (let i = 0; i < batches; i++) await running.batch();
-  return difference(counters(), first);
+  return { batches, counters: difference(counters(), first) };
+}
+
+/** Batches like the one that issued this. */
+function enough({ loads, stores, storeBlocks }: Counters): number {
+  const issued = loads + stores + storeBlocks;
+  return issued === 0 ? 1 : Math.min(mostBatches, Math.ceil(leastIssued / issued));
 }
 
 function difference(after: Counters, before: Counters): Counters {

@@ -82,11 +82,9 @@ async function figuresOf(arm: string): Promise<Figures> {
 }
 
 function ratios(turns: readonly Turn[], kind: number): Round {
-  const figure = (turn: Turn, name: ArmName): number => turn[name][kind] as number;
-  return {
-    head: turns.map((turn) => figure(turn, 'head') / figure(turn, 'base')),
-    null: turns.map((turn) => figure(turn, 'null') / figure(turn, 'base')),
-  };
+  const over = (one: ArmName, other: ArmName): number[] =>
+    turns.map((turn) => (turn[one][kind] as number) / (turn[other][kind] as number));
+  return { overBase: over('head', 'base'), overCopy: over('head', 'null'), null: over('null', 'base') };
 }
 
 function compared(

@@ -66,9 +66,18 @@ export async function runRound(
   return results;
 }
 
-export async function countsOf(arm: string, workloads: readonly string[]): Promise<Map<string, CountResult>> {
+/** @param like counts of the build that this one is compared with: as many batches are run */
+export async function countsOf(
+  arm: string,
+  workloads: readonly string[],
+  like: ReadonlyMap<string, CountResult> = new Map(),
+): Promise<Map<string, CountResult>> {
   const results = new Map<string, CountResult>();
-  await runChild({ task: 'counts', arm, workloads }, (result: CountResult) => results.set(result.name, result));
+  const counted = [...like].filter(([, { counters }]) => counters !== null);
+  const batches = Object.fromEntries(counted.map(([name, one]) => [name, one.batches]));
+  await runChild({ task: 'counts', arm, workloads, batches }, (result: CountResult) =>
+    results.set(result.name, result),
+  );
   return results;
 }
 

@@ -30,8 +30,9 @@ export interface SliceRequest {
 /** What one process found for one workload. */
 export interface SliceResult {
   readonly name: string;
-  /** Median ratios of slices: head to base, and base to itself. */
-  readonly head: number;
+  /** Median ratios of slices: head to base, head to the copy of base, and the copy to base. */
+  readonly overBase: number;
+  readonly overCopy: number;
   readonly null: number;
   /** Nanoseconds for one operation: quartiles over the slices. */
   readonly baseTimes: readonly number[];
@@ -157,13 +158,14 @@ function summary(name: string, operations: number, triples: readonly Triple[]): 
     const times = triples.map((triple) => triple[arm] / operations);
     return [0, 0.25, 0.5, 0.75, 1].map((share) => quantile(times, share));
   };
-  // Of ratios, because slices that lie next to each other are slow together. Base ran twice: the luck of either counts for
-  // half. (Not a ratio to the middle of both slices: of slices that are now and then far too slow, two are so more often
-  // than one, and head would seem faster by a percent or two.)
+  // Of ratios, because slices that lie next to each other are slow together. (And not a ratio to the middle of both slices
+  // of base: of slices that are now and then far too slow, two are so more often than one, and head would seem faster by a
+  // percent or two.)
   const ratio = (one: ArmName, other: ArmName): number => median(triples.map((triple) => triple[one] / triple[other]));
   return {
     name,
-    head: Math.sqrt(ratio('head', 'base') * ratio('head', 'null')),
+    overBase: ratio('head', 'base'),
+    overCopy: ratio('head', 'null'),
     null: ratio('null', 'base'),
     baseTimes: quartiles('base'),
     headTimes: quartiles('head'),

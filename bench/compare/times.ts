@@ -66,7 +66,8 @@ function judgeAll(
   const names = [...results.keys()];
   const rounds = names.map((name) =>
     (results.get(name) ?? []).map((processes) => ({
-      head: processes.map(({ head }) => head),
+      overBase: processes.map(({ overBase }) => overBase),
+      overCopy: processes.map(({ overCopy }) => overCopy),
       null: processes.map((process) => process.null),
     })),
   );

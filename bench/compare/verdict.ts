@@ -4,9 +4,10 @@ import type { Estimate, Verdict } from '../results.js';
 import { bootstrap, type Interval, intervalOf, midmean, pValueInside } from '../statistics/bootstrap.js';
 import { holmLevels } from '../statistics/holm.js';
 
-/** Ratios of one round, one for each process. */
+/** Ratios of one round, one for each process: head to base, head to the copy of base, and the copy to base. */
 export interface Round {
-  readonly head: readonly number[];
+  readonly overBase: readonly number[];
+  readonly overCopy: readonly number[];
   readonly null: readonly number[];
 }
 
@@ -34,12 +35,7 @@ const agreement = 0.95;
  * @param random draws the resamples; the same one gives the same intervals
  */
 export function judge(suite: readonly (readonly Round[])[], rules: Rules, random: () => number): Judged[] {
-  const drawn = suite.map((rounds) =>
-    bootstrap(
-      rounds.flatMap(({ head }) => head),
-      random,
-    ),
-  );
+  const drawn = suite.map((rounds) => bootstrap(rounds.flatMap(headOf), random));
   const low = 1 / (1 + rules.delta);
   const levels = holmLevels(
     drawn.map((means) => pValueInside(means, low, 1 + rules.delta)),
@@ -47,25 +43,24 @@ export function judge(suite: readonly (readonly Round[])[], rules: Rules, random
   );
   return suite.map((rounds, index) => {
     const level = levels[index] as number;
-    const overall = estimate(
-      rounds.flatMap(({ head }) => head),
-      level,
-      drawn[index] as Float64Array,
-    );
+    const overall = estimate(rounds.flatMap(headOf), level, drawn[index] as Float64Array);
     const still = rounds.flatMap((round) => round.null);
     const nullOverall = estimate(still, level, bootstrap(still, random));
     const told = rounds.map((round) => ({
-      head: estimate(round.head, agreement, bootstrap(round.head, random)),
+      head: estimate(headOf(round), agreement, bootstrap(headOf(round), random)),
       null: estimate(round.null, agreement, bootstrap(round.null, random)),
     }));
-    const againstCopy = intervalOf(bootstrap(rounds.flatMap(overCopy), random), level);
+    const intervalOver = (ratios: (round: Round) => readonly number[]): Interval =>
+      intervalOf(bootstrap(rounds.flatMap(ratios), random), level);
+    const found = {
+      overall,
+      overBase: intervalOver(({ overBase }) => overBase),
+      overCopy: intervalOver(({ overCopy }) => overCopy),
+      still: nullOverall,
+      rounds: told.map(({ head }) => head),
+    };
     return {
-      ...verdictOf(
-        { overall, againstCopy },
-        nullOverall,
-        told.map(({ head }) => head),
-        rules.delta,
-      ),
+      ...verdictOf(found, rules.delta),
       delta: rules.delta,
       rounds: told,
       overall,
@@ -74,20 +69,27 @@ export function judge(suite: readonly (readonly Round[])[], rules: Rules, random
   });
 }
 
-/** Head over the copy of base that the same process had loaded. */
-function overCopy(round: Round): number[] {
-  return round.head.map((ratio, process) => ratio / (round.null[process] as number));
+/** Base ran twice: the luck of either counts for half. */
+function headOf({ overBase, overCopy }: Round): number[] {
+  return overBase.map((ratio, process) => Math.sqrt(ratio * (overCopy[process] as number)));
 }
 
 function estimate(processes: readonly number[], level: number, drawn: Float64Array): Estimate {
   return { ratio: midmean(processes), ...intervalOf(drawn, level), level, processes };
 }
 
+/** Head in all, over each of the two that are the same build, what these two differ by, and head in each round. */
+interface Findings {
+  readonly overall: Interval;
+  readonly overBase: Interval;
+  readonly overCopy: Interval;
+  readonly still: Interval;
+  readonly rounds: readonly Interval[];
+}
+
 /** Base and its copy are the same build, so that head is slower than both or not slower at all. */
 function verdictOf(
-  { overall, againstCopy }: { overall: Interval; againstCopy: Interval },
-  still: Interval,
-  rounds: readonly Interval[],
+  { overall, overBase, overCopy, still, rounds }: Findings,
   delta: number,
 ): { verdict: Verdict; reason: string } {
   const [low, high] = [1 / (1 + delta), 1 + delta];
@@ -100,11 +102,11 @@ function verdictOf(
     };
   }
   const found = beyond(overall, low, high);
-  if (found !== null && beyond(againstCopy, low, high) !== found) {
-    const other = `${percent(againstCopy.low)} to ${percent(againstCopy.high)}`;
+  if (found !== null && [overBase, overCopy].some((one) => beyond(one, low, high) !== found)) {
+    const [one, other] = [overBase, overCopy].map((over) => `${percent(over.low)} to ${percent(over.high)}`);
     return {
       verdict: 'inconclusive',
-      reason: `changed by ${range} against base, but by ${other} against a copy of base: it may be where base lay`,
+      reason: `changed by ${one} against base, and by ${other} against a copy of base: it may be where these lay`,
     };
   }
   const agreed = rounds.filter((round) => beyond(round, low, high) === found).length > 1;
