@@ -6,8 +6,9 @@ import { describe, type TestContext, test } from 'node:test';
 import { appendRecord, readHistory } from '../bench/history/file.js';
 import { type HistoryRecord, recordOf } from '../bench/history/record.js';
 import { sparkline, trendTables } from '../bench/history/table.js';
-import { newestFlagged, pastMedian, trendsOf } from '../bench/history/trends.js';
+import { flaggedAgain, newestFlagged, pastMedian, trendsOf } from '../bench/history/trends.js';
 import type { Trend } from '../bench/outputs/html/data.js';
+import { randomFrom } from '../bench/statistics/random.js';
 import { temporaryFolder } from './support/files.js';
 import { benchReport, benchResult, environment, measured } from './support/results.js';
 
@@ -127,23 +128,42 @@ describe('the file of a history', () => {
 });
 
 describe('trends', () => {
-  test('flag what lies beyond Q3 + 3 IQR of the runs before it, and nothing with fewer than five before it', () => {
-    // Of 10, 11, 12, 13, 14 the quartiles are 11 and 13: the fence is at 19.
-    const { points } = trendOf(10, 12, 11, 14, 13, 19, 19.001);
+  // Of these eleven the quartiles are 11 and 13: the fence is at 19.
+  const eleven = [12, 10, 13, 11, 12, 14, 11, 13, 12, 10, 14];
+  const equal = Array<number>(10).fill(8);
+
+  test('flag what lies beyond Q3 + 3 IQR of the runs before it, and nothing with fewer than ten before it', () => {
+    const { points } = trendOf(...eleven, 19, 19.001);
     assert.deepEqual(
-      points.slice(0, 5).map(({ fence, flagged }) => ({ fence, flagged })),
-      Array(5).fill({ fence: null, flagged: false }),
+      points.slice(0, 10).map(({ fence, flagged }) => ({ fence, flagged })),
+      Array(10).fill({ fence: null, flagged: false }),
     );
-    assert.deepEqual([points[5]?.fence, points[5]?.flagged], [19, false]);
-    assert.equal(points[6]?.flagged, false, 'the sixth run belongs to its past');
-    assert.equal(newestFlagged(trendOf(10, 12, 11, 14, 13, 19.001)), true);
-    assert.equal(newestFlagged(trendOf(10, 12, 11, 14, 1000)), false, 'four are too few');
+    assert.deepEqual([points[11]?.fence, points[11]?.flagged], [19, false]);
+    assert.equal(points[12]?.flagged, false, 'the twelfth run belongs to its past');
+    assert.equal(newestFlagged(trendOf(...eleven, 19.001)), true);
+    assert.equal(newestFlagged(trendOf(...eleven.slice(2), 1000)), false, 'nine are too few');
   });
 
   test('flag no improvement, and no value that has always been the same', () => {
-    assert.equal(newestFlagged(trendOf(10, 12, 11, 14, 13, 0.001)), false);
-    assert.equal(newestFlagged(trendOf(8, 8, 8, 8, 8, 8)), false);
-    assert.equal(newestFlagged(trendOf(8, 8, 8, 8, 8, 9)), true, 'a count that was exact');
+    assert.equal(newestFlagged(trendOf(...eleven, 0.001)), false);
+    assert.equal(newestFlagged(trendOf(...equal, 8)), false);
+    assert.equal(newestFlagged(trendOf(...equal, 9)), true, 'a count that was exact');
+  });
+
+  test('are flagged again where the two newest are, and not for one that passed', () => {
+    assert.equal(flaggedAgain(trendOf(...eleven, 30)), false);
+    assert.equal(flaggedAgain(trendOf(...eleven, 30, 12)), false);
+    assert.equal(flaggedAgain(trendOf(...eleven, 30, 30)), true);
+  });
+
+  test('of noise without a change are hardly ever flagged again, of a suite of 120 benchmarks', () => {
+    const random = randomFrom(1);
+    const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
+    let again = 0;
+    for (let benchmark = 0; benchmark < 40 * 120; benchmark++) {
+      if (flaggedAgain(trendOf(...Array.from({ length: 12 }, () => 100 + 2 * normal())))) again++;
+    }
+    assert.ok(again <= 2, `${again} in forty runs of the suite`);
   });
 
   test('are kept apart by machine, by quickness and by unit', () => {
@@ -183,10 +203,12 @@ describe('the table of trends', () => {
   });
 
   test('says what is outside its past, and how many runs are missing for a judgement', () => {
-    const flagged = days(10, 12, 11, 14, 13, 1000);
-    assert.match(trendTables(trendsOf(flagged), flagged), /queue\/one .* ▲ outside its past/);
+    const flagged = days(...Array<number>(10).fill(10), 1000);
+    assert.match(trendTables(trendsOf(flagged), flagged), /queue\/one .* ▲ outside its past *│?\n/);
+    const again = days(...Array<number>(10).fill(10), 1000, 1000);
+    assert.match(trendTables(trendsOf(again), again), /queue\/one .* ▲ outside its past again/);
     const few = days(10, 12);
-    assert.match(trendTables(trendsOf(few), few), /1 before it; 5 are needed/);
+    assert.match(trendTables(trendsOf(few), few), /1 before it; 10 are needed/);
   });
 
   test('puts the machine of the newest run last, and sends no control characters to the terminal', () => {

@@ -109,18 +109,23 @@ describe('ismio history', { concurrency: 2 }, () => {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     assert.match(
       stdout,
-      /queue\/stores-8B\/adjacent │ ▁█ +│ +2 │ 6\.42 ns │ +6\.41 ns │ \+0\.2 % │ 1 before it; 5 are needed/,
+      /queue\/stores-8B\/adjacent │ ▁█ +│ +2 │ 6\.42 ns │ +6\.41 ns │ \+0\.2 % │ 1 before it; 10 are needed/,
     );
   });
 
-  test('ends with 1 when the newest run is out of the ordinary, and writes a page of it', async (t) => {
-    const folder = filled(t, ...[1, 2, 3, 4, 5].map((number) => day(number)), day(6, 9));
+  test('ends with 1 when the two newest runs are out of the ordinary, and writes a page of it', async (t) => {
+    const usual = Array.from({ length: 10 }, (_, number) => day(number + 1));
+    const folder = filled(t, ...usual, day(11, 9));
+    const first = await ismio(['history', 'show'], { cwd: folder });
+    assert.equal(first.code, 0);
+    assert.match(first.stdout, /▲ outside its past/);
+    await ismio(['history', 'add', save(folder, 'results.json', day(12, 9))], { cwd: folder });
     const { code, stdout } = await ismio(['history', 'show', '--json', '--report', 'report'], { cwd: folder });
     assert.equal(code, 1);
     const [trend] = JSON.parse(stdout) as { points: { flagged: boolean }[] }[];
     assert.deepEqual(
       trend?.points.map(({ flagged }) => flagged),
-      [false, false, false, false, false, true],
+      [...Array(10).fill(false), true, true],
     );
     assert.deepEqual(readdirSync(join(folder, 'report')).sort(), ['history.json', 'index.html']);
   });

@@ -7,7 +7,7 @@ import type { Page, Section } from '../outputs/html/page.js';
 import { type Column, table } from '../outputs/html/table.js';
 import { writePage } from '../outputs/html.js';
 import type { HistoryRecord } from './record.js';
-import { newestFlagged, pastMedian, pastNeeded } from './trends.js';
+import { flaggedAgain, newestFlagged, pastMedian, pastNeeded } from './trends.js';
 
 /** Writes index.html and history.json into the directory; the paths of both. */
 export function writeHistory(trends: readonly Trend[], records: readonly HistoryRecord[], directory: string): string[] {
@@ -37,10 +37,11 @@ function pageOf(trends: readonly Trend[], records: readonly HistoryRecord[]): Pa
 
 function header(trends: readonly Trend[], records: readonly HistoryRecord[], newest: HistoryRecord): Markup {
   const flagged = trends.filter(newestFlagged).length;
+  const again = trends.filter(flaggedAgain).length;
   const said =
     flagged === 0
       ? html`<b class="reached">● No newest run is outside its past.</b>`
-      : html`<b class="missed">▲ ${counted(flagged, 'benchmark')} outside the past.</b>`;
+      : html`<b class="missed">▲ ${counted(flagged, 'benchmark')} outside the past, ${again} twice running.</b>`;
   return html`<h1>History of ${counted(records.length, 'run')}</h1>
 <p>${said} A run is flagged beyond the upper quartile plus three interquartile ranges of the runs before it on the same machine; ${pastNeeded} are needed.</p>
 <p class="muted">Newest: ${runName(newest)}</p>`;
@@ -86,6 +87,7 @@ function changeRatio(trend: Trend): number | null {
 }
 
 function judged(trend: Trend): Markup | string {
+  if (flaggedAgain(trend)) return html`<b class="missed">▲ outside its past again</b>`;
   if (newestFlagged(trend)) return html`<b class="missed">▲ outside its past</b>`;
   const past = trend.points.length - 1;
   return past < pastNeeded ? `${past} before it; ${pastNeeded} are needed` : 'as usual';

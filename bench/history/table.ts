@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { change, quantity } from '../outputs/figures.js';
 import type { Trend } from '../outputs/html/data.js';
 import type { HistoryRecord } from './record.js';
-import { newestFlagged, pastMedian, pastNeeded } from './trends.js';
+import { flaggedAgain, newestFlagged, pastMedian, pastNeeded } from './trends.js';
 
 const levels = '▁▂▃▄▅▆▇█';
 
@@ -67,6 +67,7 @@ function row(trend: Trend): string[] {
 }
 
 function judgement(trend: Trend): string {
+  if (flaggedAgain(trend)) return '▲ outside its past again';
   if (newestFlagged(trend)) return '▲ outside its past';
   const past = trend.points.length - 1;
   return past < pastNeeded ? `${past} before it; ${pastNeeded} are needed` : '';

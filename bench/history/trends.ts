@@ -3,8 +3,8 @@ import { quantileSorted } from 'simple-statistics';
 import type { Trend, TrendPoint } from '../outputs/html/data.js';
 import type { HistoryRecord, HistoryResult } from './record.js';
 
-/** Runs that have to lie before one so that it can be judged: quartiles of fewer say little. */
-export const pastNeeded = 5;
+/** Runs that have to lie before one so that it can be judged: of fewer, the quartiles flag far too much. */
+export const pastNeeded = 10;
 
 /** How many interquartile ranges beyond the upper quartile still are as usual. */
 const tolerated = 3;
@@ -58,4 +58,12 @@ export function pastMedian({ points }: Trend): number | null {
 /** Whether the newest run of a trend is out of the ordinary. */
 export function newestFlagged({ points }: Trend): boolean {
   return points.at(-1)?.flagged ?? false;
+}
+
+/**
+ * Whether the run before it was as well. With a past of ten, chance flags some one of 120 benchmarks in 40 % of all runs,
+ * and one twice running in 1 %.
+ */
+export function flaggedAgain({ points }: Trend): boolean {
+  return points.length > 1 && points.slice(-2).every(({ flagged }) => flagged);
 }

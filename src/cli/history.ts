@@ -8,9 +8,10 @@ const defaultFile = 'history.jsonl';
 
 const examples = `
 Runs of another machine, and quick runs, are trends of their own: nothing is mixed. A run is flagged when it is beyond the
-upper quartile plus three interquartile ranges of the runs before it, and there are five of those.
+upper quartile plus three interquartile ranges of the runs before it, and there are ten of those.
 
-Exit codes of show: 0 as usual, 1 the newest run of some benchmark is flagged, 3 it could not be shown.
+Exit codes of show: 0 as usual, 1 the two newest runs of some benchmark are flagged (one can be so by chance), 3 it could not
+be shown.
 
 Examples:
   ismio bench --json results.json && ismio history add results.json
@@ -67,7 +68,7 @@ interface ShowOptions {
 
 async function show({ file, filter, json = false, report }: ShowOptions): Promise<void> {
   const { readHistory } = await import('../../bench/history/file.js');
-  const { newestFlagged, trendsOf } = await import('../../bench/history/trends.js');
+  const { flaggedAgain, trendsOf } = await import('../../bench/history/trends.js');
   const { records, ignored } = readHistory(file);
   for (const line of ignored) process.stderr.write(`ismio: ${file}: ${line}; it was ignored\n`);
   const trends = trendsOf(records, filter);
@@ -79,7 +80,7 @@ async function show({ file, filter, json = false, report }: ShowOptions): Promis
     print(trendTables(trends, records));
     for (const path of written) print(`wrote ${path}`);
   }
-  if (trends.some(newestFlagged)) process.exitCode = exitCodes.failed;
+  if (trends.some(flaggedAgain)) process.exitCode = exitCodes.failed;
 
   async function writePage(folder: string): Promise<string[]> {
     const { writeHistory } = await import('../../bench/history/page.js');
