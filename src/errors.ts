@@ -15,7 +15,7 @@ export type ErrorCode =
   | 'ERR_ISMIO_TOO_LONG' // more than can be held at once
   | 'ERR_ISMIO_OVERLAP' // source and target overlap
   // the region's and the device's answers: IsmioError
-  | 'ERR_ISMIO_CLOSED' // the region, queue or pool was closed
+  | 'ERR_ISMIO_CLOSED' // the region, queue, pool or recorder was closed
   | 'ERR_ISMIO_READ_ONLY' // a store to a region opened without write access
   | 'ERR_ISMIO_DEVICE' // condition code 1; deviceStatus says more
   | 'ERR_ISMIO_BUSY' // condition code 2, after every retry

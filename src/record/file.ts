@@ -1,5 +1,5 @@
 // A recording's file as it is written: beside its place first, and renamed when it is whole.
-import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { native } from '../binding.js';
@@ -23,24 +23,24 @@ const sampleBytes = 1 << 16;
 const worthwhile = 0.8;
 const level = 4;
 
-/** Of this thread, so far: no two are written to the same place. */
-let files = 0;
-
 export class RecordingFile {
   readonly path: string;
   readonly #compress: boolean;
   readonly #beside: string;
-  readonly #file: number;
+  /** Null when it is whole, or gone. */
+  #file: number | null;
   /** The block that is put together; used again for the next. */
   #buffer = new Uint8Array(0);
   #position = 0;
   #blocks = 0;
 
   constructor(path: string, metadata: unknown, compress: boolean) {
+    checkPlace(path);
     this.path = path;
     this.#compress = compress;
-    this.#beside = join(dirname(path), `.${basename(path)}.${process.pid}-${threadId}-${files++}.tmp`);
-    this.#file = this.#trying(() => openSync(this.#beside, 'w'));
+    const { beside, file } = openBeside(path);
+    this.#beside = beside;
+    this.#file = file;
     this.#trying(() => {
       const preamble = new Uint8Array(preambleBytes);
       preamble.set(magic);
@@ -55,7 +55,7 @@ export class RecordingFile {
     this.#trying(() => this.#block(blockTypes.operations, parts, operations));
   }
 
-  /** Writes the end and gives the file its name. */
+  /** Writes the end and gives the file its name. Where it cannot have that, it stays where it is, and is told. */
   finish(end: unknown): void {
     this.#trying(() => {
       const at = this.#position;
@@ -64,31 +64,41 @@ export class RecordingFile {
       new DataView(trailer.buffer).setBigUint64(0, BigInt(at), true);
       trailer.set(endMagic, 8);
       this.#write(trailer);
-      fsyncSync(this.#file);
-      renameSync(this.#beside, this.path);
+      fsyncSync(this.#file as number);
     });
-    closeSync(this.#file);
-  }
-
-  #trying<T>(act: () => T): T {
+    this.#close();
     try {
-      return act();
+      renameSync(this.#beside, this.path);
     } catch (cause) {
-      this.#discard();
-      const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-      throw new IsmioError(
-        'ERR_ISMIO_WRITE_FILE',
-        `cannot write the recording ${this.path}: ${code}; nothing of it is kept`,
-        { path: this.path, errno: code },
-        cause,
-      );
+      throw writeError(this.path, cause, `it is whole, in ${this.#beside}`);
     }
   }
 
-  #discard(): void {
-    if (this.#file === undefined) return; // it could not be made
-    closeSync(this.#file);
-    rmSync(this.#beside, { force: true });
+  /** Takes away what is not whole. What became of it, in words. */
+  discard(): string {
+    if (this.#file !== null) {
+      try {
+        this.#close();
+        rmSync(this.#beside, { force: true });
+      } catch {
+        return `what there is of it is in ${this.#beside}`;
+      }
+    }
+    return 'nothing of it is kept';
+  }
+
+  #trying(act: () => void): void {
+    try {
+      act();
+    } catch (cause) {
+      throw writeError(this.path, cause, this.discard());
+    }
+  }
+
+  #close(): void {
+    const file = this.#file as number;
+    this.#file = null; // whatever comes of it, the number is not this file's any more
+    closeSync(file);
   }
 
   #block(type: number, parts: readonly Uint8Array[], operations: number): void {
@@ -127,9 +137,50 @@ export class RecordingFile {
   }
 
   #write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file, bytes, done);
+    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file as number, bytes, done);
     this.#position += bytes.length;
   }
+}
+
+/**
+ * Refuses a place that no file can be put into: a folder, or a device, which a rename would replace.
+ * @throws IsmioError ERR_ISMIO_WRITE_FILE
+ */
+export function checkPlace(path: string): void {
+  const what = standsAt(path);
+  if (what === null) return;
+  const errno = what === 'a folder' ? 'EISDIR' : 'EEXIST';
+  const message = `cannot write the recording ${path}: ${what} is there; name another file`;
+  throw new IsmioError('ERR_ISMIO_WRITE_FILE', message, { path, errno });
+}
+
+/** What is in the way; null for nothing, or a file that will be replaced. */
+function standsAt(path: string): string | null {
+  try {
+    const found = statSync(path, { throwIfNoEntry: false });
+    if (found === undefined || found.isFile()) return null;
+    return found.isDirectory() ? 'a folder' : 'what is no regular file';
+  } catch (cause) {
+    throw writeError(path, cause, 'name another file');
+  }
+}
+
+/** A file of its own: another copy of this package in this thread, or a process before it, may have the same numbers. */
+function openBeside(path: string): { beside: string; file: number } {
+  for (let tried = 0; ; tried++) {
+    const beside = join(dirname(path), `.${basename(path)}.${process.pid}-${threadId}-${tried}.tmp`);
+    try {
+      return { beside, file: openSync(beside, 'wx') };
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw writeError(path, cause, 'nothing of it is kept');
+    }
+  }
+}
+
+function writeError(path: string, cause: unknown, left: string): IsmioError {
+  const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+  const message = `cannot write the recording ${path}: ${code}; ${left}`;
+  return new IsmioError('ERR_ISMIO_WRITE_FILE', message, { path, errno: code }, cause);
 }
 
 function json(value: unknown): Uint8Array {

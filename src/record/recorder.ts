@@ -36,12 +36,17 @@ export interface Recorded {
 }
 
 /**
- * Writes down every operation on a region, or on several, from now on.
+ * Writes down every operation on a region, or on several, from now on. Where it throws, nothing is recorded or left.
  * @throws IsmioError ERR_ISMIO_WRITE_FILE when the file cannot be made
  */
 export function record(regions: Region | readonly Region[], path: string, options: RecordOptions = {}): Recorder {
   const recorder = new Recorder(path, options);
-  for (const region of [regions].flat()) recorder.add(region);
+  try {
+    for (const region of [regions].flat()) recorder.add(region);
+  } catch (error) {
+    recorder.discard();
+    throw error;
+  }
   return recorder;
 }
 
@@ -63,12 +68,14 @@ export class Recorder {
   #operations = 0;
   #bytes = 0;
   readonly #failures: [batch: number, outcomes: Outcome[]][] = [];
+  readonly #failed: ((error: unknown) => void) | null;
   readonly #onExit = (): void => this.#finishAtExit();
 
-  /** @internal */
-  constructor(path: string, options: RecordOptions = {}) {
+  /** @internal @param failed is told at once what ended the recording too early; `close` throws it all the same */
+  constructor(path: string, options: RecordOptions = {}, failed: ((error: unknown) => void) | null = null) {
     if (checkText(path, 'path') === '') throw rangeError('ERR_ISMIO_OPTION', 'path must not be empty', { path });
     checkOptions(options, ['payload', 'compress'], 'record');
+    this.#failed = failed;
     this.#payload = checkFlag(options.payload ?? true, 'payload');
     const compress = checkFlag(options.compress ?? true, 'compress');
     const metadata: Metadata = {
@@ -81,11 +88,19 @@ export class Recorder {
     process.once('exit', this.#onExit);
   }
 
-  /** Listens to one more region. */
+  /**
+   * Listens to one more region.
+   * @throws what ended the recording, if something has
+   */
   add(region: Region): void {
     const id = idOf(region);
+    this.#checkUsable();
     if (tapOf(region) !== null) {
-      throw rangeError('ERR_ISMIO_OPTION', `${region.name} is being recorded already`, { region: region.name });
+      throw rangeError(
+        'ERR_ISMIO_OPTION',
+        `${region.name} is being recorded already, by another recorder or by ismio record; a region has one at a time`,
+        { region: region.name },
+      );
     }
     const number = this.#regions.length;
     this.#regions.push(new WeakRef(region));
@@ -95,14 +110,18 @@ export class Recorder {
       this.#defineRegion(number, region);
     });
     tapRegion(region, new RegionListener(this, number), (queue) => this.addQueue(queue, number));
+    if (this.#error === null) return;
+    tapRegion(region, null, () => null); // it was tapped after the others had been let go
+    throw this.#error;
   }
 
   /**
    * Stops listening and finishes the file.
-   * @throws IsmioError ERR_ISMIO_WRITE_FILE when something of it could not be written; there is no file then
+   * @throws IsmioError ERR_ISMIO_WRITE_FILE when something of it could not be written; there is no file at its path then
    */
   close(): Recorded {
-    if (!this.#closed) {
+    if (!this.#finished) {
+      process.removeListener('exit', this.#onExit);
       const nanoseconds = this.now();
       this.#end();
       this.write(() => {
@@ -124,6 +143,14 @@ export class Recorder {
     this.close();
   }
 
+  /** @internal Ends it without a file. */
+  discard(): void {
+    process.removeListener('exit', this.#onExit);
+    this.#end();
+    this.#file.discard();
+    this.#finished = true;
+  }
+
   /** @internal Nanoseconds since the recording began, without what the recorder itself took. */
   now(): number {
     return Math.round((performance.now() - this.#began - this.#own) * 1e6);
@@ -138,12 +165,14 @@ export class Recorder {
     } catch (error) {
       this.#error = error;
       this.#end();
+      this.#file.discard();
+      this.#failed?.(error);
     }
     this.#own += performance.now() - began;
   }
 
-  /** @internal */
-  addQueue(queue: Queue, region: number): QueueListener {
+  /** @internal Who listens to the queue: nobody, when the recording has ended. */
+  addQueue(queue: Queue, region: number): QueueListener | null {
     const number = this.#queues++;
     this.write(() => {
       this.#count('queues', limits.queues);
@@ -155,7 +184,7 @@ export class Recorder {
         control.varint(orderWords.indexOf(queue.order));
       });
     });
-    return new QueueListener(this, number);
+    return this.#error === null ? new QueueListener(this, number) : null;
   }
 
   /** @internal An operation of any length; `bytes` has what it stored, if it did. */
@@ -256,7 +285,7 @@ export class Recorder {
     if (++this.#open[what] <= most) return;
     throw new IsmioError(
       'ERR_ISMIO_WRITE_FILE',
-      `cannot write the recording ${this.#file.path}: more than ${most} ${what} are open at once; close some`,
+      `cannot write the recording ${this.#file.path}: more than ${most} ${what} are open at once; close some of them, or record fewer`,
       { path: this.#file.path, [what]: most },
     );
   }
@@ -265,17 +294,24 @@ export class Recorder {
   #end(): void {
     if (this.#closed) return;
     this.#closed = true;
-    process.removeListener('exit', this.#onExit);
     for (const reference of this.#regions) {
       const region = reference.deref();
       if (region !== undefined) tapRegion(region, null, () => null);
     }
   }
 
+  #checkUsable(): void {
+    if (this.#error !== null) throw this.#error;
+    if (!this.#finished) return;
+    const { path } = this.#file;
+    throw new IsmioError('ERR_ISMIO_CLOSED', `the recorder of ${path} is closed; make another`, { path });
+  }
+
   #finishAtExit(): void {
     try {
       this.close();
     } catch (error) {
+      if (this.#failed !== null) return; // it was told when it happened
       process.stderr.write(`ismio: ${(error as IsmioError).code}: ${(error as Error).message}\n`);
     }
   }
