@@ -3,20 +3,28 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { packageRoot } from '../src/package.js';
 
-/** Goes round the window in C++, block by block. */
-type Loop = (blocks: number, bytes: number) => void;
+/**
+ * Blocks in C++, of so many bytes: the first at an offset of the window, each so far behind the one before. On the other side
+ * it goes round the memory that it was told to use.
+ */
+type Loop = (blocks: number, bytes: number, first: number, distance: number) => void;
 
 export interface Floors {
   /** One plain Node-API call that does nothing. */
   empty(): void;
-  /** Maps the file as the window, and as much ordinary memory as the source. */
+  /** Maps the file as the window. */
   open(path: string, bytes: number): boolean;
+  /** What the loops read from or write to. */
+  use(memory: Uint8Array): void;
   /** One plain Node-API call that makes one 8-byte store. */
   store(offset: number, low: number, high: number): void;
   /** The same, with the value as JavaScript has it. */
   storeBigInt(offset: number, value: bigint): void;
   /** One plain Node-API call that makes one 8-byte load. */
   loadBigInt(offset: number): bigint;
+  /** One pwrite or pread of 8 bytes for each call. */
+  pwriteBigInt(offset: number, value: bigint): void;
+  preadBigInt(offset: number): bigint;
   /** Library copies into the window and out of it. */
   readonly copyLoop: Loop;
   readonly copyBackLoop: Loop;

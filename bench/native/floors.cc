@@ -14,21 +14,32 @@
 namespace {
 
 uint8_t* window = nullptr;
-uint8_t* source = nullptr;
 int file = -1;
 size_t windowBytes = 0;
 
-// open(path, bytes): maps the file as the window, and as much ordinary memory as the source
+// What the loops read or write on the other side of the window, and what keeps it alive.
+uint8_t* memory = nullptr;
+size_t memoryBytes = 0;
+Napi::Reference<Napi::Uint8Array> kept;
+
+// open(path, bytes): maps the file as the window
 Napi::Value open(const Napi::CallbackInfo& info) {
   file = ::open(info[0].ToString().Utf8Value().c_str(), O_RDWR | O_CLOEXEC);
   windowBytes = static_cast<size_t>(info[1].ToNumber().Int64Value());
   void* mapped = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-  void* memory = mmap(nullptr, windowBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped == MAP_FAILED || memory == MAP_FAILED) return Napi::Boolean::New(info.Env(), false);
+  if (mapped == MAP_FAILED) return Napi::Boolean::New(info.Env(), false);
   window = static_cast<uint8_t*>(mapped);
-  source = static_cast<uint8_t*>(memory);
-  std::memset(source, 0x5a, windowBytes);
   return Napi::Boolean::New(info.Env(), true);
+}
+
+// use(array): the memory of the loops
+Napi::Value use(const Napi::CallbackInfo& info) {
+  auto array = info[0].As<Napi::Uint8Array>();
+  kept = Napi::Persistent(array);
+  kept.SuppressDestruct();
+  memory = array.Data();
+  memoryBytes = array.ByteLength();
+  return info.Env().Undefined();
 }
 
 // empty(): one plain Node-API call that does nothing
@@ -69,48 +80,74 @@ Napi::Value loadBigInt(const Napi::CallbackInfo& info) {
   return Napi::BigInt::New(info.Env(), value);
 }
 
-using Block = void (*)(uint8_t* device, uint8_t* memory, size_t bytes);
+// pwriteBigInt(offset, value), preadBigInt(offset): the same by a system call for each
+Napi::Value pwriteBigInt(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  uint64_t value = 0;
+  bool lossless = false;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  napi_get_value_bigint_uint64(info.Env(), info[1], &value, &lossless);
+  if (pwrite(file, &value, 8, static_cast<off_t>(offset)) != 8) std::abort();
+  return info.Env().Undefined();
+}
 
-void copyBlock(uint8_t* device, uint8_t* memory, size_t bytes) { std::memcpy(device, memory, bytes); }
+Napi::Value preadBigInt(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  uint64_t value = 0;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  if (pread(file, &value, 8, static_cast<off_t>(offset)) != 8) std::abort();
+  return Napi::BigInt::New(info.Env(), value);
+}
 
-void copyBack(uint8_t* device, uint8_t* memory, size_t bytes) { std::memcpy(memory, device, bytes); }
+using Block = void (*)(uint8_t* device, uint8_t* ordinary, size_t bytes);
 
-void deviceBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+void copyBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) { std::memcpy(device, ordinary, bytes); }
+
+void copyBack(uint8_t* device, uint8_t* ordinary, size_t bytes) { std::memcpy(ordinary, device, bytes); }
+
+void deviceBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) {
   ismio::Failure failure;
-  ismio::kernels().mapped->storeBlock(device, memory, static_cast<uint32_t>(bytes), failure);
+  ismio::kernels().mapped->storeBlock(device, ordinary, static_cast<uint32_t>(bytes), failure);
 }
 
-void burstBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+void burstBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) {
   ismio::Failure failure;
-  ismio::kernels().burst->storeBlock(device, memory, static_cast<uint32_t>(bytes), failure);
+  ismio::kernels().burst->storeBlock(device, ordinary, static_cast<uint32_t>(bytes), failure);
 }
 
-void pwriteBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
-  if (pwrite(file, memory, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
+void pwriteBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) {
+  if (pwrite(file, ordinary, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
 }
 
-void preadBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
-  if (pread(file, memory, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
+void preadBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) {
+  if (pread(file, ordinary, bytes, device - window) != static_cast<ssize_t>(bytes)) std::abort();
 }
 
 // The loop that anybody would write: one 8-byte load after the other.
-void loadBlock(uint8_t* device, uint8_t* memory, size_t bytes) {
+void loadBlock(uint8_t* device, uint8_t* ordinary, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 8) {
     const uint64_t word = *reinterpret_cast<volatile uint64_t*>(device + i);
-    std::memcpy(memory + i, &word, 8);
+    std::memcpy(ordinary + i, &word, 8);
   }
 }
 
-// loop(blocks, bytes of each): goes round the window
+// loop(blocks, bytes of each, offset of the first, distance from each to the next): goes round its memory
 template <Block block>
 Napi::Value loop(const Napi::CallbackInfo& info) {
-  const auto blocks = info[0].ToNumber().Int64Value();
-  const auto bytes = static_cast<size_t>(info[1].ToNumber().Int64Value());
+  const auto number = [&info](size_t index) { return static_cast<size_t>(info[index].ToNumber().Int64Value()); };
+  const size_t blocks = number(0);
+  const size_t bytes = number(1);
+  const size_t first = number(2);
+  const size_t distance = number(3);
+  if (bytes > memoryBytes || first + (blocks - 1) * distance + bytes > windowBytes) {
+    Napi::RangeError::New(info.Env(), "the blocks lie outside").ThrowAsJavaScriptException();
+    return info.Env().Undefined();
+  }
   size_t at = 0;
-  for (int64_t i = 0; i < blocks; i++) {
-    block(window + at, source + at, bytes);
+  for (size_t i = 0; i < blocks; i++) {
+    block(window + first + i * distance, memory + at, bytes);
     at += bytes;
-    if (at + bytes > windowBytes) at = 0;
+    if (at + bytes > memoryBytes) at = 0;
   }
   return info.Env().Undefined();
 }
@@ -125,9 +162,12 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   napi_create_function(env, "empty", NAPI_AUTO_LENGTH, empty, nullptr, &nothing);
   exports.Set("empty", nothing);
   add<open>(env, exports, "open");
+  add<use>(env, exports, "use");
   add<store>(env, exports, "store");
   add<storeBigInt>(env, exports, "storeBigInt");
   add<loadBigInt>(env, exports, "loadBigInt");
+  add<pwriteBigInt>(env, exports, "pwriteBigInt");
+  add<preadBigInt>(env, exports, "preadBigInt");
   add<loop<copyBlock>>(env, exports, "copyLoop");
   add<loop<copyBack>>(env, exports, "copyBackLoop");
   add<loop<deviceBlock>>(env, exports, "storeLoop");

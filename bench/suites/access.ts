@@ -1,7 +1,7 @@
 // Accesses without a queue, one call each: 8 bytes to 64 KiB on every backend, and so with every access kernel.
 import type { Region } from 'ismio';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
-import { nativeLoop, noPread, openFloors } from './native-floor.js';
+import { type Blocks, nativeLoop, noPread, oneSource, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
 const words = 1024;
@@ -30,13 +30,19 @@ interface Backend {
   open(engine: Engine, window: Window): Region;
 }
 
+/** What was never stored to takes no memory where it is emulated, and a read of it goes a shorter way. */
+function filled(region: Region): Region {
+  region.write(0, new Uint8Array(windowBytes));
+  return region;
+}
+
 const backends: readonly Backend[] = [
   {
     name: 'emulated',
     title: 'emulated',
     storeFloor: 'copyLoop',
     loadFloor: 'loadLoop',
-    open: (engine) => engine.emulate({ size: windowBytes }),
+    open: (engine) => filled(engine.emulate({ size: windowBytes })),
   },
   {
     name: 'memory',
@@ -109,9 +115,10 @@ const targets: Readonly<Record<string, Pick<Workload, 'quick' | 'target'>>> = {
   'access/read-4KiB/device': { quick: true, target: { atLeast: 0.95 } },
 };
 
-/** A system call moves a block, or a page of loads, at most. */
-function pieceOf(backend: Backend, bytes: number): number {
-  return backend.name === 'pread' ? Math.min(bytes, 4096) : bytes;
+function sameBlocks({ name }: Backend, operations: number, bytes: number): Blocks {
+  // A system call moves a block, or a page of loads, at most.
+  const piece = name === 'pread' ? Math.min(bytes, 4096) : bytes;
+  return { operations, bytes, piece, memory: (window) => oneSource(window, bytes) };
 }
 
 function writes(backend: Backend, { name, bytes, operations }: Size): Workload {
@@ -124,10 +131,10 @@ function writes(backend: Backend, { name, bytes, operations }: Size): Workload {
     ...onBackend(backend),
     ...targets[full],
     scale: { curve: `access/write/${backend.name}`, at: bytes, unit: 'bytes' },
-    floor: nativeLoop(backend.storeFloor, operations, bytes, pieceOf(backend, bytes)),
+    floor: nativeLoop(backend.storeFloor, sameBlocks(backend, operations, bytes)),
     open(engine, window) {
       const region = backend.open(engine, window);
-      const source = window.ordinary.subarray(0, bytes);
+      const source = oneSource(window, bytes);
       return running(region, () => write(region, source, operations));
     },
   };
@@ -143,10 +150,10 @@ function reads(backend: Backend, { name, bytes, operations }: Size): Workload {
     ...onBackend(backend),
     ...targets[full],
     scale: { curve: `access/read/${backend.name}`, at: bytes, unit: 'bytes' },
-    floor: nativeLoop(backend.loadFloor, operations, bytes, pieceOf(backend, bytes)),
+    floor: nativeLoop(backend.loadFloor, sameBlocks(backend, operations, bytes)),
     open(engine, window) {
       const region = backend.open(engine, window);
-      const target = window.ordinary.subarray(0, bytes);
+      const target = oneSource(window, bytes);
       return running(region, () => read(region, target, operations));
     },
   };
@@ -161,42 +168,52 @@ function blocks(backend: Backend): Workload {
     bytes: operations * bytes,
     quick: backend.name === 'emulated',
     ...onBackend(backend),
-    floor: nativeLoop(backend.storeFloor, operations, bytes),
+    floor: nativeLoop(backend.storeFloor, sameBlocks(backend, operations, bytes)),
     open(engine, window) {
       const region = backend.open(engine, window);
-      const source = window.ordinary.subarray(0, bytes);
+      const source = oneSource(window, bytes);
       return running(region, () => storeBlock(region, source, operations));
     },
   };
 }
 
-const plainStore: Floor = {
-  title: 'one plain Node-API call per store, the value a BigInt',
-  operations: words,
-  native: true,
-  open(window, floors) {
-    openFloors(floors, window);
-    const batch = (): void => {
-      for (let at = 0; at < words * 8; at += 8) floors.storeBigInt(at, 0x5a5a5a5an);
-    };
-    return { batch, close: () => undefined };
-  },
-};
+type StoreCall = 'storeBigInt' | 'pwriteBigInt';
+type LoadCall = 'loadBigInt' | 'preadBigInt';
 
-const plainLoad: Floor = {
-  title: 'one plain Node-API call per load, the value a BigInt',
-  operations: words,
-  native: true,
-  open(window, floors) {
-    openFloors(floors, window);
-    const batch = (): void => {
-      for (let at = 0; at < words * 8; at += 8) floors.loadBigInt(at);
-    };
-    return { batch, close: () => undefined };
-  },
-};
+function plainStores(call: StoreCall): Floor {
+  return {
+    title: `one plain Node-API call per store, the value a BigInt${call === 'pwriteBigInt' ? ', by pwrite' : ''}`,
+    operations: words,
+    native: true,
+    open(window, floors) {
+      openFloors(floors, window);
+      const store = floors[call];
+      const batch = (): void => {
+        for (let at = 0; at < words * 8; at += 8) store(at, 0x5a5a5a5an);
+      };
+      return { batch, close: () => undefined };
+    },
+  };
+}
+
+function plainLoads(call: LoadCall): Floor {
+  return {
+    title: `one plain Node-API call per load, the value a BigInt${call === 'preadBigInt' ? ', by pread' : ''}`,
+    operations: words,
+    native: true,
+    open(window, floors) {
+      openFloors(floors, window);
+      const load = floors[call];
+      const batch = (): void => {
+        for (let at = 0; at < words * 8; at += 8) load(at);
+      };
+      return { batch, close: () => undefined };
+    },
+  };
+}
 
 function singles(backend: Backend): Workload[] {
+  const bySystem = backend.name === 'pread';
   const each = {
     operations: words,
     bytes: words * 8,
@@ -208,7 +225,7 @@ function singles(backend: Backend): Workload[] {
       name: `access/store64/${backend.name}`,
       title: `region.store64, one call each, ${backend.title}`,
       ...each,
-      floor: plainStore,
+      floor: plainStores(bySystem ? 'pwriteBigInt' : 'storeBigInt'),
       open(engine, window) {
         const region = backend.open(engine, window);
         return running(region, () => store64(region));
@@ -218,7 +235,7 @@ function singles(backend: Backend): Workload[] {
       name: `access/load64/${backend.name}`,
       title: `region.load64, one call each, ${backend.title}`,
       ...each,
-      floor: plainLoad,
+      floor: plainLoads(bySystem ? 'preadBigInt' : 'loadBigInt'),
       open(engine, window) {
         const region = backend.open(engine, window);
         return running(region, () => load64(region));

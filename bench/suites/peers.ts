@@ -71,9 +71,9 @@ const bigCalls: Floor = {
   },
 };
 
-/** As many bytes as the floors copy, in pieces: what they read must be as large as what the engine reads. */
-function pieces(operations: number, bytes: number): Buffer[] {
-  const source = Buffer.alloc(operations * bytes, 0x5a);
+/** As many bytes as the engine reads, in pieces, and memory that begins at a page as well: either changes a copy's time. */
+function pieces(engine: Engine, operations: number, bytes: number): Uint8Array[] {
+  const source = engine.allocBuffer(operations * bytes).fill(0x5a);
   return Array.from({ length: operations }, (_, i) => source.subarray(i * bytes, (i + 1) * bytes));
 }
 
@@ -82,11 +82,11 @@ function writeSyncs(operations: number, bytes: number): Floor {
   return {
     title: `fs.writeSync of ${bytes} bytes into the same tmpfs file`,
     operations,
-    open(window) {
+    open(window, _floors, engine) {
       const file = openSync(window.path, 'r+');
-      const sources = pieces(operations, bytes);
+      const sources = pieces(engine, operations, bytes);
       const batch = (): void => {
-        for (let i = 0; i < operations; i++) writeSync(file, sources[i] as Buffer, 0, bytes, i * bytes);
+        for (let i = 0; i < operations; i++) writeSync(file, sources[i] as Uint8Array, 0, bytes, i * bytes);
       };
       return { batch, close: () => closeSync(file) };
     },
@@ -103,7 +103,7 @@ function koffiCopies(operations: number, bytes: number): Floor {
   return {
     title: `koffi calling memcpy of ${bytes} bytes into a mapping`,
     operations,
-    open(window) {
+    open(window, _floors, engine) {
       const library = (require('koffi') as Koffi).load(null);
       const map = library.func(
         'uintptr_t mmap(uintptr_t at, size_t length, int access, int how, int file, int64_t from)',
@@ -114,7 +114,7 @@ function koffiCopies(operations: number, bytes: number): Floor {
       const [readWrite, shared] = [3, 1]; // PROT_READ | PROT_WRITE and MAP_SHARED, as on every Linux
       const mapped = Number(map(0, windowBytes, readWrite, shared, file, 0));
       closeSync(file);
-      const sources = pieces(operations, bytes);
+      const sources = pieces(engine, operations, bytes);
       const batch = (): void => {
         for (let i = 0; i < operations; i++) copy(mapped + i * bytes, sources[i], bytes);
       };
@@ -159,11 +159,11 @@ const bufferWords: Floor = {
 const bufferBlocks: Floor = {
   title: "Buffer's set of 4096 bytes on a mapping by @riaskov/mmap-io",
   operations: blocks,
-  open(window) {
+  open(window, _floors, engine) {
     const buffer = mapBuffer(window);
-    const sources = pieces(blocks, block);
+    const sources = pieces(engine, blocks, block);
     const batch = (): void => {
-      for (let i = 0; i < blocks; i++) buffer.set(sources[i] as Buffer, i * block);
+      for (let i = 0; i < blocks; i++) buffer.set(sources[i] as Uint8Array, i * block);
     };
     return { batch, close: () => undefined };
   },
@@ -216,7 +216,7 @@ export const workloads: Workload[] = [
   },
   { name: 'peers/node-api-bigint/sequential', ...sequentialStores, floor: bigCalls, target: { atLeast: 8 } },
   { name: 'peers/node-api-words/scattered', ...scatteredStores, floor: plainCalls(scattered), target: { atLeast: 4 } },
-  { name: 'peers/write-sync/sequential', ...sequentialStores, floor: writeSyncs(1024, 8), target: { atLeast: 100 } },
+  { name: 'peers/write-sync/sequential', ...sequentialStores, floor: writeSyncs(words, 8), target: { atLeast: 100 } },
   { name: 'peers/write-sync/blocks-4KiB', ...wholeBlocks, floor: writeSyncs(blocks, block) },
   { name: 'peers/koffi-memcpy/sequential', ...sequentialStores, missing: noKoffi, floor: koffiCopies(words, 8) },
   { name: 'peers/koffi-memcpy/blocks-4KiB', ...wholeBlocks, missing: noKoffi, floor: koffiCopies(blocks, block) },

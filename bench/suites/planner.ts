@@ -1,12 +1,15 @@
 // The planner: cutting a write into legal stores, alone and with the stores. Misaligned writes, so that both edges are narrow.
 import type { Region, Rules } from 'ismio';
 import type { Workload } from '../workload.js';
-import { nativeLoop } from './native-floor.js';
+import { nativeLoop, oneSource } from './native-floor.js';
 
 const windowBytes = 1 << 20;
-const length = 65_536; // of the window's ordinary memory
+const length = 65_536;
 const offset = 4;
 const writes = 8;
+
+/** Every write of a batch goes to the same place. */
+const misaligned = { operations: writes, bytes: length, first: offset, distance: 0 };
 
 interface Given {
   readonly name: string;
@@ -59,11 +62,13 @@ function writing({ name, title, rules }: Given): Workload {
     bytes: writes * length,
     windowBytes,
     quick: name === 'strict-128',
-    floor: nativeLoop('storeLoop', writes, length),
+    // The kernel makes the same stores of 8 bytes however the rules cut.
+    floor: nativeLoop('storeLoop', { ...misaligned, memory: (window) => oneSource(window, length) }),
     open(engine, window) {
       const region = engine.mapFile(window.path, { kind: 'device', rules });
+      const source = oneSource(window, length);
       return {
-        batch: () => write(region, window.ordinary),
+        batch: () => write(region, source),
         counters: () => region.stats(),
         close: () => region.close(),
       };

@@ -1,7 +1,7 @@
 // Queued operations: claimed and filled, merged, published in batches of any size, executed on this thread.
 import type { Queue, QueueOptions } from 'ismio';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
-import { nativeLoop, noPread, openFloors } from './native-floor.js';
+import { nativeLoop, noPread, oneSource, openFloors, wholeSource } from './native-floor.js';
 
 const windowBytes = 1 << 20;
 const words = 4096; // in one batch, and the depth of the queue
@@ -59,18 +59,20 @@ function fillEntries(entries: Int32Array, doubles: Float64Array): void {
   }
 }
 
-function oneCallEach(store: (offset: number, low: number, high: number) => void, offsets: Int32Array): void {
-  for (let i = 0; i < words; i++) store(offsets[i] as number, i, 0);
+type Store = (offset: number, low: number, high: number) => void;
+
+function oneCallEach(store: Store, offsets: Int32Array, count: number): void {
+  for (let i = 0; i < count; i++) store(offsets[i] as number, i, 0);
 }
 
-function plainCalls(offsets: Int32Array): Floor {
+function plainCalls(offsets: Int32Array, count = words): Floor {
   return {
     title: 'one plain Node-API call per store, the value in two 32-bit words',
-    operations: words,
+    operations: count,
     native: true,
     open(window, floors) {
       openFloors(floors, window);
-      return { batch: () => oneCallEach(floors.store, offsets), close: () => undefined };
+      return { batch: () => oneCallEach(floors.store, offsets, count), close: () => undefined };
     },
   };
 }
@@ -142,7 +144,7 @@ const many: Workload[] = (['adjacent', 'none'] as const).map((merge) => {
     missing: noStoreMany,
     floor: plainCalls(offsets),
     open: queued({ merge }, (queue) => {
-      const values = Uint32Array.from({ length: 2 * words }, (_, i) => i);
+      const values = Uint32Array.from({ length: 2 * words }, (_, i) => (i % 2 === 0 ? i / 2 : 0));
       return () => storeMany(queue, offsets, values);
     }),
   };
@@ -180,7 +182,7 @@ const batchSizes: Workload[] = [1, 4, 16, 64, 256, 1024, 4096].map((together) =>
     bytes: count * 8,
     windowBytes,
     scale: { curve: 'queue/batch', at: together, unit: 'stores to a submit' },
-    floor: plainCalls(sequential),
+    floor: plainCalls(sequential, count),
     open: queued({ merge: 'adjacent' }, (queue) => () => storeWords(queue, sequential, count, together)),
   };
 });
@@ -200,10 +202,10 @@ const inPlace: Workload[] = kinds.flatMap(({ over, title, loop, ...rest }) => [
     ...fromMemory,
     ...rest,
     quick: over === 'memory',
-    floor: nativeLoop(loop, blocks, block),
+    floor: nativeLoop(loop, { operations: blocks, bytes: block, memory: wholeSource }),
     target: { atLeast: 0.95 },
-    open: queued({ over }, (queue, engine) => {
-      const source = engine.allocBuffer(windowBytes).fill(0x5a);
+    open: queued({ over }, (queue, engine, window) => {
+      const source = wholeSource(window, engine);
       return () => writeBlocks(queue, source);
     }),
   },
@@ -212,10 +214,10 @@ const inPlace: Workload[] = kinds.flatMap(({ over, title, loop, ...rest }) => [
     title: `4 KiB blocks from allocBuffer, planned from writes of 1 MiB, ${title}`,
     ...fromMemory,
     ...rest,
-    floor: nativeLoop(loop, blocks, block),
+    floor: nativeLoop(loop, { operations: blocks, bytes: block, memory: wholeSource }),
     target: { atLeast: 0.95 },
-    open: queued({ over }, (queue, engine) => {
-      const source = engine.allocBuffer(windowBytes).fill(0x5a);
+    open: queued({ over }, (queue, engine, window) => {
+      const source = wholeSource(window, engine);
       return () => writeWhole(queue, source);
     }),
   },
@@ -229,9 +231,9 @@ const staged: Workload[] = [
     bytes: pieces * piece,
     windowBytes,
     quick: true,
-    floor: nativeLoop('copyLoop', pieces, piece),
-    open: queued({ merge: 'any' }, (queue, _engine, { ordinary }) => {
-      const source = ordinary.subarray(0, piece);
+    floor: nativeLoop('copyLoop', { operations: pieces, bytes: piece, memory: (window) => oneSource(window, piece) }),
+    open: queued({ merge: 'any' }, (queue, _engine, window) => {
+      const source = oneSource(window, piece);
       return () => writePieces(queue, source);
     }),
   },
