@@ -1,9 +1,10 @@
 // What the command line and the demo are made of, without a process around it.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import { hexdump } from '../src/cli/hexdump.js';
 import { parseCount, parseWhole } from '../src/cli/numbers.js';
+import { createProgram } from '../src/cli/program.js';
 import { parseTarget } from '../src/cli/target.js';
 import { checkVerified } from '../src/demo/demo.js';
 import { drawChart, drawTable, wrapped } from '../src/demo/draw.js';
@@ -11,6 +12,19 @@ import { type Part, type PartReport, runPart } from '../src/demo/parts.js';
 import { plannedWrites, type Way } from '../src/demo/ways.js';
 import { emulate } from '../src/region/open.js';
 import { pattern } from './support/bytes.js';
+
+describe('the help text', () => {
+  function* withThoseBelow(command: Command): Generator<Command> {
+    yield command;
+    for (const below of command.commands) yield* withThoseBelow(below);
+  }
+
+  for (const command of withThoseBelow(createProgram())) {
+    test(`of ${command.parent?.name() ?? ''} ${command.name()} can be shown`, () => {
+      assert.match(command.helpInformation(), new RegExp(`^Usage: (ismio )?.*${command.name()}`));
+    });
+  }
+});
 
 describe('numbers', () => {
   const accepted: [string, bigint][] = [

@@ -1,5 +1,5 @@
 // ismio dump: what a region holds.
-import { Command } from 'commander';
+import { Argument, Command } from 'commander';
 import { checkOffset, checkWhole } from '../check.js';
 import { hex, IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
@@ -34,16 +34,19 @@ Examples:
   ismio dump file:/dev/shm/window 0 1M | less`;
 
 export function dumpCommand(): Command {
-  return new Command('dump')
-    .summary('print bytes as hex and text')
-    .description('print bytes of the target, read with 8-byte loads; it is opened without write access')
-    .argument('<target>', targetForms, parseTarget)
-    .argument('[offset]', 'where to begin', parseWhole, 0n)
-    .argument('[length]', `how many bytes (default: ${defaultLength}, or to the end)`, parseWhole)
-    .addOption(kindOption())
-    .option('--json', 'print JSON, the bytes as one string of hex digits')
-    .addHelpText('after', examples)
-    .action(dump);
+  return (
+    new Command('dump')
+      .summary('print bytes as hex and text')
+      .description('print bytes of the target, read with 8-byte loads; it is opened without write access')
+      .argument('<target>', targetForms, parseTarget)
+      // Told in words: a help text shows other defaults as JSON, which has no bigint.
+      .addArgument(new Argument('[offset]', 'where to begin').argParser(parseWhole).default(0n, '0'))
+      .argument('[length]', `how many bytes (default: ${defaultLength}, or to the end)`, parseWhole)
+      .addOption(kindOption())
+      .option('--json', 'print JSON, the bytes as one string of hex digits')
+      .addHelpText('after', examples)
+      .action(dump)
+  );
 }
 
 async function dump(target: Target, from: bigint, wanted: bigint | undefined, options: DumpOptions): Promise<void> {
