@@ -1,14 +1,12 @@
 // Instructions of the native core for each scenario of bench/native/core_scenarios.cc: a program without Node.js, compiled
 // from the sources of the package under measurement, run under callgrind. The count is the same in every run, on a busy
 // machine too.
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
-import { availableParallelism, homedir } from 'node:os';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { promisify } from 'node:util';
-
-const execute = promisify(execFile);
+import { execute } from './execute.js';
+import { cacheAdvice, cacheFolder, passingFolder } from './folders.js';
 
 export interface InstructionCount {
   /** 'suite/what/how'. */
@@ -73,21 +71,23 @@ async function compiled(root: string): Promise<string> {
   needsTool('make', 'install make and a C++20 compiler');
   if (!compiler.includes('/')) needsTool(compiler.split(' ')[0] as string, 'install a C++20 compiler');
   const key = await fingerprint(root, compiler);
-  const cache = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'ismio', 'instructions');
+  const cache = cacheFolder('instructions');
   const folder = join(cache, key);
   if (existsSync(join(folder, 'instructions'))) return folder;
 
-  mkdirSync(cache, { recursive: true });
-  const made = mkdtempSync(join(cache, 'compiling-'));
+  const made = passingFolder(join(cache, 'compiling-'), cacheAdvice);
   try {
-    await execute('make', ['-s', `-j${availableParallelism()}`, '-C', harness, `OUT=${made}`]);
-    for (const name of readdirSync(made)) if (name !== 'instructions') rmSync(join(made, name), { recursive: true });
-    renameSync(made, folder);
+    await execute('make', ['-s', `-j${availableParallelism()}`, '-C', harness, `OUT=${made.path}`]);
+    for (const name of readdirSync(made.path)) {
+      if (name !== 'instructions') rmSync(join(made.path, name), { recursive: true });
+    }
+    renameSync(made.path, folder);
   } catch (error) {
-    rmSync(made, { recursive: true, force: true });
     // Another process was faster: its program is as good.
     if (existsSync(join(folder, 'instructions'))) return folder;
     throw new Missing(`bench/native of ${root} does not compile: ${firstError(error)}`);
+  } finally {
+    made.remove();
   }
   return folder;
 }

@@ -69,6 +69,23 @@ describe('what cannot be compared ends with 3 and one line', () => {
     assert.equal(existsSync(join(env.XDG_CACHE_HOME, 'ismio', 'builds', 'kept')), false);
   });
 
+  test('an empty word, which a variable that is not set leaves', async () => {
+    oneLine(await ismio(['compare', '', '.']), /ERR_ISMIO_BASELINE: an empty word names nothing to compare/);
+  });
+
+  test('a cache folder that cannot be made', git, async (t) => {
+    const said = await ismio(['compare', 'HEAD', '.'], {
+      cwd: repository(t, 'exit 0'),
+      env: { XDG_CACHE_HOME: '/proc/none' },
+    });
+    oneLine(said, /ERR_ISMIO_WRITE_FILE: cannot write \/proc\/none\/ismio\/builds: E[A-Z]+; .*XDG_CACHE_HOME/);
+  });
+
+  test('a temporary folder that cannot be made', async () => {
+    const said = await ismio(['compare', '.', '.'], { env: { TMPDIR: join(packageRoot, 'package.json') } });
+    oneLine(said, /ERR_ISMIO_WRITE_FILE: .*ENOTDIR; .*TMPDIR/);
+  });
+
   test('a directory with another package', async (t) => {
     const folder = temporaryFolder(t);
     writeFileSync(join(folder, 'package.json'), '{"name":"other","version":"1.0.0"}');

@@ -1,7 +1,9 @@
 // The folders that the processes of a comparison load their builds from. Copies, also of one and the same build: an addon
 // is loaded a second time only from a second file.
 import { copyFileSync, cpSync, existsSync, mkdirSync, readdirSync, renameSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
+import { scratchAdvice } from '../folders.js';
+import { attempt } from '../outputs/write.js';
 import type { BuiltSide } from './sides.js';
 import { nodeModulesOf } from './sides.js';
 import { type ArmName, armNames } from './slices.js';
@@ -13,10 +15,15 @@ const needed = ['package.json', 'dist/ismio.js', 'dist/src', 'prebuilds'];
 
 export function makeArms(base: BuiltSide, head: BuiltSide, scratch: string): Arms {
   const sides = { base, null: base, head };
-  return Object.fromEntries(armNames.map((name) => [name, copyOf(sides[name], join(scratch, name))])) as Arms;
+  const copies = attempt(
+    scratch,
+    () => armNames.map((name) => [name, copyOf(sides[name], join(scratch, name))]),
+    scratchAdvice,
+  );
+  return Object.fromEntries(copies) as Arms;
 }
 
-function copyOf({ folder }: BuiltSide, into: string): string {
+function copyOf({ folder, nodeModules = nodeModulesOf(folder) ?? undefined }: BuiltSide, into: string): string {
   for (const part of needed) {
     if (existsSync(join(folder, part))) cpSync(join(folder, part), join(into, part), { recursive: true });
   }
@@ -26,8 +33,7 @@ function copyOf({ folder }: BuiltSide, into: string): string {
     mkdirSync(join(into, 'build', 'Release'), { recursive: true });
     cpSync(join(built, file), join(into, 'build', 'Release', file));
   }
-  const nodeModules = nodeModulesOf(folder) ?? nodeModulesOf(dirname(folder));
-  if (nodeModules !== null) symlinkSync(nodeModules, join(into, 'node_modules'));
+  if (nodeModules !== undefined) symlinkSync(nodeModules, join(into, 'node_modules'));
   return into;
 }
 
@@ -38,12 +44,14 @@ function copyOf({ folder }: BuiltSide, into: string): string {
  */
 export function renewAddons(arms: Arms): void {
   for (const folder of Object.values(arms)) {
-    for (const file of addonsIn(folder)) {
-      // Copied before the old one goes, which would leave its pages to the copy.
-      copyFileSync(file, `${file}.new`);
-      renameSync(`${file}.new`, file);
-    }
+    for (const file of addonsIn(folder)) attempt(file, () => renew(file), scratchAdvice);
   }
+}
+
+/** Copied before the old one goes, which would leave its pages to the copy. */
+function renew(file: string): void {
+  copyFileSync(file, `${file}.new`);
+  renameSync(`${file}.new`, file);
 }
 
 function addonsIn(folder: string): string[] {

@@ -1,11 +1,11 @@
 // ismio compare: two builds, three gates, one verdict. docs/compare.md tells what is done and why.
-import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
 import { packageRoot } from '../../src/package.js';
 import { versionOf } from '../engine.js';
 import { environment } from '../environment.js';
+import { passingFolder, scratchAdvice } from '../folders.js';
 import { instructionsOf } from '../instructions.js';
 import {
   type ComparedCount,
@@ -52,16 +52,15 @@ type Skipped = CompareReport['skipped'][number];
 
 export async function compare(options: CompareOptions, watcher: Watcher): Promise<CompareReport> {
   const began = new Date();
+  const where = environment();
   const chosen = await choose(options);
-  const scratch = mkdtempSync(join(tmpdir(), 'ismio-compare-'));
-  const remove = (): void => rmSync(scratch, { recursive: true, force: true });
-  process.once('exit', remove); // of a comparison that ends before its time
+  const scratch = passingFolder(join(tmpdir(), 'ismio-compare-'), scratchAdvice);
   try {
-    const base = await prepareSide(options.base, scratch, watcher.say);
-    const head = await prepareSide(options.head, scratch, watcher.say);
+    const base = await prepareSide(options.base, scratch.path, watcher.say);
+    const head = await prepareSide(options.head, scratch.path, watcher.say);
     const skipped: Skipped[] = [];
     const instructions = await instructionGate(base, head, options, watcher, skipped);
-    const arms = makeArms(base, head, scratch);
+    const arms = makeArms(base, head, scratch.path);
     const { counters, measurable } = await counterGate(arms, shortEnough(chosen, skipped), options, watcher, skipped);
     const times = await compareTimes(arms, measurable, options, watcher);
     const fresh = await compareFresh(arms, options, watcher);
@@ -75,7 +74,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
       options: optionsTold(options),
       base: told(base),
       head: told(head),
-      environment: environment(),
+      environment: where,
       ...overall([...counters, ...instructions, ...times, ...fresh]),
       counters,
       instructions,
@@ -83,8 +82,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
       skipped,
     };
   } finally {
-    process.off('exit', remove);
-    remove();
+    scratch.remove();
   }
 }
 

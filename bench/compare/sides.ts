@@ -1,10 +1,9 @@
 // What is compared: a git ref, a directory or a packed tarball, each turned into a folder with a built package in it.
-import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   cpSync,
   existsSync,
-  mkdirSync,
+  lstatSync,
   mkdtempSync,
   readFileSync,
   renameSync,
@@ -12,18 +11,18 @@ import {
   statSync,
   symlinkSync,
 } from 'node:fs';
-import { homedir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
-import { promisify } from 'node:util';
 import { IsmioError } from '../../src/errors.js';
 import { commitOf } from '../commit.js';
+import { execute, type Failed } from '../execute.js';
+import { cacheAdvice, cacheFolder, passingFolder } from '../folders.js';
 import type { Side } from '../results.js';
-
-const execute = promisify(execFile);
 
 export interface BuiltSide extends Side {
   /** Holds package.json, dist/ and an addon. */
   readonly folder: string;
+  /** What its dependencies are in, where that is not found from the folder itself. */
+  readonly nodeModules?: string;
 }
 
 /** Says what is being done, for work that lasts. */
@@ -35,6 +34,9 @@ export type Say = (what: string) => void;
  * @throws IsmioError ERR_ISMIO_BASELINE
  */
 export async function prepareSide(spec: string, scratch: string, say: Say): Promise<BuiltSide> {
+  // resolve('') is the working directory: a variable that was never set would compare a checkout with itself.
+  if (spec === '')
+    throw baseline(spec, 'an empty word names nothing to compare; is a variable in the command not set?');
   const path = resolve(spec);
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat?.isDirectory()) return directorySide(spec, path, scratch, say);
@@ -72,21 +74,34 @@ async function tarballSide(spec: string, path: string, scratch: string, say: Say
 /** Builds of a commit are kept: the next comparison with it begins at once. */
 async function refSide(spec: string, say: Say): Promise<BuiltSide> {
   const { repository, commit } = await resolveRef(spec);
-  const folder = join(cacheFolder(), `${commit}-${process.platform}-${process.arch}`);
+  const folder = join(cacheFolder('builds'), `${commit}-${process.platform}-${process.arch}`);
   if (!isBuilt(folder)) {
-    mkdirSync(cacheFolder(), { recursive: true });
-    const fresh = mkdtempSync(`${folder}-`);
+    const fresh = passingFolder(`${folder}-`, cacheAdvice);
     try {
-      await checkOut(spec, repository, commit, fresh);
-      versionIn(spec, fresh);
-      await build(spec, fresh, nodeModulesOf(repository), say);
+      await checkOut(spec, repository, commit, fresh.path);
+      versionIn(spec, fresh.path);
+      await build(spec, fresh.path, nodeModulesOf(repository), say);
       rmSync(folder, { recursive: true, force: true });
-      renameSync(fresh, folder);
+      renameSync(fresh.path, folder);
     } finally {
-      rmSync(fresh, { recursive: true, force: true });
+      fresh.remove();
     }
   }
-  return { spec, kind: 'ref', version: versionIn(spec, folder), commit, folder };
+  const nodeModules = await dependenciesOf(spec, folder, nodeModulesOf(repository), say);
+  return { spec, kind: 'ref', version: versionIn(spec, folder), commit, folder, nodeModules };
+}
+
+/**
+ * Of a kept build. It outlives the clone that it was made in, so what it needs comes from the clone of today where the two
+ * ask for the same, and else lies in the build itself. A link from one into the other never stays.
+ */
+async function dependenciesOf(spec: string, folder: string, here: string | null, say: Say): Promise<string> {
+  const own = join(folder, 'node_modules');
+  if (lstatSync(own, { throwIfNoEntry: false })?.isSymbolicLink()) rmSync(own);
+  if (here !== null && sameLock(folder, dirname(here))) return here;
+  // npm writes this file when everything is there.
+  if (!existsSync(join(own, '.package-lock.json'))) await installOwn(spec, folder, ['--omit=dev'], say);
+  return own;
 }
 
 async function resolveRef(spec: string): Promise<{ repository: string; commit: string }> {
@@ -128,17 +143,21 @@ async function installDependencies(spec: string, folder: string, nodeModules: st
     symlinkSync(nodeModules, join(folder, 'node_modules'));
     return;
   }
+  await installOwn(spec, folder, [], say);
+}
+
+async function installOwn(spec: string, folder: string, options: readonly string[], say: Say): Promise<void> {
   const how = existsSync(join(folder, 'package-lock.json')) ? ['ci'] : ['install', '--omit=dev', '--no-save'];
-  await run(spec, folder, 'npm', [...how, '--ignore-scripts', '--no-audit', '--no-fund'], say);
+  await run(spec, folder, 'npm', [...how, ...options, '--ignore-scripts', '--no-audit', '--no-fund'], say);
 }
 
 async function run(spec: string, folder: string, program: string, words: string[], say: Say): Promise<void> {
   const command = [basename(program), ...words].join(' ');
   say(`${spec}: ${command}`);
   try {
-    await execute(program, words, { cwd: folder, maxBuffer: 1 << 28 });
+    await execute(program, words, { cwd: folder });
   } catch (cause) {
-    const { stderr = '', stdout = '', code } = cause as { stderr?: string; stdout?: string; code?: number | string };
+    const { stderr, stdout, code } = cause as Failed;
     const said = `${stdout}\n${stderr}`.trim();
     const why = said.split('\n').find((line) => /error/i.test(line)) ?? said.split('\n').at(-1) ?? '';
     throw baseline(spec, `${spec} does not build: '${command}' ended with ${code}: ${why.trim()}`, cause, said);
@@ -180,10 +199,6 @@ export function nodeModulesOf(folder: string): string | null {
     if (existsSync(join(candidate, 'piscina'))) return candidate;
     if (at === dirname(at)) return null;
   }
-}
-
-function cacheFolder(): string {
-  return join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'ismio', 'builds');
 }
 
 function baseline(spec: string, message: string, cause?: unknown, log?: string): IsmioError {

@@ -28,8 +28,8 @@ export function checkWritable(path: string): void {
 }
 
 /** The folder, with those above it. */
-export function makeFolder(path: string): void {
-  attempt(path, () => makeWithParents(resolve(path)));
+export function makeFolder(path: string, advice?: string): void {
+  attempt(path, () => makeWithParents(resolve(path)), advice);
 }
 
 /** One by one: where a file system refuses new folders with ENOENT, as /proc does, mkdirSync's own recursion never ends. */
@@ -39,12 +39,13 @@ function makeWithParents(path: string): void {
   mkdirSync(path);
 }
 
-function attempt(path: string, write: () => void): void {
+/** What `write` gives back; where the system refuses it, an error with the path. */
+export function attempt<T>(path: string, write: () => T, advice = 'nothing of it was written'): T {
   try {
-    write();
+    return write();
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-    const text = `cannot write ${path}: ${code}; nothing of it was written`;
+    const text = `cannot write ${path}: ${code}; ${advice}`;
     throw new IsmioError('ERR_ISMIO_WRITE_FILE', text, { path, errno: code }, cause);
   }
 }

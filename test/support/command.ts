@@ -21,17 +21,21 @@ export interface Where {
   readonly fileLimit?: number;
 }
 
-/** Runs `ismio` with these words. Ended by force after two minutes. */
-export function ismio(words: readonly string[], { cwd = packageRoot, env = {}, fileLimit }: Where = {}): Promise<Said> {
+/** Starts `ismio` with these words. Ended by force after two minutes. */
+export function startIsmio(words: readonly string[], { cwd = packageRoot, env = {}, fileLimit }: Where = {}) {
   const command = [...node, main, ...words];
   const limited = ['bash', '-c', `ulimit -f ${fileLimit}; exec "$0" "$@"`, ...command];
   const [program = '', ...args] = fileLimit === undefined ? command : limited;
-  const child = spawn(program, args, {
+  return spawn(program, args, {
     cwd,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: patience(120_000),
     killSignal: 'SIGKILL',
   });
-  return said(child).then(({ code, stdout, stderr }) => ({ code, stdout, stderr }));
+}
+
+/** Runs it to its end. */
+export function ismio(words: readonly string[], where: Where = {}): Promise<Said> {
+  return said(startIsmio(words, where)).then(({ code, stdout, stderr }) => ({ code, stdout, stderr }));
 }

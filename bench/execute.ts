@@ -1,0 +1,84 @@
+// Programs that are run to their end, and that end with this process: a build, interrupted, must not go on by itself.
+import { type ChildProcess, spawn } from 'node:child_process';
+import { constants } from 'node:os';
+
+export interface Output {
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a program that failed has said. */
+export interface Failed extends Error, Output {
+  /** Its exit code, the signal that ended it, or why it could not be started. */
+  readonly code: number | string;
+}
+
+export interface Surroundings {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+const running = new Set<ChildProcess>();
+
+/** Each leads a group of its own, so that what it has started itself ends with it. */
+function endAll(): void {
+  for (const { pid } of running) {
+    try {
+      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+    } catch (error) {
+      // It was faster.
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    }
+  }
+}
+
+// Before the folders that they write to are removed: listeners are called in the order in which they came.
+process.on('exit', endAll);
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+
+/** Where a command has no listener of its own, which comes first: without one, nothing would be told of the end. */
+function leave(signal: NodeJS.Signals): void {
+  process.exit(128 + constants.signals[signal]);
+}
+
+function enter(child: ChildProcess): void {
+  if (running.size === 0) for (const signal of signals) process.on(signal, leave);
+  running.add(child);
+}
+
+function quit(child: ChildProcess): void {
+  running.delete(child);
+  if (running.size === 0) for (const signal of signals) process.off(signal, leave);
+}
+
+/**
+ * Runs a program without a shell.
+ * @throws Failed where it does not end with 0
+ */
+export function execute(program: string, words: readonly string[], where: Surroundings = {}): Promise<Output> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, words, { ...where, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+    enter(child);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      stderr += text;
+    });
+    const fail = (message: string, code: number | string): void => {
+      reject(Object.assign(new Error(message), { code, stdout, stderr }) satisfies Failed);
+    };
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      quit(child);
+      fail(error.message, error.code ?? 'unknown error');
+    });
+    child.once('close', (code, signal) => {
+      quit(child);
+      if (code === 0) resolve({ stdout, stderr });
+      else fail(`${program} ended with ${code ?? signal}`, code ?? signal ?? 'no exit code');
+    });
+  });
+}
