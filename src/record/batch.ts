@@ -17,6 +17,9 @@ export interface Piece {
 /** Where a load put its bytes; null where they are not looked at. */
 export type Loaded = { readonly bytes: Uint8Array; readonly at: number } | null;
 
+/** Contested pieces that a batch may have, however few it has of its own. */
+const leastPieces = 1024;
+
 export interface Interval {
   readonly start: number;
   readonly end: number;
@@ -32,8 +35,11 @@ export class Batch {
   /** Memory of the loads, to be given back. */
   readonly memory: Uint8Array[] = [];
   operations = 0;
-  /** Bytes that another batch touched at the same time. */
-  readonly contested: Interval[] = [];
+  /** Of all operations. */
+  bytes = 0;
+  #touched: readonly Interval[] | null = null;
+  #contested: Interval[] = [];
+  #contestedWhole = false;
   /** Of a drain: what it came to. */
   settled: Promise<Error | null> | null = null;
 
@@ -41,10 +47,12 @@ export class Batch {
     this.region = region;
   }
 
-  add(piece: Piece): void {
+  /** @param bytes of all operations of the piece */
+  add(piece: Piece, bytes: number): void {
     piece.run.block.hold();
     this.pieces.push(piece);
     this.operations += piece.count;
+    this.bytes += bytes;
   }
 
   release(): void {
@@ -60,8 +68,27 @@ export class Batch {
     }
   }
 
-  /** The bytes it touches, ascending and joined. */
-  intervals(scratch: Float64Array): Interval[] {
+  /** The bytes it touches, ascending and joined: worked out when first asked for, after the last operation was added. */
+  touched(scratch: Float64Array): readonly Interval[] {
+    this.#touched ??= this.#intervals(scratch);
+    return this.#touched;
+  }
+
+  /** Bytes that somebody else touched at the same time. */
+  get contested(): readonly Interval[] {
+    return this.#contestedWhole ? (this.#touched ?? []) : this.#contested;
+  }
+
+  /** Notes such bytes. A batch of which there are ever more pieces is contested as a whole: they would take all memory. */
+  contest(bytes: Interval): void {
+    if (this.#contestedWhole) return;
+    const most = Math.max(leastPieces, this.#touched?.length ?? 0);
+    if (this.#contested.push(bytes) < 2 * most) return;
+    this.#contested = joined(this.#contested);
+    this.#contestedWhole = this.#contested.length > most;
+  }
+
+  #intervals(scratch: Float64Array): Interval[] {
     const all: Interval[] = [];
     this.each(scratch, (_, run, offset, length) => {
       if (run.kind !== 'fence' && length > 0) all.push({ start: offset, end: offset + length });
@@ -112,16 +139,26 @@ function joined(intervals: Interval[]): Interval[] {
   return result;
 }
 
-/** What two ascending lists have in common. */
-export function common(one: readonly Interval[], other: readonly Interval[]): Interval[] {
-  const result: Interval[] = [];
-  for (let a = 0, b = 0; a < one.length && b < other.length; ) {
-    const [left, right] = [one[a] as Interval, other[b] as Interval];
-    const start = Math.max(left.start, right.start);
-    const end = Math.min(left.end, right.end);
-    if (start < end) result.push({ start, end });
-    if (left.end < right.end) a++;
-    else b++;
+/** Calls `use` with what two ascending lists have in common: walks the shorter one, and looks up in the longer one. */
+export function eachCommon(one: readonly Interval[], other: readonly Interval[], use: (both: Interval) => void): void {
+  const [few, many] = one.length < other.length ? [one, other] : [other, one];
+  let from = 0;
+  for (const { start, end } of few) {
+    from = firstBehind(many, start, from);
+    for (let at = from; at < many.length && (many[at] as Interval).start < end; at++) {
+      const next = many[at] as Interval;
+      use({ start: Math.max(start, next.start), end: Math.min(end, next.end) });
+    }
   }
-  return result;
+}
+
+/** Index of the first interval, from this one on, that does not end before `start`. */
+function firstBehind(intervals: readonly Interval[], start: number, from: number): number {
+  let [low, high] = [from, intervals.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((intervals[middle] as Interval).end > start) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

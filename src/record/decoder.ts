@@ -171,6 +171,7 @@ export class Decoder {
     const { kind, region, count, source } = run;
     const lengths = run.lengths();
     const { longest, sum } = measure(lengths, count);
+    run.sum = sum;
     if (longest > pieceBytes) throw new Damage(`an operation of ${longest} bytes is longer than a piece can be`);
     if ((kind === 'store' || kind === 'load') && run.origin === 'direct' && !isWidth(lengths)) {
       throw new Damage(`no ${kind} has ${longest} bytes`);

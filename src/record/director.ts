@@ -1,10 +1,13 @@
 // Operations that were not queued: calls of a region, and a pool's transfers, each as one call.
 import type { Region } from '../region/region.js';
-import { behind, lengthAt, type Piece, placeOf } from './batch.js';
+import { behind, lengthAt, placeOf } from './batch.js';
 import { carriesPayload } from './format.js';
 import type { Pace } from './pace.js';
 import type { Shared } from './player.js';
 import type { CopySource, Lengths, RecordedRegion, Run } from './run.js';
+
+/** What an access takes, in bytes that are moved in the same time; to look for it in a batch in flight takes about that. */
+const accessWork = 256;
 
 export class Director {
   readonly #shared: Shared;
@@ -23,12 +26,12 @@ export class Director {
     const region = this.#regionOf(run.region);
     if (run.regular) run.offsets(offsets, lengths);
     const times = this.#pace.kept ? run.times() : null;
-    this.#contest(region, run);
     return this.#from(0, run.bytesAt, { run, region, offsets, lengths, times });
   }
 
   #from(first: number, from: number, work: Work): Promise<void> | void {
     const { run, region, offsets, lengths, times } = work;
+    const { turns, inFlight } = this.#shared;
     let at = from;
     for (let index = first; index < run.count; index++) {
       const wait = times === null ? undefined : this.#pace.until(times[index] as number);
@@ -37,6 +40,8 @@ export class Director {
       at = placeOf(run, at, length);
       this.#one(region, run, offsets[index] as number, length, at);
       at = behind(run, at, length);
+      const turn = turns.after(accessWork * (1 + inFlight.size) + length);
+      if (turn !== undefined) return turn.then(() => this.#from(index + 1, at, work));
     }
   }
 
@@ -46,6 +51,7 @@ export class Director {
     const { verifier } = this.#shared;
     const wanted = bytesDone === null ? length : Math.min(bytesDone, length);
     if (bytesDone !== null && wanted === 0) return;
+    this.#contest(region, run, offset, wanted);
     let done = wanted;
     try {
       this.#access(region, run, offset, wanted, at);
@@ -99,11 +105,12 @@ export class Director {
     if (done < length) verifier?.forget(region, offset + done, length - done);
   }
 
-  #contest(region: Region, run: Run): void {
+  #contest(region: Region, run: Run, offset: number, length: number): void {
     const { verifier, inFlight } = this.#shared;
-    if (verifier === null || inFlight.size === 0 || run.kind === 'fence') return;
-    const piece: Piece = { run, first: 0, count: run.count, at: run.bytesAt, cut: null };
-    verifier.contestPiece(region, piece, inFlight);
+    if (verifier === null || inFlight.size === 0 || length === 0) return;
+    verifier.contestDirect(region, offset, length, inFlight);
+    const from = sourceOf(run, offset);
+    if (from !== null) verifier.contestDirect(this.#regionOf(from.region), from.offset, length, inFlight);
   }
 }
 

@@ -4,6 +4,7 @@ import type { Hash } from 'node:crypto';
 import { IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
 import { crypto } from './builtins.js';
+import type { Turns } from './turns.js';
 
 const pageBytes = 4096;
 /** Read back at once. */
@@ -19,6 +20,12 @@ export interface Difference {
   readonly offset: number;
   readonly expected: number;
   readonly found: number;
+}
+
+interface Compared {
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly difference: Difference | null;
 }
 
 export class Model {
@@ -89,7 +96,7 @@ export class Model {
    * Reads all pages back from the region and compares.
    * @returns how many bytes were compared, their SHA-256 in ascending order of offsets, and the first that differs
    */
-  compare(region: Region): { bytes: number; sha256: string; difference: Difference | null } {
+  async compare(region: Region, turns: Turns): Promise<Compared> {
     const numbers = [...this.#pages.keys()].sort((a, b) => a - b);
     const buffer = new Uint8Array(readBytes);
     const hash = crypto().createHash('sha256');
@@ -110,6 +117,8 @@ export class Model {
         bytes += hashKnown(hash, found, known);
       }
       index += pages;
+      const turn = turns.after(length);
+      if (turn !== undefined) await turn;
     }
     return { bytes, sha256: hash.digest('hex'), difference };
   }

@@ -1,15 +1,17 @@
 // When an operation is due.
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import type { Turns } from './turns.js';
 
 /** A timer comes late by about this much; what is left is waited for turn by turn. */
 const timerMilliseconds = 2;
 
 export class Pace {
   readonly kept: boolean;
+  readonly #turns: Turns;
   #began = 0;
 
-  constructor(kept: boolean) {
+  constructor(kept: boolean, turns: Turns) {
     this.kept = kept;
+    this.#turns = turns;
   }
 
   begin(): void {
@@ -23,8 +25,8 @@ export class Pace {
 
   async #wait(nanoseconds: number): Promise<void> {
     for (let left = this.#left(nanoseconds); left > 0; left = this.#left(nanoseconds)) {
-      if (left > timerMilliseconds) await setTimeout(Math.min(left - timerMilliseconds, 2 ** 30));
-      else await setImmediate();
+      if (left > timerMilliseconds) await this.#turns.sleep(Math.min(left - timerMilliseconds, 2 ** 30));
+      else await this.#turns.pass();
     }
   }
 

@@ -7,12 +7,14 @@ import type { Buffers } from './buffers.js';
 import type { Outcome } from './format.js';
 import { pieceBytes } from './format.js';
 import type { Lengths, Run } from './run.js';
+import type { Turns } from './turns.js';
 import type { Verifier } from './verifier.js';
 
 /** What the queues of one replay share. */
 export interface Shared {
   readonly verifier: Verifier | null;
   readonly buffers: Buffers;
+  readonly turns: Turns;
   readonly inFlight: Set<Batch>;
   /** Where loads go that nobody looks at. */
   readonly unseen: Uint8Array;
@@ -23,6 +25,11 @@ export interface Shared {
 }
 
 const partial = states.indexOf('partial');
+
+/** Bytes that a batch may move. A longer one goes in parts, as one does whose payload is in more blocks than are held. */
+const mostBytes = 80 * 2 ** 20;
+/** What an operation takes on its way, in bytes that are moved in the same time. */
+const operationWork = 64;
 
 export class Player {
   readonly queue: Queue;
@@ -71,7 +78,7 @@ export class Player {
 
   drain(): void {
     const batch = this.#next();
-    batch.settled = this.queue.drain().then(
+    batch.settled = this.queue.drain({ signal: this.#shared.turns.signal }).then(
       () => null,
       (error: Error) => error,
     );
@@ -123,6 +130,7 @@ export class Player {
   #next(): Batch {
     const batch = this.#batch;
     this.#shared.verifier?.contest(batch, this.#others());
+    this.#shared.turns.add(operationWork * (1 + batch.operations) + batch.bytes);
     this.#batch = new Batch(this.queue.region);
     this.#loadAt = 0;
     this.#position = 0;
@@ -150,30 +158,45 @@ export class Player {
     let { index, at } = claimed;
     while (index < run.count) {
       await this.makeRoom();
+      const turn = this.#shared.turns.after(0);
+      if (turn !== undefined) await turn;
       ({ index, at } = this.#claim(run, offsets, lengths, index, at));
     }
   }
 
   /** Claims what there is room for. */
   #claim(run: Run, offsets: Float64Array, lengths: Lengths, first: number, at: number): Cursor {
-    const { kind, count } = run;
+    const { kind } = run;
+    const end = this.#reach(run, lengths, first);
     const claimed =
       kind === 'store' && lengths === 8
-        ? this.#stores(run, offsets, first, at)
+        ? this.#stores(run, offsets, first, end, at)
         : kind === 'write'
-          ? this.#writes(run, offsets, lengths, first, at)
-          : this.#operations(run, offsets, lengths, first, count, at, null);
-    if (claimed.index > first) this.#batch.add({ run, first, count: claimed.index - first, at, cut: null });
+          ? this.#writes(run, offsets, lengths, first, end, at)
+          : this.#operations(run, offsets, lengths, first, end, at, null);
+    const { index } = claimed;
+    if (index > first) {
+      this.#batch.add({ run, first, count: index - first, at, cut: null }, bytesOf(run, lengths, first, index));
+    }
     return claimed;
   }
 
-  #stores(run: Run, offsets: Float64Array, first: number, from: number): Cursor {
+  /** Up to which operation of the run the batch has room for their bytes. */
+  #reach(run: Run, lengths: Lengths, first: number): number {
     const { count } = run;
+    let room = mostBytes - this.#batch.bytes;
+    if (run.sum <= room) return count;
+    let end = first;
+    while (end < count && room >= lengthAt(lengths, end)) room -= lengthAt(lengths, end++);
+    return end;
+  }
+
+  #stores(run: Run, offsets: Float64Array, first: number, end: number, from: number): Cursor {
     let index = first;
     let at = from;
-    while (index < count) {
+    while (index < end) {
       at = placeOf(run, at, 8);
-      const most = Math.min(count - index, Math.floor((run.bytesEnd - at) / 8));
+      const most = Math.min(end - index, Math.floor((run.bytesEnd - at) / 8));
       const places = run.regular
         ? { first: run.firstOffset + index * run.stride, stride: run.stride }
         : offsets.subarray(index, index + most);
@@ -186,12 +209,12 @@ export class Player {
   }
 
   /** The same as `#operations`, without asking for each what it is. */
-  #writes(run: Run, offsets: Float64Array, lengths: Lengths, first: number, from: number): Cursor {
+  #writes(run: Run, offsets: Float64Array, lengths: Lengths, first: number, end: number, from: number): Cursor {
     const { queue } = this;
-    const { bytes, bytesEnd, count } = run;
+    const { bytes, bytesEnd } = run;
     let at = from;
     let index = first;
-    for (; index < count; index++) {
+    for (; index < end; index++) {
       const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
       if (at + length > bytesEnd) at = 0;
       if (!queue.write(offsets[index] as number, bytes, at, length)) break;
@@ -303,9 +326,25 @@ export class Player {
     at: number,
     cut: number,
   ): Promise<void> {
-    while (this.#operations(run, offsets, lengths, index, index + 1, at, cut).index === index) await this.makeRoom();
-    this.#batch.add({ run, first: index, count: 1, at, cut });
+    while (
+      this.#batch.bytes + cut > mostBytes ||
+      this.#operations(run, offsets, lengths, index, index + 1, at, cut).index === index
+    ) {
+      await this.makeRoom();
+      const turn = this.#shared.turns.after(0);
+      if (turn !== undefined) await turn;
+    }
+    this.#batch.add({ run, first: index, count: 1, at, cut }, cut);
   }
+}
+
+/** Of the operations [first, end). */
+function bytesOf(run: Run, lengths: Lengths, first: number, end: number): number {
+  if (end - first === run.count) return run.sum;
+  if (typeof lengths === 'number') return (end - first) * lengths;
+  let bytes = 0;
+  for (let index = first; index < end; index++) bytes += lengths[index] as number;
+  return bytes;
 }
 
 interface Cursor {

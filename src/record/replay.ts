@@ -10,6 +10,7 @@ import { madeUpBytes } from './made-up.js';
 import { RecordingReader } from './reader.js';
 import type { RecordedRegion } from './run.js';
 import { Stage } from './stage.js';
+import { Turns } from './turns.js';
 import type { Verified } from './verifier.js';
 
 export interface ReplayOptions {
@@ -29,7 +30,7 @@ export interface ReplayOptions {
   verify?: boolean;
   /** Bytes that the check may take. Default 2 GiB. */
   memory?: number;
-  /** Stops between two blocks; rejected with ERR_ISMIO_ABORTED. */
+  /** Stops after some milliseconds, or the batch that is under way; rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal;
   onProgress?: (done: number, total: number) => void;
 }
@@ -78,6 +79,9 @@ const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'memory
 /** Blocks held at once, by what is queued or in flight: then room is made. */
 const mostHeld = 20;
 
+/** What a record takes by itself, in bytes that are moved in the same time. */
+const recordWork = 1024;
+
 /** Codes of errors that can only come of a recording that says what no program can have done. */
 const lies = new Set(['ERR_ISMIO_MISALIGNED', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE', 'ERR_ISMIO_TOO_LONG']);
 
@@ -92,9 +96,10 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
   const reader = await RecordingReader.open(path);
   try {
     const made = reader.metadata.payload ? null : madeUpBytes();
-    const stage = new Stage({ open, ...settings }, reader);
+    const turns = new Turns(options.signal);
+    const stage = new Stage({ open, ...settings }, reader, turns);
     try {
-      await play(reader, stage, new Decoder(made), options);
+      await play(reader, stage, new Decoder(made), turns, options);
       return stage.report();
     } finally {
       await stage.close();
@@ -104,15 +109,23 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
   }
 }
 
-async function play(reader: RecordingReader, stage: Stage, decoder: Decoder, options: ReplayOptions): Promise<void> {
+async function play(
+  reader: RecordingReader,
+  stage: Stage,
+  decoder: Decoder,
+  turns: Turns,
+  options: ReplayOptions,
+): Promise<void> {
   let done = 0;
   stage.begin();
   for await (const block of reader.blocks()) {
-    stopped(options.signal);
+    turns.check();
     try {
       for (const entry of decoder.entries(block)) {
         const waiting = stage.entry(entry);
         if (waiting !== undefined) await waiting;
+        const turn = turns.after(recordWork);
+        if (turn !== undefined) await turn;
       }
     } catch (error) {
       throw toldOf(error, block, reader);
@@ -131,11 +144,6 @@ function toldOf(error: unknown, block: Block, reader: RecordingReader): unknown 
   const { code, message } = error as IsmioError;
   if (error instanceof Damage || lies.has(code)) return reader.damaged(block.position, message, error);
   return error;
-}
-
-function stopped(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  throw new IsmioError('ERR_ISMIO_ABORTED', 'the replay was aborted', {}, signal.reason);
 }
 
 /** The error of a replay whose bytes are not what they should be. */

@@ -46,6 +46,8 @@ export class Run {
   stride = 0;
   lengthMode: number = lengthModes.same;
   sameLength = 0;
+  /** Of the lengths of all operations. */
+  sum = 0;
   // Where the columns are in the block; there may be none of the times, which is 0.
   offsetsAt = 0;
   lengthsAt = 0;

@@ -10,6 +10,7 @@ import { Player, type Shared } from './player.js';
 import type { RecordingReader } from './reader.js';
 import { mismatch, type ReplayedRegion, type ReplayReport, type ReplaySettings } from './replay.js';
 import type { RecordedQueue, RecordedRegion } from './run.js';
+import { type Turns, untilLook } from './turns.js';
 import { Verifier } from './verifier.js';
 
 /** Answers of a device: a replay counts them and goes on. Anything else ends it. */
@@ -23,6 +24,7 @@ interface Actor {
 
 export class Stage {
   readonly #settings: ReplaySettings;
+  readonly #turns: Turns;
   readonly #totals: RecordingReader['end'];
   readonly #pace: Pace;
   readonly #shared: Shared;
@@ -38,14 +40,16 @@ export class Stage {
   #began = 0;
   #seconds = 0;
 
-  constructor(settings: ReplaySettings, reader: RecordingReader) {
+  constructor(settings: ReplaySettings, reader: RecordingReader, turns: Turns) {
     this.#settings = settings;
+    this.#turns = turns;
     this.#totals = reader.end;
     this.#failures = new Map(reader.end.failures);
-    this.#pace = new Pace(settings.paced);
+    this.#pace = new Pace(settings.paced, turns);
     this.#shared = {
       verifier: settings.verify ? new Verifier(settings.memory) : null,
       buffers: reader.buffers,
+      turns,
       inFlight: new Set<Batch>(),
       unseen: reader.buffers.take(pieceBytes),
       failed: (error) => this.#refused(error),
@@ -127,6 +131,7 @@ export class Stage {
 
   #open(recorded: RecordedRegion): void {
     const { region, own } = this.#settings.open(recorded);
+    this.#turns.add(untilLook);
     const taken = [...this.#actors.values()].some((actor) => actor.region === region);
     if (taken) {
       throw new IsmioError(
@@ -144,7 +149,7 @@ export class Stage {
     const { region, own, before } = actor;
     for (const player of this.#players.values()) if (player.queue.region === region) await player.settleAll();
     const after = region.stats();
-    const verified = this.#shared.verifier?.compare(region) ?? null;
+    const verified = (await this.#shared.verifier?.compare(region, this.#turns)) ?? null;
     this.#actors.delete(number);
     this.#done.push({
       name: region.name,
@@ -176,6 +181,7 @@ export class Stage {
     const { merge = recorded.merge, order = recorded.order } = this.#settings;
     const queue = region.queue({ depth: recorded.depth, bytes: 8, merge, order });
     const player = new Player(queue, this.#shared);
+    this.#turns.add(untilLook);
     this.#players.set(recorded.number, player);
     return player;
   }

@@ -2,10 +2,11 @@
 // what was loaded and, in the end, with what the region holds.
 import type { OperationOutcome } from '../queue/completion.js';
 import type { Region } from '../region/region.js';
-import { type Batch, common, eachOf, type Piece } from './batch.js';
+import { type Batch, eachCommon } from './batch.js';
 import { carriesPayload, limits } from './format.js';
 import { type Difference, Model } from './model.js';
 import type { Run } from './run.js';
+import type { Turns } from './turns.js';
 
 /** What was found out about one region. */
 export interface Verified {
@@ -34,7 +35,6 @@ export class Verifier {
   readonly #memory: number;
   readonly #known = new Map<Region, Known>();
   readonly #scratch = new Float64Array(limits.run);
-  readonly #others = new Float64Array(limits.run);
   /** The first difference. */
   wrong: Wrong | null = null;
 
@@ -44,13 +44,12 @@ export class Verifier {
 
   /** Notes what the batch has in common with others that are in flight on its region. */
   contest(batch: Batch, inFlight: Iterable<Batch>): void {
-    let mine: ReturnType<Batch['intervals']> | null = null;
     for (const other of inFlight) {
       if (other.region !== batch.region) continue;
-      mine ??= batch.intervals(this.#scratch);
-      const both = common(mine, other.intervals(this.#others));
-      batch.contested.push(...both);
-      other.contested.push(...both);
+      eachCommon(batch.touched(this.#scratch), other.touched(this.#scratch), (both) => {
+        batch.contest(both);
+        other.contest(both);
+      });
     }
   }
 
@@ -95,22 +94,21 @@ export class Verifier {
   }
 
   /** Notes what an operation that was not queued has in common with batches in flight. */
-  contestPiece(region: Region, piece: Piece, inFlight: Iterable<Batch>): void {
+  contestDirect(region: Region, offset: number, length: number, inFlight: Iterable<Batch>): void {
+    const mine = [{ start: offset, end: offset + length }];
     for (const other of inFlight) {
       if (other.region !== region) continue;
-      const others = other.intervals(this.#others);
-      eachOf(piece, this.#scratch, (_, offset, length) => {
-        const both = common([{ start: offset, end: offset + length }], others);
-        other.contested.push(...both);
-        for (const { start, end } of both) this.forget(region, start, end - start);
+      eachCommon(mine, other.touched(this.#scratch), (both) => {
+        other.contest(both);
+        this.forget(region, both.start, both.end - both.start);
       });
     }
   }
 
   /** Reads the region back and compares. */
-  compare(region: Region): Verified {
+  async compare(region: Region, turns: Turns): Promise<Verified> {
     const { model, loads, uncertain } = this.#of(region);
-    const { bytes, sha256, difference } = model.compare(region);
+    const { bytes, sha256, difference } = await model.compare(region, turns);
     if (difference !== null) this.wrong ??= { ...difference, region, what: 'region' };
     this.#known.delete(region);
     return { bytes, sha256, loads, uncertain };
