@@ -1,6 +1,6 @@
 // Programs that are run to their end, and that end with this process: a build, interrupted, must not go on by itself.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { constants } from 'node:os';
+import { holdSignals, releaseSignals } from './signals.js';
 
 export interface Output {
   readonly stdout: string;
@@ -35,21 +35,13 @@ function endAll(): void {
 // Before the folders that they write to are removed: listeners are called in the order in which they came.
 process.on('exit', endAll);
 
-const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
-/** Where a command has no listener of its own, which comes first: without one, nothing would be told of the end. */
-function leave(signal: NodeJS.Signals): void {
-  process.exit(128 + constants.signals[signal]);
-}
-
 function enter(child: ChildProcess): void {
-  if (running.size === 0) for (const signal of signals) process.on(signal, leave);
+  holdSignals();
   running.add(child);
 }
 
 function quit(child: ChildProcess): void {
-  running.delete(child);
-  if (running.size === 0) for (const signal of signals) process.off(signal, leave);
+  if (running.delete(child)) releaseSignals();
 }
 
 /**

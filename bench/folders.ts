@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { attempt, makeFolder } from './outputs/write.js';
+import { holdSignals, releaseSignals } from './signals.js';
 
 export const cacheAdvice = 'name a folder for the cache with XDG_CACHE_HOME';
 
@@ -23,16 +24,21 @@ export interface PassingFolder {
 }
 
 /**
- * A new folder, which goes with this process at the latest.
+ * A new folder, which goes with this process at the latest, be it ended by a signal: whoever has one needs no handler.
  * @param prefix its path, but for the random letters at the end
  * @param advice for those where it cannot be made
  */
 export function passingFolder(prefix: string, advice: string): PassingFolder {
   const path = attempt(dirname(prefix), () => mkdtempSync(prefix), advice);
+  let there = true;
   const remove = (): void => {
+    if (!there) return;
+    there = false;
     process.off('exit', remove);
     rmSync(path, { recursive: true, force: true, maxRetries: 3 });
+    releaseSignals();
   };
   process.once('exit', remove);
+  holdSignals();
   return { path, remove };
 }

@@ -94,16 +94,12 @@ async function measureEntry(entry: Entry, options: BenchOptions, how: Thoroughne
   if (isProbe(entry)) return { result: await probed(entry, how.effort) };
   const urls = (options.suites ?? suites).map(({ href }) => href);
   const window = makeWindow(entry.windowBytes);
-  // Ended by the keyboard, this process ends by itself, so that the window goes.
-  const interrupted = (): void => process.exit(130);
-  process.once('SIGINT', interrupted);
   try {
     const request = { name: entry.name, suites: urls, turns: how.turns, windowPath: window.path };
     const answer = await inChild(request);
     if ('failed' in answer) throw answer.failed;
     return answer;
   } finally {
-    process.off('SIGINT', interrupted);
     window.remove();
   }
 }

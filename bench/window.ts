@@ -1,7 +1,8 @@
 // The window that stores go to: a file on tmpfs, mapped by the engine and by the floors alike.
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { passingFolder, scratchAdvice } from './folders.js';
 import type { Window } from './workload.js';
 
 const tmpfsMagic = 0x01021994; // linux/magic.h, TMPFS_MAGIC
@@ -31,15 +32,10 @@ const ordinary = new Uint8Array(new WebAssembly.Memory({ initial: 1 }).buffer).f
 
 export function makeWindow(bytes: number): OwnWindow {
   const parent = ['/dev/shm', tmpdir()].find(onTmpfs) ?? tmpdir();
-  const folder = mkdtempSync(join(parent, 'ismio-bench-'));
-  const path = join(folder, 'window');
-  const remove = (): void => {
-    process.off('exit', remove);
-    rmSync(folder, { recursive: true, force: true });
-  };
-  process.once('exit', remove); // of a run that ends before its time
+  const folder = passingFolder(join(parent, 'ismio-bench-'), scratchAdvice);
+  const path = join(folder.path, 'window');
   writeFileSync(path, Buffer.alloc(bytes));
-  return { ...windowAt(path, bytes), remove };
+  return { ...windowAt(path, bytes), remove: folder.remove };
 }
 
 /** The window that another process has made. */

@@ -105,7 +105,7 @@ test('a build that is interrupted leaves neither its folder nor its processes be
   const builder = readFileSync(marker, 'utf8').trim();
   assert.ok(runs(builder));
   child.kill('SIGTERM');
-  assert.equal((await ended).code, 3);
+  assert.equal((await ended).code, 143);
   assert.deepEqual(readdirSync(join(env.XDG_CACHE_HOME, 'ismio', 'builds')), []);
   for (let turn = 0; turn < 100 && runs(builder); turn++) await sleep(10);
   assert.ok(!runs(builder));

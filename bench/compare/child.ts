@@ -5,9 +5,6 @@ import { runSlices, type SliceRequest } from './slices.js';
 
 export type Request = ({ task: 'slices' } & SliceRequest) | ({ task: 'counts' } & CountRequest);
 
-// What was made goes when the process is told to: see makeWindow.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1));
-
 const request = JSON.parse(process.argv[2] as string) as Request;
 const tell = (result: unknown): void => void process.stdout.write(`${JSON.stringify(result)}\n`);
 try {

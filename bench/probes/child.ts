@@ -7,7 +7,6 @@ const measures = { drainDelay, excessOperations, memoryGrowth };
 
 export type MeasureName = keyof typeof measures;
 
-process.once('SIGINT', () => process.exit(1)); // and so its window goes
 const [packageRoot, name, effort] = process.argv.slice(2) as [string, MeasureName, string];
 try {
   const engine = await loadEngine(packageRoot);

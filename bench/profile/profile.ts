@@ -9,7 +9,7 @@ import { makeWindow } from '../window.js';
 import { cpuProfile } from './cpu.js';
 import { type ProfileReport, profileSchema } from './report.js';
 import { profileStages } from './stages.js';
-import type { Subject } from './subject.js';
+import type { Opened, Subject } from './subject.js';
 import { drawTimeline } from './timeline.js';
 
 export interface ProfileOptions {
@@ -29,8 +29,9 @@ export async function profile(
   const started = new Date();
   const where = environment();
   const window = makeWindow(Math.max(subject.windowBytes, 1));
-  const opened = await subject.open(window);
+  let opened: Opened | null = null;
   try {
+    opened = await subject.open(window);
     const tell = (share: number): void => onProgress?.(out === undefined ? share : share * 0.8, 'stages');
     const measured = await profileStages(subject, opened, seconds, tell);
     const { name, title, operations, bytes } = subject;
@@ -56,7 +57,7 @@ export async function profile(
     write('profile.cpuprofile', await cpuProfile(opened.running, Math.min(1, seconds)));
     return { report, files };
   } finally {
-    await opened.running.close();
+    await opened?.running.close();
     window.remove();
   }
 }

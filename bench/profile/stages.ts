@@ -1,5 +1,6 @@
 // Times the stages of a workload, in turns with the same without them: the difference is what timing costs.
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
 import { median } from 'simple-statistics';
 import type { Running } from '../workload.js';
 import { type Latency, type Profile, type StageName, stageNames } from './report.js';
@@ -81,6 +82,7 @@ export async function profileStages(
     timed.push(await timedTurn(opened));
     if (round % 2 === 1) plain.push(await turn(opened.running, histogram));
     onProgress((round + 1) / rounds);
+    await setImmediate(); // for a signal to be heard
   }
   return { ...summed(subject, plain, timed), latency: latencyOf(histogram) };
 }

@@ -1,7 +1,6 @@
 // ismio compare: does head make anything slower than base was?
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
-import { exitCodes } from './failure.js';
 import { parseCount } from './numbers.js';
 import { print } from './output.js';
 import { parsePattern } from './pattern.js';
@@ -74,7 +73,6 @@ async function run(base: string, head: string, options: Options): Promise<void> 
   const write = await prepareResults(options);
   const { compare } = await import('../../bench/compare/compare.js');
   const { compareText } = await import('../../bench/compare/text.js');
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(exitCodes.couldNotRun));
   const report = await compare(await settings(base, head, options), watcher());
   print(compareText(report));
   for (const file of await write(report)) print(`wrote ${file}`);
