@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { emulate, IsmioError, inspectRecording, type Region, record } from 'ismio';
+import { emulate, IsmioError, inspectRecording, type Region, record, replay } from 'ismio';
 import { runModule } from './support/child.js';
-import { throwsCode } from './support/errors.js';
+import { rejectsCode, throwsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 
 /** What a recorder takes of the process, and leaves in the folder. */
@@ -106,4 +106,18 @@ test('a disk that is full is told at exit where nobody has closed the recorder',
   const through = ['/bin/bash', '-c', `trap '' XFSZ; ulimit -f 4096; exec "$0" "$@"`];
   const { stderr } = await runModule(source, { through });
   assert.match(stderr, /^ismio: ERR_ISMIO_WRITE_FILE: cannot write .*full: EFBIG; nothing of it is kept\n$/);
+});
+
+test('a drain in flight at close is recorded as handed over, all of it, whatever becomes of it', async (t) => {
+  const path = join(temporaryFolder(t), 'flight');
+  using region = emulate({ size: 4096, faults: [{ access: 'store', nth: 2, cc: 1 }] });
+  const recorder = record(region, path);
+  const queue = region.queue({ depth: 4 });
+  for (let word = 0; word < 3; word++) queue.storeWords(word * 8, 1, 0);
+  const drained = queue.drain();
+  recorder.close();
+  await rejectsCode(drained, IsmioError, 'ERR_ISMIO_DEVICE');
+  assert.equal(region.stats().stores, 1);
+  assert.equal((await replay(path)).regions[0]?.stores, 3);
+  assert.equal((await inspectRecording(path)).failedBatches, 0);
 });

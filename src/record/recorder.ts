@@ -116,7 +116,7 @@ export class Recorder {
   }
 
   /**
-   * Stops listening and finishes the file.
+   * Stops listening and finishes the file. A drain in flight is in it as though all of it goes through.
    * @throws IsmioError ERR_ISMIO_WRITE_FILE when something of it could not be written; there is no file at its path then
    */
   close(): Recorded {
