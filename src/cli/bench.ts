@@ -55,10 +55,7 @@ async function bench(options: BenchCommandOptions): Promise<void> {
   const write = await prepareResults(options);
   const report = await measure(what, chosen.length);
   const { benchTable } = await import('../../bench/table.js');
-  if (toPrintJson) printJson(report);
-  else print(benchTable(report));
-  // Behind the table: what was measured has been shown, should a disk be full.
-  const files = await write(report);
+  const files = await write(report, () => (toPrintJson ? printJson(report) : print(benchTable(report))));
   if (!toPrintJson) for (const file of files) print(`wrote ${file}`);
 }
 

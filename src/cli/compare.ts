@@ -2,7 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
 import { parseCount } from './numbers.js';
-import { print } from './output.js';
+import { print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
@@ -74,9 +74,10 @@ async function run(base: string, head: string, options: Options): Promise<void> 
   const { compare } = await import('../../bench/compare/compare.js');
   const { compareText } = await import('../../bench/compare/text.js');
   const report = await compare(await settings(base, head, options), watcher());
-  print(compareText(report));
-  for (const file of await write(report)) print(`wrote ${file}`);
   process.exitCode = report.exitCode;
+  const toPrintJson = options.json === true;
+  const files = await write(report, () => (toPrintJson ? printJson(report) : print(compareText(report))));
+  if (!toPrintJson) for (const file of files) print(`wrote ${file}`);
 }
 
 async function settings(base: string, head: string, options: Options): Promise<CompareOptions> {

@@ -33,20 +33,20 @@ Examples:
   ismio dump resource:0000:00:04.0/0 0x1000 64
   ismio dump file:/dev/shm/window 0 1M | less`;
 
+/** Its default in words: a help text shows others as JSON, which has no bigint. */
+const offsetArgument = new Argument('[offset]', 'where to begin').argParser(parseWhole).default(0n, '0');
+
 export function dumpCommand(): Command {
-  return (
-    new Command('dump')
-      .summary('print bytes as hex and text')
-      .description('print bytes of the target, read with 8-byte loads; it is opened without write access')
-      .argument('<target>', targetForms, parseTarget)
-      // Told in words: a help text shows other defaults as JSON, which has no bigint.
-      .addArgument(new Argument('[offset]', 'where to begin').argParser(parseWhole).default(0n, '0'))
-      .argument('[length]', `how many bytes (default: ${defaultLength}, or to the end)`, parseWhole)
-      .addOption(kindOption())
-      .option('--json', 'print JSON, the bytes as one string of hex digits')
-      .addHelpText('after', examples)
-      .action(dump)
-  );
+  return new Command('dump')
+    .summary('print bytes as hex and text')
+    .description('print bytes of the target, read with 8-byte loads; it is opened without write access')
+    .argument('<target>', targetForms, parseTarget)
+    .addArgument(offsetArgument)
+    .argument('[length]', `how many bytes (default: ${defaultLength}, or to the end)`, parseWhole)
+    .addOption(kindOption())
+    .option('--json', 'print JSON, the bytes as one string of hex digits')
+    .addHelpText('after', examples)
+    .action(dump);
 }
 
 async function dump(target: Target, from: bigint, wanted: bigint | undefined, options: DumpOptions): Promise<void> {

@@ -74,13 +74,14 @@ async function show({ file, filter, json = false, report }: ShowOptions): Promis
   const trends = trendsOf(records, filter);
   if (trends.length === 0) throw usageError(`no benchmark in ${file} matches ${filter ?? 'anything'}`);
   const written = report === undefined ? [] : await writePage(report);
+  // Before anything is printed: a reader that goes early must not change what was found.
+  if (trends.some(flaggedAgain)) process.exitCode = exitCodes.failed;
   if (json) printJson(trends);
   else {
     const { trendTables } = await import('../../bench/history/table.js');
     print(trendTables(trends, records));
     for (const path of written) print(`wrote ${path}`);
   }
-  if (trends.some(flaggedAgain)) process.exitCode = exitCodes.failed;
 
   async function writePage(folder: string): Promise<string[]> {
     const { writeHistory } = await import('../../bench/history/page.js');

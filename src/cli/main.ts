@@ -4,10 +4,8 @@ import { reportFailure } from './failure.js';
 import { endWithoutReader } from './output.js';
 import { createProgram } from './program.js';
 
-endWithoutReader(process.stdout);
-endWithoutReader(process.stderr);
-
 const words = process.argv.slice(2);
+endWithoutReader(words[0]);
 const understood = words.length === 0 || words[0] === 'help' ? [...words.slice(1), '--help'] : words;
 try {
   await createProgram().parseAsync(understood, { from: 'user' });

@@ -1,17 +1,27 @@
 // What goes to stdout: lines for people, JSON for programs.
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
+import { IsmioError } from '../errors.js';
 import { reportFailure } from './failure.js';
 
 /**
- * Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report.
- * What cannot be written for another reason, such as a full disk, is an error.
+ * Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report: the exit
+ * code is the one that was set before. What cannot be written for another reason, such as a full disk, is an error.
+ * @param command the first word of the command line
  */
-export function endWithoutReader(stream: NodeJS.WriteStream): void {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') process.exitCode = reportFailure(error);
+export function endWithoutReader(command: string | undefined): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') process.exitCode = reportFailure(outputError(error), command);
     process.exit();
   });
+  // What stderr says goes with the work, and is not the work: that is done to its end, and its exit code tells how it went.
+  process.stderr.on('error', () => undefined);
+}
+
+function outputError(cause: NodeJS.ErrnoException): IsmioError {
+  const { code = 'unknown error' } = cause;
+  const text = `cannot write to the standard output: ${code}`;
+  return new IsmioError('ERR_ISMIO_WRITE_FILE', text, { path: '/dev/stdout', errno: code }, cause);
 }
 
 export function print(text: string): void {

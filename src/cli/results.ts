@@ -25,30 +25,36 @@ export function addResultOptions(command: Command): Command {
 }
 
 /**
- * Looks whether everything that is asked for can be written: before minutes of measuring, not after them.
- * @returns writes it all, and the summary of a job where GITHUB_STEP_SUMMARY names a file for it; the files written
+ * Writes what was asked for, and the summary of a job where GITHUB_STEP_SUMMARY names a file for it; the files written.
+ * @param show prints the report: after the files, which must not be lost with a reader of stdout that has gone, and also when
+ *   one of them cannot be written
  */
-export async function prepareResults(options: ResultOptions): Promise<(report: Report) => Promise<string[]>> {
+export type WriteResults = (report: Report, show: () => void) => Promise<string[]>;
+
+/** Looks whether everything that is asked for can be written: before minutes of measuring, not after them. */
+export async function prepareResults(options: ResultOptions): Promise<WriteResults> {
   const { json, report: directory, format, out } = options;
   if ((format === undefined) !== (out === undefined)) throw usageError('--format and --out belong together');
   const { checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
   const first = directory === undefined ? undefined : join(existing(directory), 'index.html');
   for (const file of [json, out, first]) if (typeof file === 'string') checkWritable(file);
-  return async (report) => {
-    const { render } = await import('../../bench/outputs/index.js');
-    const { summarize } = await import('../../bench/outputs/summary.js');
+  const { render } = await import('../../bench/outputs/index.js');
+  const { writeReport } = await import('../../bench/outputs/html.js');
+  const { summarize } = await import('../../bench/outputs/summary.js');
+  return async (report, show) => {
     const written: string[] = [];
     const write = (path: string, text: string): void => {
       writeWhole(path, text);
       written.push(path);
     };
-    if (typeof json === 'string') write(json, render('json', report));
-    if (format !== undefined && out !== undefined) write(out, render(format, report));
-    if (directory !== undefined) {
-      const { writeReport } = await import('../../bench/outputs/html.js');
-      written.push(...writeReport(report, directory));
+    try {
+      if (typeof json === 'string') write(json, render('json', report));
+      if (format !== undefined && out !== undefined) write(out, render(format, report));
+      if (directory !== undefined) written.push(...writeReport(report, directory));
+      summarize(report);
+    } finally {
+      show();
     }
-    summarize(report);
     return written;
   };
 }

@@ -19,13 +19,18 @@ export interface Where {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** The most that a file may grow to, in KiB: a disk that is full. */
   readonly fileLimit?: number;
+  /** A file for its standard output: `stdout` is empty then. */
+  readonly stdoutTo?: string;
 }
 
 /** Starts `ismio` with these words. Ended by force after two minutes. */
-export function startIsmio(words: readonly string[], { cwd = packageRoot, env = {}, fileLimit }: Where = {}) {
+export function startIsmio(words: readonly string[], where: Where = {}) {
+  const { cwd = packageRoot, env = {}, fileLimit, stdoutTo } = where;
   const command = [...node, main, ...words];
-  const limited = ['bash', '-c', `ulimit -f ${fileLimit}; exec "$0" "$@"`, ...command];
-  const [program = '', ...args] = fileLimit === undefined ? command : limited;
+  const limit = fileLimit === undefined ? '' : `ulimit -f ${fileLimit}; `;
+  const output = stdoutTo === undefined ? '' : ` > ${stdoutTo}`;
+  const throughShell = ['bash', '-c', `${limit}exec "$0" "$@"${output}`, ...command];
+  const [program = '', ...args] = limit + output === '' ? command : throughShell;
   return spawn(program, args, {
     cwd,
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, GITHUB_STEP_SUMMARY: undefined, ...env },
@@ -33,6 +38,13 @@ export function startIsmio(words: readonly string[], { cwd = packageRoot, env = 
     timeout: patience(120_000),
     killSignal: 'SIGKILL',
   });
+}
+
+/** Runs it to its end; whoever would read its output has gone before it begins. */
+export async function ismioUnread(words: readonly string[], where: Where = {}): Promise<Said> {
+  const child = startIsmio(words, where);
+  child.stdout.destroy();
+  return await said(child);
 }
 
 /** Runs it to its end. */
