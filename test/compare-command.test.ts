@@ -125,6 +125,25 @@ describe('what cannot be compared ends with 3 and one line', () => {
   });
 });
 
+describe('a comparison of one benchmark', () => {
+  const few = ['--processes', '4', '--no-instructions'];
+
+  test('that is start-up runs, and prints nothing but JSON where no file is named', async () => {
+    const said = await ismio(['compare', '.', '.', ...few, '--filter', '^process/import$', '--json']);
+    assert.ok(said.code === 0 || said.code === 2, said.stderr);
+    const { times, exitCode } = JSON.parse(said.stdout) as CompareReport;
+    assert.deepEqual([times.map(({ name }) => name), exitCode], [['process/import'], said.code]);
+  });
+
+  test('that cannot run on this machine says so, and is no pass', async (t) => {
+    const none = (bundle: string) =>
+      bundle.replace('kernels: native.kernels()', 'kernels: { ...native.kernels(), burst: null }');
+    const folder = build(t, none);
+    const said = await ismio(['compare', folder, folder, ...few, '--filter', '^access/block-4KiB/burst$']);
+    oneLine(said, /ERR_ISMIO_BENCH: no benchmark could be compared: .*burst: this CPU has no 64-byte bursts$/);
+  });
+});
+
 describe('a comparison', () => {
   const words = [
     '--filter',

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { overall } from '../bench/compare/compare.js';
-import { gateCounters, gateInstructions } from '../bench/compare/gates.js';
+import { countedByOne, gateCounters, gateInstructions, scenariosOfOne } from '../bench/compare/gates.js';
 import { judge, percent, type Round } from '../bench/compare/verdict.js';
 import type { Verdict } from '../bench/results.js';
 import { randomFrom } from '../bench/statistics/random.js';
@@ -151,6 +151,20 @@ describe('the gate of the counters', () => {
       ['loads', 'stores', 'storeBlocks', 'bytes', 'merged'],
     );
   });
+
+  test('tells what only one side counts, once for each counter', () => {
+    const { crossings: _crossings, ...without } = counters;
+    const four = ['one', 'two', 'three', 'four'];
+    const told = countedByOne([
+      ...four.map((name) => ({ name, base: counters, head: without })),
+      { name: 'five', base: without, head: counters },
+      { name: 'six', base: counters, head: counters },
+    ]);
+    assert.deepEqual(told, [
+      { name: 'counters', reason: 'base alone counts crossings, of 4 benchmarks' },
+      { name: 'counters', reason: 'head alone counts crossings, of five' },
+    ]);
+  });
 });
 
 describe('the gate of the instructions', () => {
@@ -161,6 +175,10 @@ describe('the gate of the instructions', () => {
     const head = [count('a', 1009), count('b', 1011), count('c', 900), count('new', 5)];
     const compared = gateInstructions(base, head, 0.01).map(({ name, verdict }) => `${name} ${verdict}`);
     assert.deepEqual(compared, ['a pass', 'b regressed', 'c improved']);
+    assert.deepEqual(scenariosOfOne(base, head), [
+      { name: 'instructions', reason: 'base alone has the scenario gone' },
+      { name: 'instructions', reason: 'head alone has the scenario new' },
+    ]);
   });
 });
 

@@ -118,6 +118,13 @@ describe('customSmallerIsBetter', () => {
   });
 });
 
+test('customSmallerIsBetter has no count of which more is better', () => {
+  const { counters } = comparison;
+  const merged = counters.map((one) => ({ ...one, counter: 'merged' }));
+  const entries = JSON.parse(render('smaller-is-better', { ...comparison, counters: [...counters, ...merged] }));
+  assert.deepEqual(entries, JSON.parse(render('smaller-is-better', comparison)));
+});
+
 describe('JUnit XML', () => {
   test('of a run has a case for each benchmark, and what did not run is skipped', () => {
     const lines = render('junit', oneRun).split('\n');

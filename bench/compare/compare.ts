@@ -17,8 +17,9 @@ import {
 import { loadWorkloads } from '../suites/index.js';
 import type { Workload } from '../workload.js';
 import { makeArms } from './arms.js';
-import { compareFresh } from './fresh.js';
-import { type Counted, gateCounters, gateInstructions } from './gates.js';
+import type { CountResult } from './counting.js';
+import { compareFresh, freshNames } from './fresh.js';
+import { type Counted, countedByOne, gateCounters, gateInstructions, scenariosOfOne } from './gates.js';
 import { countsOf, type Effort } from './processes.js';
 import { type BuiltSide, prepareSide } from './sides.js';
 import { compareTimes } from './times.js';
@@ -64,6 +65,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
     const { counters, measurable } = await counterGate(arms, shortEnough(chosen, skipped), options, watcher, skipped);
     const times = await compareTimes(arms, measurable, options, watcher);
     const fresh = await compareFresh(arms, options, watcher);
+    if (times.length + fresh.length === 0) throw nothingCompared(skipped);
     return {
       schema: compareSchema,
       version: versionOf(packageRoot),
@@ -89,13 +91,20 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
 /** Of the suites that compare the engine with itself: a peer's speed is no matter of ours. */
 async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
   const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
-  const chosen = all.filter((workload) => (!quick || workload.quick === true) && (filter?.test(workload.name) ?? true));
-  if (chosen.length > 0) return chosen;
+  const matches = (name: string): boolean => filter?.test(name) ?? true;
+  const chosen = all.filter(({ name, quick: isQuick }) => (!quick || isQuick === true) && matches(name));
+  if (chosen.length > 0 || freshNames.some(matches)) return chosen;
   const which = filter === undefined ? 'there is' : `matches ${filter}`;
   throw new IsmioError(
     'ERR_ISMIO_USAGE',
     `no ${quick ? 'quick ' : ''}benchmark that compares ${which}; ismio bench --list shows them`,
   );
+}
+
+/** A verdict of nothing would be a pass. */
+function nothingCompared(skipped: readonly Skipped[]): IsmioError {
+  const reasons = skipped.map(({ name, reason }) => `${name}: ${reason}`).join('; ');
+  return new IsmioError('ERR_ISMIO_BENCH', `no benchmark could be compared: ${reasons}`, { skipped });
 }
 
 /** A batch that moves more than this lasts far longer than a slice; it is there for `ismio bench`. */
@@ -106,6 +115,15 @@ function shortEnough(chosen: readonly Workload[], skipped: Skipped[]): Workload[
     if (bytes > mostBytes) skipped.push({ name, reason: `a batch of ${bytes} bytes is too long for a slice` });
   }
   return chosen.filter(({ bytes }) => bytes <= mostBytes);
+}
+
+/** Why a workload is not to be compared; null where it is, or where head alone fails, which is a finding. */
+function whyNot(base: CountResult, head: CountResult): string | null {
+  if (base.missing !== null && base.missing === head.missing) return base.missing;
+  if (base.missing !== null) return `base: ${base.missing}`;
+  if (head.missing !== null) return `head: ${head.missing}`;
+  if (base.failed === null) return null;
+  return head.failed === null ? `base cannot run it: ${base.failed}` : `neither build can run it: ${base.failed}`;
 }
 
 async function counterGate(
@@ -124,12 +142,13 @@ async function counterGate(
   for (const workload of chosen) {
     const { name } = workload;
     const [before, after] = [base.get(name), head.get(name)];
-    if (after?.failed)
-      throw new IsmioError('ERR_ISMIO_BENCH', `${name} fails with head: ${after.failed}`, { benchmark: name });
-    if (before?.failed) {
-      skipped.push({ name, reason: `base cannot run it: ${before.failed}` });
+    const reason = before && after && whyNot(before, after);
+    if (reason) {
+      skipped.push({ name, reason });
       continue;
     }
+    if (after?.failed)
+      throw new IsmioError('ERR_ISMIO_BENCH', `${name} fails with head: ${after.failed}`, { benchmark: name });
     measurable.push(workload);
     if (before?.counters && after?.counters) counted.push({ name, base: before.counters, head: after.counters });
   }
@@ -137,6 +156,7 @@ async function counterGate(
     skipped.push({ name: 'counters', reason: 'switched off' });
     return { counters: [], measurable };
   }
+  skipped.push(...countedByOne(counted));
   return { counters: gateCounters(counted, counterTolerance), measurable };
 }
 
@@ -162,6 +182,7 @@ async function instructionGate(
     return [];
   }
   if ('missing' in before || 'missing' in after) return [];
+  skipped.push(...scenariosOfOne(before.counts, after.counts));
   return gateInstructions(before.counts, after.counts, instructionTolerance);
 }
 

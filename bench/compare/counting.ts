@@ -17,6 +17,8 @@ export interface CountResult {
   readonly batches: number;
   /** Null where the workload counts nothing. */
   readonly counters: Counters | null;
+  /** What it lacks here, so that it was not run. */
+  readonly missing: string | null;
   /** Why the workload did not run. */
   readonly failed: string | null;
 }
@@ -32,9 +34,11 @@ export async function runCounts(request: CountRequest, tell: (result: CountResul
     const workload = loaded.workloads.get(name);
     if (workload === undefined) continue;
     try {
-      tell({ name, failed: null, ...(await countOne(workload, loaded.engine, batches[name])) });
+      const missing = workload.missing?.(loaded.engine) ?? null;
+      const count = missing === null ? await countOne(workload, loaded.engine, batches[name]) : nothingCounted;
+      tell({ name, missing, failed: null, ...count });
     } catch (error) {
-      tell({ name, ...nothingCounted, failed: String((error as Error)?.message ?? error) });
+      tell({ name, missing: null, ...nothingCounted, failed: String((error as Error)?.message ?? error) });
     }
   }
 }

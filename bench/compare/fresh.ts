@@ -23,6 +23,9 @@ const kinds = [
   { name: 'process/memory', title: 'resident memory after 10^6 queued stores in a fresh process', unit: 'MiB' },
 ] as const;
 
+/** For who chooses by name: these are no workloads. */
+export const freshNames: readonly string[] = kinds.map(({ name }) => name);
+
 /** One figure of each kind. */
 type Figures = readonly [milliseconds: number, mebibytes: number];
 type Turn = Readonly<Record<ArmName, Figures>>;

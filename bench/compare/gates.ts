@@ -3,7 +3,7 @@ import type { ComparedCount, ComparedInstructions, Verdict } from '../results.js
 import type { Counters } from '../workload.js';
 
 /** Less of these is worse; of everything else, more. */
-const lessIsWorse = new Set(['merged']);
+export const lessIsWorse = new Set(['merged']);
 
 export interface Counted {
   readonly name: string;
@@ -21,6 +21,41 @@ export function gateCounters(counted: readonly Counted[], tolerance: number): Co
       return { name, counter, base: before, head: after, tolerance, verdict };
     });
   });
+}
+
+/** What a gate cannot compare, because one side alone has it. */
+export interface OneSided {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** Counters that one side alone has: an older build does not know them, or a newer one has lost them. */
+export function countedByOne(counted: readonly Counted[]): OneSided[] {
+  const found = new Map<string, string[]>();
+  for (const { name, base, head } of counted) {
+    for (const counter of Object.keys({ ...base, ...head })) {
+      if (counter in base && counter in head) continue;
+      const what = `${counter in head ? 'head' : 'base'} alone counts ${counter}`;
+      found.set(what, [...(found.get(what) ?? []), name]);
+    }
+  }
+  return [...found].map(([what, names]) => ({ name: 'counters', reason: `${what}, of ${named(names)}` }));
+}
+
+function named(names: readonly string[]): string {
+  return names.length <= 3 ? names.join(', ') : `${names.length} benchmarks`;
+}
+
+/** Scenarios that one side alone has. */
+export function scenariosOfOne(base: readonly InstructionCount[], head: readonly InstructionCount[]): OneSided[] {
+  const missingIn = (side: readonly InstructionCount[], name: string): boolean =>
+    side.every((one) => one.name !== name);
+  const gone = base.filter(({ name }) => missingIn(head, name));
+  const added = head.filter(({ name }) => missingIn(base, name));
+  return [
+    ...gone.map(({ name }) => ({ name: 'instructions', reason: `base alone has the scenario ${name}` })),
+    ...added.map(({ name }) => ({ name: 'instructions', reason: `head alone has the scenario ${name}` })),
+  ];
 }
 
 export interface InstructionCount {

@@ -1,6 +1,7 @@
 // What the tool `customSmallerIsBetter` of github-action-benchmark reads: a list of name, unit, value, range and extra.
 // https://github.com/benchmark-action/github-action-benchmark#examples
-import type { BenchResult, ComparedTime, CompareReport } from '../results.js';
+import { lessIsWorse } from '../compare/gates.js';
+import type { BenchResult, ComparedCount, ComparedTime, CompareReport } from '../results.js';
 import { figure, quantity, ratio, times } from './figures.js';
 import { isBench, type Report } from './report.js';
 
@@ -29,17 +30,22 @@ function ofResult({ name, title, unit, measured, floor, ratio, note }: BenchResu
   return { name, unit, value: measured.median, range: `± ${figure(measured.mad)}`, extra: lines.join('\n') };
 }
 
-/** Ratios rather than times: those of one machine can be held against those of another. */
+/**
+ * Ratios rather than times: those of one machine can be held against those of another. The form has no way to say that more
+ * of something is better, so merges are left out: where they fail, there are more stores.
+ */
 function ofComparison({ times, counters, instructions }: CompareReport): Entry[] {
   return [
     ...times.map(ofTime),
-    ...counters.map(({ name, counter, head, verdict }) => {
-      return { name: `${name} ${counter}`, unit: counter, value: head, extra: verdict };
-    }),
+    ...counters.filter(({ counter }) => !lessIsWorse.has(counter)).map(ofCount),
     ...instructions.map(({ name, head, verdict }) => {
       return { name: `${name} instructions`, unit: 'instructions/op', value: head, extra: verdict };
     }),
   ];
+}
+
+function ofCount({ name, counter, head, verdict }: ComparedCount): Entry {
+  return { name: `${name} ${counter}`, unit: counter, value: head, extra: verdict };
 }
 
 function ofTime({ name, title, unit, verdict, reason, head, overall }: ComparedTime): Entry {
