@@ -1,12 +1,13 @@
 // Recordings that are cut, flipped, forged or no recordings: one clear error with the place, and nothing else.
 import assert from 'node:assert/strict';
 import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { allocBuffer, IsmioError, inspectRecording, replay } from 'ismio';
+import { allocBuffer, IsmioError, inspectRecording, mapFile, record, replay } from 'ismio';
 import type { ByteWriter } from '../src/record/bytes.js';
 import { rejectsCode } from './support/errors.js';
-import { temporaryFile } from './support/files.js';
+import { temporaryFile, temporaryFolder } from './support/files.js';
 import { type Content, defineQueue, defineRegion, forged, recorded, say } from './support/recordings.js';
 import { scaled } from './support/scale.js';
 
@@ -198,6 +199,112 @@ const forgeries: Readonly<Record<string, Content | { raw: Uint8Array; operations
   'a record that ends in the middle': {
     control: (c) => [begin(c), c.append(Uint8Array.of(0x21, 0, 0, 1, 0, 0, 0x80))],
   },
+  'a region that is stored to, but not writable': {
+    control: (c) => [defineRegion(c, 4096, 0), say(c, 0x11, 0, 0, 1, 0, 0, 8)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a run at a stride that is not aligned': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 2, 0, 12, 8), say(c, 0x05, 0, 0)],
+    payload: new Uint8Array(16),
+    operations: 2,
+    batches: 1,
+  },
+  'distances that are not aligned': {
+    control: (c) => [begin(c), say(c, 0x21, 1, 0, 2, 0, 8), say(c, 0x05, 0, 0)],
+    columns: (c) => c.column(Float64Array.of(0, 12), 2, 'i32'),
+    payload: new Uint8Array(16),
+    operations: 2,
+    batches: 1,
+  },
+  'a column of offsets that are not aligned': {
+    control: (c) => [begin(c), say(c, 0x21, 2, 0, 2, 8), say(c, 0x05, 0, 0)],
+    columns: (c) => c.column(Float64Array.of(0, 12), 2, 'f64'),
+    payload: new Uint8Array(16),
+    operations: 2,
+    batches: 1,
+  },
+  'a direct load that is not aligned': { control: (c) => [begin(c), say(c, 0x10, 0, 0, 1, 0, 4, 8)], operations: 1 },
+  'a store that failed half-way': {
+    control: (c) => [begin(c), say(c, 0x11, 16, 0, 1, 0, 0, 8, 3)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a write that failed behind its end': {
+    control: (c) => [begin(c), say(c, 0x14, 16, 0, 1, 0, 0, 8, 9)],
+    payload: new Uint8Array(8),
+    operations: 1,
+  },
+  'a queued operation that failed by itself': {
+    control: (c) => [begin(c), say(c, 0x20, 16, 0, 1, 0, 8, 0), say(c, 0x05, 0, 0)],
+    operations: 1,
+    batches: 1,
+  },
+  'a queue that is used after its region was closed': {
+    control: (c) => [begin(c), say(c, 0x02, 0), say(c, 0x20, 0, 0, 1, 0, 8), say(c, 0x05, 0, 0)],
+    operations: 1,
+    batches: 1,
+  },
+  'a batch after its region was closed': {
+    control: (c) => [begin(c), say(c, 0x02, 0), say(c, 0x05, 0, 0)],
+    batches: 1,
+  },
+  'a store block of nothing': { control: (c) => [begin(c), say(c, 0x12, 0, 0, 1, 0, 0, 0)], operations: 1 },
+  'a store block that the rules refuse': {
+    control: (c) => [begin(c), say(c, 0x12, 0, 0, 1, 0, 8, 4096)],
+    payload: new Uint8Array(4096),
+    operations: 1,
+  },
+  'a store block that strict rules refuse': {
+    control: (c) => [defineRegion(c, 4096, 6), say(c, 0x12, 0, 0, 2, 0, 16, 16, 12)],
+    payload: new Uint8Array(24),
+    operations: 2,
+  },
+  'a copy that overlaps itself': {
+    control: (c) => [begin(c), say(c, 0x36, 0, 0, 1, 0, 50, 100, 0, 0)],
+    operations: 1,
+  },
+  'a first distance': {
+    control: (c) => [begin(c), say(c, 0x13, 1, 0, 2, 0, 0, 8)],
+    columns: (c) => c.column(Float64Array.of(8, 8), 2, 'i32'),
+    operations: 2,
+  },
+  'a first time': {
+    control: (c) => [begin(c), say(c, 0x13, 64, 0, 2, 0, 0, 8, 8)],
+    columns: (c) => c.column(Float64Array.of(1, 1), 2, 'u32'),
+    operations: 2,
+  },
+  'something behind a column': {
+    control: (c) => [begin(c), say(c, 0x13, 4, 0, 1, 0, 0)],
+    columns: (c) => c.column(Float64Array.of(1, 0, 0, 1), 4, 'u16'),
+    operations: 1,
+  },
+  'something behind a payload': {
+    control: (c) => [begin(c), say(c, 0x14, 0, 0, 1, 0, 0, 3)],
+    payload: new Uint8Array(8).fill(7),
+    operations: 1,
+  },
+  'queued operations with times': {
+    control: (c) => [begin(c), say(c, 0x20, 64, 0, 1, 0, 8), say(c, 0x05, 0, 0)],
+    columns: (c) => c.column(Float64Array.of(0), 1, 'u32'),
+    operations: 1,
+    batches: 1,
+  },
+  'queued operations in no batch': { control: (c) => [begin(c), say(c, 0x20, 0, 0, 1, 0, 8)], operations: 1 },
+  'queued operations and then others': {
+    control: (c) => [begin(c), say(c, 0x20, 0, 0, 1, 0, 8), say(c, 0x15, 0, 0, 1, 0), say(c, 0x05, 0, 0)],
+    operations: 2,
+    batches: 1,
+  },
+  'a drain that ended without a beginning': { control: (c) => [begin(c), say(c, 0x07, 0, 0)] },
+  'a further piece of nothing': { control: (c) => [begin(c), say(c, 0x13, 32, 0, 1, 0, 0, 8)] },
+  'a further piece of an operation that was not cut': {
+    control: (c) => [begin(c), say(c, 0x13, 0, 0, 1, 0, 0, 8), say(c, 0x13, 32, 0, 1, 0, 8, 8)],
+    operations: 1,
+  },
+  'a name that is no text': {
+    control: (c) => [say(c, 0x01, 0, 4096, 2, 4096, 4096, 1), c.append(Uint8Array.of(0xff))],
+  },
   'a time without end': { control: (c) => [begin(c), say(c, 0x05, 0, 2 ** 53 - 1), say(c, 0x05, 0, 2 ** 53 - 1)] },
   'a name that is longer than names are': {
     control: (c) => [say(c, 0x01, 0, 4096, 2, 4096, 4096, 5000), c.append(new Uint8Array(5000))],
@@ -222,6 +329,10 @@ const documents: Readonly<Record<string, { metadata?: unknown; end?: unknown }>>
   'fewer than none': { end: { operations: -1, bytes: 0, batches: 0, nanoseconds: 0, failures: [] } },
   'failures of no form': {
     end: { operations: 0, bytes: 0, batches: 0, nanoseconds: 0, failures: [[0, [[1, 2, 9, 0]]]] },
+  },
+  'batches that there are not': { end: { operations: 0, bytes: 0, batches: 1, nanoseconds: 0, failures: [] } },
+  'a failure of a batch that there is not': {
+    end: { operations: 0, bytes: 0, batches: 0, nanoseconds: 0, failures: [[0, [[0, 1, 2, 0]]]] },
   },
   'failures in disorder': {
     end: {
@@ -283,12 +394,49 @@ test('a block that inflates to more than it says is refused', async (t) => {
   }
 });
 
+test('a failure of an operation that its batch does not have is refused', async (t) => {
+  const control = (c: ByteWriter): unknown => [begin(c), say(c, 0x20, 0, 0, 1, 0, 8), say(c, 0x05, 0, 0)];
+  const end = { operations: 1, bytes: 0, batches: 1, nanoseconds: 0, failures: [[0, [[1, 1, 2, 0]]]] };
+  const path = forged(t, [{ control: (c) => void control(c), operations: 1 }], { end });
+  await rejectsCode(inspectRecording(path), IsmioError, 'ERR_ISMIO_RECORDING');
+});
+
+test('something behind the content of a block is refused, whatever its checksum', async (t) => {
+  const whole = readFileSync(await recorded(t, some));
+  const { native } = await import('../src/binding.js');
+  const length = 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
+  const block = new Uint8Array(whole.subarray(16, 16 + length));
+  assert.notEqual(whole.readUInt32LE(16 + 40) % 16, 0, 'the metadata leave room');
+  block[length - 1] = 1;
+  native.seal(block);
+  whole.set(block, 16);
+  await rejectsCode(replay(temporaryFile(t, whole)), IsmioError, 'ERR_ISMIO_RECORDING', { position: 16 });
+});
+
+test('a region that is closed while its queue drains, and a store that it refused, are no damage', async (t) => {
+  const path = join(temporaryFolder(t), 'closed');
+  const file = temporaryFile(t, 4096);
+  const region = mapFile(file, { writable: false });
+  const recorder = record(region, path);
+  assert.throws(() => region.store8(0, 1), { code: 'ERR_ISMIO_READ_ONLY' });
+  assert.throws(() => region.storeBlock(0, new Uint8Array(0)), { code: 'ERR_ISMIO_READ_ONLY' });
+  const queue = region.queue();
+  for (let at = 0; at < 4; at++) queue.load(at * 8, allocBuffer(8));
+  const drained = queue.drain().catch(() => undefined);
+  region.close();
+  await drained;
+  recorder.close();
+  assert.equal((await inspectRecording(path)).operations, 6);
+  await replay(path);
+});
+
 test('a forged recording that is legal is replayed', async (t) => {
   const path = forged(t, [
     {
       control: (c) => [begin(c), say(c, 0x21, 0, 0, 2, 16, 8, 8), say(c, 0x05, 0, 100)],
       payload: new Uint8Array(16).fill(3),
       operations: 2,
+      batches: 1,
     },
   ]);
   const { regions } = await replay(path);

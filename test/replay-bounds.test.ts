@@ -10,8 +10,7 @@ const mebibyte = 2 ** 20;
 
 /** A recording without payload: few bytes that stand for much work. */
 function terse(t: TestContext, control: (control: ByteWriter) => void, operations: number, batches = 0): string {
-  const end = { operations, bytes: 0, batches, nanoseconds: 0, failures: [] };
-  return forged(t, [{ control, operations }], { metadata: withoutPayload, end });
+  return forged(t, [{ control, operations, batches }], { metadata: withoutPayload });
 }
 
 /** 65,536 operations of 1 MiB, one after the other at the same place. */
@@ -57,6 +56,16 @@ test('a replay that waits for a batch is stopped', async (t) => {
   const slow = ({ size }: { size: number }): Region => emulate({ size, cost: { store: 1e9 } });
   const signal = AbortSignal.timeout(20);
   await assert.rejects(replay(path, { signal, region: slow }), { code: 'ERR_ISMIO_ABORTED' });
+});
+
+test('what takes more memory than is allowed is told as that, and is no damage', async (t) => {
+  const path = await recorded(t, (region) => region.write(0, new Uint8Array(4 * 4096)), { size: 4 * 4096 });
+  await assert.rejects(replay(path, { memory: 3 * 2 * 4096 }), {
+    code: 'ERR_ISMIO_TOO_LONG',
+    memory: 3 * 2 * 4096,
+    message: /Allow more/,
+  });
+  await replay(path, { memory: 4 * 2 * 4096 });
 });
 
 test('any number of places may be contested', async (t) => {

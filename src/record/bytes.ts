@@ -1,6 +1,8 @@
 // Bytes written and read one after the other, little-endian on every machine. A number is a varint: seven bits in a byte,
 // the lowest first, the highest bit set in all but the last; at most eight bytes, and below 2^53.
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 /** What is wrong with the bytes of a recording. The reader adds the file and the place. */
 export class Damage extends Error {}
 
@@ -141,6 +143,10 @@ export class ByteReader {
     if (length > this.#end - this.at) throw new Damage(`${what} ends in the middle`);
     const bytes = this.#bytes.subarray(this.at, this.at + length);
     this.at += length;
-    return new TextDecoder().decode(bytes);
+    try {
+      return utf8.decode(bytes);
+    } catch {
+      throw new Damage(`${what} is not UTF-8`);
+    }
   }
 }

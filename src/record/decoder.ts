@@ -1,6 +1,7 @@
 // Blocks into records. Everything is held against what the recording itself said before: no region, queue, offset or
 // length is passed on that could not have been.
 
+import { lengthAt } from './batch.js';
 import type { Block } from './buffers.js';
 import { ByteReader, Damage } from './bytes.js';
 import {
@@ -12,6 +13,7 @@ import {
   mergeWords,
   type OperationKind,
   type Origin,
+  type Outcome,
   offsetModes,
   operationKinds,
   orderWords,
@@ -19,6 +21,7 @@ import {
   records,
   runFlags,
 } from './format.js';
+import { checkBytesDone, checkCopy, checkStoreBlocks, checkWidth, checkWritable } from './possible.js';
 import { type CopySource, type Lengths, measure, type RecordedQueue, type RecordedRegion, Run } from './run.js';
 
 export type Entry =
@@ -38,23 +41,52 @@ const largestNumber = 2 ** 32;
 
 /** Where the next column and the next payload of a block are. */
 interface Place {
+  readonly bytes: Uint8Array;
   column: number;
   readonly columnsEnd: number;
   payload: number;
   readonly payloadEnd: number;
 }
 
+interface OpenQueue {
+  readonly queue: RecordedQueue;
+  /** Its drains that have not ended. */
+  drains: number;
+}
+
+/** The operation that a further piece would go on with. */
+interface Last {
+  readonly run: Pick<Run, 'origin' | 'kind' | 'region' | 'queue'>;
+  readonly end: number;
+}
+
 export class Decoder {
   readonly #made: Uint8Array | null;
+  readonly #failures: ReadonlyMap<number, readonly Outcome[]>;
   readonly #regions = new Map<number, RecordedRegion>();
-  readonly #queues = new Map<number, RecordedQueue>();
+  readonly #queues = new Map<number, OpenQueue>();
+  /** The queue whose operations were the last ones and are to be handed over, and how many they are. */
+  #waiting: RecordedQueue | null = null;
+  #waitingOperations = 0;
+  #last: Last | null = null;
+  /** Batches so far. */
+  batches = 0;
   readonly #offsets = new Float64Array(limits.run);
   #clock = 0;
   #operations = 0;
 
-  /** @param made the bytes to store where the recording has none; null for a recording that has them */
-  constructor(made: Uint8Array | null) {
+  /**
+   * @param made the bytes to store where the recording has none; null for a recording that has them
+   * @param failures what the end says of the batches
+   */
+  constructor(made: Uint8Array | null, failures: readonly (readonly [batch: number, outcomes: readonly Outcome[]])[]) {
     this.#made = made;
+    this.#failures = new Map(failures);
+  }
+
+  /** Whether there are operations that no batch has handed over yet. */
+  get waiting(): boolean {
+    return this.#waiting !== null;
   }
 
   /** The records of a block, in order. The offsets of a run are good until the next one is asked for. */
@@ -71,11 +103,15 @@ export class Decoder {
     if (!reader.onlyPadding) throw new Damage('something other than zeros behind the last record');
     if (operations !== block.operations) throw new Damage(`${operations} operations instead of ${block.operations}`);
     if (place.column !== place.columnsEnd) throw new Damage('columns that no run has');
-    if (this.#made === null && place.payload !== place.payloadEnd) throw new Damage('payload that no run has');
+    if (place.payload !== place.payloadEnd) throw new Damage('payload that no run has');
   }
 
   #record(first: number, reader: ByteReader): Entry {
     const number = reader.varint('a number', largestNumber);
+    this.#last = null;
+    if (first === records.submit) return { what: 'submit', ...this.#handOver(number, reader, false) };
+    if (first === records.drain) return { what: 'drain', ...this.#handOver(number, reader, true) };
+    this.#checkHandedOver(null);
     switch (first) {
       case records.region:
         return { what: 'region', region: this.#defineRegion(number, reader) };
@@ -87,19 +123,38 @@ export class Decoder {
         return { what: 'regionClosed', region };
       }
       case records.queueClosed: {
-        const queue = this.#queue(number);
+        const { queue } = this.#openQueue(number);
         this.#queues.delete(number);
         return { what: 'queueClosed', queue };
       }
-      case records.submit:
-        return { what: 'submit', queue: this.#queue(number), time: this.#time(reader) };
-      case records.drain:
-        return { what: 'drain', queue: this.#queue(number), time: this.#time(reader) };
-      case records.settled:
-        return { what: 'settled', queue: this.#queue(number), time: this.#time(reader) };
+      case records.settled: {
+        const open = this.#openQueue(number);
+        if (open.drains-- === 0) throw new Damage(`queue ${number} has no drain that could have ended`);
+        return { what: 'settled', queue: open.queue, time: this.#time(reader) };
+      }
       default:
         throw new Damage(`no record begins with ${first}`);
     }
+  }
+
+  /** The batch that a record hands over: it has the operations directly before it. */
+  #handOver(number: number, reader: ByteReader, drain: boolean): { queue: RecordedQueue; time: number } {
+    const queue = this.#queue(number);
+    this.#checkHandedOver(queue);
+    const [first, count] = this.#failures.get(this.batches)?.at(-1) ?? [0, 0];
+    if (first + count > this.#waitingOperations) throw new Damage(`a batch without the operation ${first} that failed`);
+    this.#waiting = null;
+    this.#waitingOperations = 0;
+    this.batches++;
+    if (drain) this.#openQueue(number).drains++;
+    return { queue, time: this.#time(reader) };
+  }
+
+  /** Operations that were queued are followed by others of the same queue, or handed over. */
+  #checkHandedOver(queue: RecordedQueue | null): void {
+    const waiting = this.#waiting;
+    if (waiting !== null && waiting !== queue)
+      throw new Damage(`operations of queue ${waiting.number} are in no batch`);
   }
 
   #defineRegion(number: number, reader: ByteReader): RecordedRegion {
@@ -139,7 +194,7 @@ export class Decoder {
     if (this.#queues.has(number)) throw new Damage(`queue ${number} is there twice`);
     if (this.#queues.size === limits.queues) throw new Damage(`more than ${limits.queues} queues at once`);
     const queue = { number, region, depth, merge, order };
-    this.#queues.set(number, queue);
+    this.#queues.set(number, { queue, drains: 0 });
     return queue;
   }
 
@@ -147,10 +202,11 @@ export class Decoder {
     const origin: Origin = first >= records.pooled ? 'pooled' : first >= records.queued ? 'queued' : 'direct';
     const kind = operationKinds[first - records[origin]];
     if (kind === undefined || !allowed[origin].includes(kind)) throw new Damage(`no record begins with ${first}`);
-    const flags = reader.varint('the flags of a run', 255);
+    const flags = checkFlags(reader.varint('the flags of a run', 255), origin);
     const number = reader.varint('a number', largestNumber);
     const queue = origin === 'queued' ? this.#queue(number) : null;
     const region = queue?.region ?? this.#region(number);
+    this.#checkHandedOver(queue);
     const count = reader.varint('the count of a run', limits.run);
     if (count < 1) throw new Damage('a run of no operations');
     const run = new Run(block, origin, kind, region, queue, count);
@@ -159,7 +215,7 @@ export class Decoder {
     if ((flags & runFlags.failed) !== 0) run.bytesDone = reader.varint('the bytes that were done');
     if ((flags & runFlags.continued) !== 0) run.continued = true;
     if (kind === 'copy') run.source = this.#source(reader);
-    if ((flags & runFlags.times) !== 0) run.timesAt = column(place, count, 4);
+    if ((flags & runFlags.times) !== 0) run.timesAt = gaps(place, count);
     const single = run.bytesDone !== null || run.continued || kind === 'copy';
     if (single && count !== 1) throw new Damage('a run of several operations where there can be one only');
     if (carriesPayload(kind)) this.#take(run, place);
@@ -173,23 +229,37 @@ export class Decoder {
     const { longest, sum } = measure(lengths, count);
     run.sum = sum;
     if (longest > pieceBytes) throw new Damage(`an operation of ${longest} bytes is longer than a piece can be`);
-    if ((kind === 'store' || kind === 'load') && run.origin === 'direct' && !isWidth(lengths)) {
-      throw new Damage(`no ${kind} has ${longest} bytes`);
-    }
-    if (kind === 'store' && !isWidth(lengths)) throw new Damage(`no store has ${longest} bytes`);
-    const { lowest, end } = run.regular ? run.extent() : run.offsets(this.#offsets, lengths);
+    const { lowest, end, bits } = run.regular ? run.extent() : run.offsets(this.#offsets, lengths);
     if (!(lowest >= 0 && end <= region.size)) {
       throw new Damage(`an operation outside of region ${region.number}, which has ${region.size} bytes`);
     }
-    if (source !== null && source.offset + longest > source.region.size) {
-      throw new Damage(`a copy from outside of region ${source.region.number}`);
-    }
-    if (carriesPayload(kind) && this.#made === null) {
-      place.payload += Math.ceil(sum / 8) * 8;
-      if (place.payload > place.payloadEnd) throw new Damage('a run has more payload than there is');
-    }
+    checkWidth(run, lengths, bits);
+    checkBytesDone(run);
+    checkWritable(run);
+    if (source !== null) checkCopy(run, lowest, source);
+    if (kind === 'storeBlock') checkStoreBlocks(run, this.#offsets, lengths);
+    if (carriesPayload(kind) && this.#made === null) takePayload(place, sum);
+    this.#goOn(run, lengths);
     this.#operations += count;
     return { what: 'run', run, offsets: this.#offsets, lengths };
+  }
+
+  /** Holds a further piece against the operation before it, and counts what waits to be handed over. */
+  #goOn(run: Run, lengths: Lengths): void {
+    const { origin, kind, region, queue, count, continued, regular, firstOffset, stride } = run;
+    if (continued) {
+      const begins = regular ? firstOffset : (this.#offsets[0] as number);
+      const { run: before, end } = this.#last ?? { run: null, end: 0 };
+      const same =
+        before?.origin === origin && before.kind === kind && before.region === region && before.queue === queue;
+      if (!same || begins !== end || end % pieceBytes !== 0)
+        throw new Damage('a piece of an operation that did not begin');
+    }
+    const last = count - 1;
+    const offset = regular ? firstOffset + last * stride : (this.#offsets[last] as number);
+    this.#last = { run: { origin, kind, region, queue }, end: offset + lengthAt(lengths, last) };
+    this.#waiting = queue;
+    if (queue !== null && !continued) this.#waitingOperations += count;
   }
 
   /** Finds the bytes that a run stores. */
@@ -221,10 +291,19 @@ export class Decoder {
     return region;
   }
 
+  /** A queue that can be used. */
   #queue(number: number): RecordedQueue {
-    const queue = this.#queues.get(number);
-    if (queue === undefined) throw new Damage(`there is no queue ${number}`);
-    return queue;
+    const { queue } = this.#openQueue(number);
+    const { region } = queue;
+    if (this.#regions.get(region.number) === region) return queue;
+    throw new Damage(`the region of queue ${number} is closed`);
+  }
+
+  /** A queue that has not ended: when its region is closed it still does what was in flight. */
+  #openQueue(number: number): OpenQueue {
+    const open = this.#queues.get(number);
+    if (open === undefined) throw new Damage(`there is no queue ${number}`);
+    return open;
   }
 }
 
@@ -235,15 +314,15 @@ function open(block: Block): { reader: ByteReader; place: Place } {
   const header = new DataView(bytes.buffer, bytes.byteOffset + blockHeaderBytes, contentHeaderBytes);
   const [control, columns, payload] = [0, 4, 8].map((at) => header.getUint32(at, true)) as [number, number, number];
   const whole = contentHeaderBytes + control + columns + payload;
-  if (whole !== length || control % 8 !== 0 || columns % 8 !== 0 || header.getUint32(12, true) !== 0) {
-    throw new Damage(`its parts have ${whole} bytes in all, the block ${length}`);
-  }
+  if (whole !== length) throw new Damage(`its parts have ${whole} bytes in all, the block ${length}`);
+  if ((control | columns | payload) % 8 !== 0) throw new Damage('the length of a part is not a multiple of 8');
+  if (header.getUint32(12, true) !== 0) throw new Damage('a reserved field is not zero');
   const from = blockHeaderBytes + contentHeaderBytes;
   const columnsAt = from + control;
   const payloadAt = columnsAt + columns;
   return {
     reader: new ByteReader(bytes, from, columnsAt),
-    place: { column: columnsAt, columnsEnd: payloadAt, payload: payloadAt, payloadEnd: payloadAt + payload },
+    place: { bytes, column: columnsAt, columnsEnd: payloadAt, payload: payloadAt, payloadEnd: payloadAt + payload },
   };
 }
 
@@ -263,7 +342,7 @@ function readPlaces(run: Run, flags: number, reader: ByteReader, place: Place): 
     run.stride = (flags & runFlags.backwards) !== 0 ? -stride : stride;
   }
   if (run.offsetMode === offsetModes.absolute) run.offsetsAt = column(place, count, 8);
-  if (run.offsetMode === offsetModes.deltas) run.offsetsAt = column(place, count, 4);
+  if (run.offsetMode === offsetModes.deltas) run.offsetsAt = gaps(place, count);
   if (run.lengthMode === lengthModes.same) run.sameLength = reader.varint('a length', pieceBytes);
   else run.lengthsAt = column(place, count, run.lengthMode === lengthModes.u16 ? 2 : 4);
 }
@@ -273,9 +352,34 @@ function column(place: Place, count: number, width: number): number {
   const at = place.column;
   place.column += Math.ceil((count * width) / 8) * 8;
   if (place.column > place.columnsEnd) throw new Damage('a column is longer than what there is of columns');
+  checkZeros(place.bytes, at + count * width, place.column, 'a column');
   return at;
 }
 
-function isWidth(lengths: Lengths): boolean {
-  return lengths === 1 || lengths === 2 || lengths === 4 || lengths === 8;
+/** The same of what 4 bytes each count from the one before: the first is 0. */
+function gaps(place: Place, count: number): number {
+  const at = column(place, count, 4);
+  checkZeros(place.bytes, at, at + 4, 'nothing, where a column begins');
+  return at;
+}
+
+/** Goes on behind the payload of a run. */
+function takePayload(place: Place, bytes: number): void {
+  const end = place.payload + bytes;
+  place.payload += Math.ceil(bytes / 8) * 8;
+  if (place.payload > place.payloadEnd) throw new Damage('a run has more payload than there is');
+  checkZeros(place.bytes, end, place.payload, 'the payload of a run');
+}
+
+function checkZeros(bytes: Uint8Array, from: number, to: number, what: string): void {
+  for (let at = from; at < to; at++) if (bytes[at] !== 0) throw new Damage(`something other than zeros behind ${what}`);
+}
+
+/** What of the flags is for operations of one origin alone. */
+function checkFlags(flags: number, origin: Origin): number {
+  if ((flags & runFlags.times) !== 0 && origin === 'queued')
+    throw new Damage('queued operations with times of their own');
+  if ((flags & runFlags.failed) !== 0 && origin !== 'direct')
+    throw new Damage(`a ${origin} operation that failed by itself`);
+  return flags;
 }

@@ -16,15 +16,18 @@ export function checkEnd(value: unknown): End {
   const end = object(value, 'the end');
   const { failures } = end;
   if (!Array.isArray(failures)) throw new Damage('end.failures is no array');
+  const batches = whole(end['batches'], 'end.batches');
   return {
     operations: whole(end['operations'], 'end.operations'),
     bytes: whole(end['bytes'], 'end.bytes'),
-    batches: whole(end['batches'], 'end.batches'),
+    batches,
     nanoseconds: whole(end['nanoseconds'], 'end.nanoseconds'),
     failures: failures.map((failure) => {
       const [batch, outcomes] = Array.isArray(failure) ? failure : [];
       if (!Array.isArray(outcomes)) throw new Damage('a failure in the end has no outcomes');
-      return [whole(batch, 'the batch of a failure'), ascending(outcomes.map(checkOutcome))];
+      if (!(whole(batch, 'the batch of a failure') < batches))
+        throw new Damage(`a failure of batch ${batch} of ${batches}`);
+      return [batch, ascending(outcomes.map(checkOutcome))];
     }),
   };
 }

@@ -96,7 +96,7 @@ async function* entriesOf(
   try {
     opened(reader);
     const { payload } = reader.metadata;
-    const decoder = new Decoder(payload ? null : new Uint8Array(0));
+    const decoder = new Decoder(payload ? null : new Uint8Array(0), reader.end.failures);
     let done = 0;
     for await (const block of reader.blocks()) {
       try {
@@ -108,7 +108,7 @@ async function* entriesOf(
         block.release();
       }
     }
-    reader.checkCount(done);
+    reader.checkTotals(done, decoder);
   } finally {
     await reader.close();
   }

@@ -125,9 +125,13 @@ export class RecordingReader {
   }
 
   /** Compares what the blocks had with what the end says. */
-  checkCount(operations: number): void {
-    if (operations === this.end.operations) return;
-    throw this.damaged(this.#endAt, `it has ${operations} operations, its end speaks of ${this.end.operations}`);
+  checkTotals(operations: number, { batches, waiting }: { batches: number; waiting: boolean }): void {
+    const { end } = this;
+    const wrong =
+      (operations !== end.operations && `it has ${operations} operations, its end speaks of ${end.operations}`) ||
+      (batches !== end.batches && `it has ${batches} batches, its end speaks of ${end.batches}`) ||
+      (waiting && 'its last operations are in no batch');
+    if (wrong !== false) throw this.damaged(this.#endAt, wrong);
   }
 
   /** The error for damage at this place in the file. */
@@ -250,6 +254,10 @@ export class RecordingReader {
     if (!(await unseal(buffer.subarray(0, length)))) {
       this.buffers.give(buffer);
       throw this.damaged(position, 'the checksum of this block does not fit');
+    }
+    if (buffer.subarray(blockHeaderBytes + stored, length).some((byte) => byte !== 0)) {
+      this.buffers.give(buffer);
+      throw this.damaged(position, 'something other than zeros behind the content of this block');
     }
     if (coding === codings.plain) return new Block(this.buffers, buffer, raw, operations, position, type, next);
     const content = await this.#inflated(buffer.subarray(blockHeaderBytes, blockHeaderBytes + stored), raw, position);

@@ -3,7 +3,6 @@ import { checkBetween, checkFlag, checkOptions, checkText, checkWord } from '../
 import { hex, IsmioError, shown, typeError } from '../errors.js';
 import { emulate } from '../region/open.js';
 import { Region } from '../region/region.js';
-import type { Block } from './buffers.js';
 import { Damage } from './bytes.js';
 import { Decoder } from './decoder.js';
 import { madeUpBytes } from './made-up.js';
@@ -82,9 +81,6 @@ const mostHeld = 20;
 /** What a record takes by itself, in bytes that are moved in the same time. */
 const recordWork = 1024;
 
-/** Codes of errors that can only come of a recording that says what no program can have done. */
-const lies = new Set(['ERR_ISMIO_MISALIGNED', 'ERR_ISMIO_OFFSET', 'ERR_ISMIO_VALUE', 'ERR_ISMIO_TOO_LONG']);
-
 /**
  * Issues the operations of a recording again, in their order.
  * @throws IsmioError ERR_ISMIO_RECORDING with the position, ERR_ISMIO_MISMATCH with the offset of the first byte that is
@@ -99,7 +95,7 @@ export async function replay(path: string, options: ReplayOptions = {}): Promise
     const turns = new Turns(options.signal);
     const stage = new Stage({ open, ...settings }, reader, turns);
     try {
-      await play(reader, stage, new Decoder(made), turns, options);
+      await play(reader, stage, new Decoder(made, reader.end.failures), turns, options);
       return stage.report();
     } finally {
       await stage.close();
@@ -128,7 +124,7 @@ async function play(
         if (turn !== undefined) await turn;
       }
     } catch (error) {
-      throw toldOf(error, block, reader);
+      throw error instanceof Damage ? reader.damaged(block.position, error.message, error) : error;
     } finally {
       done += block.operations;
       block.release();
@@ -136,14 +132,8 @@ async function play(
     while (reader.buffers.held > mostHeld && (await stage.makeRoom()));
     options.onProgress?.(done, reader.end.operations);
   }
-  reader.checkCount(done);
+  reader.checkTotals(done, decoder);
   await stage.end();
-}
-
-function toldOf(error: unknown, block: Block, reader: RecordingReader): unknown {
-  const { code, message } = error as IsmioError;
-  if (error instanceof Damage || lies.has(code)) return reader.damaged(block.position, message, error);
-  return error;
 }
 
 /** The error of a replay whose bytes are not what they should be. */

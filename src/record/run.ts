@@ -23,6 +23,14 @@ export interface RecordedQueue {
   readonly order: 'strict' | 'relaxed';
 }
 
+/** The lowest offset of a run and its highest end; NaN where an offset is no whole number. */
+export interface Extent {
+  readonly lowest: number;
+  readonly end: number;
+  /** The low bits of all offsets, put together: 0 below a power of two where all are multiples of it. */
+  readonly bits: number;
+}
+
 /** Where a copy comes from. */
 export interface CopySource {
   readonly region: RecordedRegion;
@@ -85,15 +93,15 @@ export class Run {
     return this.offsetMode === offsetModes.stride && this.lengthMode === lengthModes.same;
   }
 
-  /** The lowest offset, and the highest end, of a regular run. */
-  extent(): { lowest: number; end: number } {
+  /** Of a regular run. */
+  extent(): Extent {
     const last = this.firstOffset + (this.count - 1) * this.stride;
     const [lowest, highest] = last < this.firstOffset ? [last, this.firstOffset] : [this.firstOffset, last];
-    return { lowest, end: highest + this.sameLength };
+    return { lowest, end: highest + this.sameLength, bits: this.firstOffset | this.stride };
   }
 
-  /** Puts the offsets into `target`; the lowest, and the highest end. NaN where one is no whole number. */
-  offsets(target: Float64Array, lengths: Lengths): { lowest: number; end: number } {
+  /** Puts the offsets into `target`. */
+  offsets(target: Float64Array, lengths: Lengths): Extent {
     const { count, offsetMode, firstOffset, stride } = this;
     if (offsetMode === offsetModes.stride) {
       for (let index = 0; index < count; index++) target[index] = firstOffset + index * stride;
@@ -104,20 +112,23 @@ export class Run {
   }
 
   /** The same of offsets that stand as distances: whole numbers, as the first is. */
-  #nearOffsets(target: Float64Array, lengths: Lengths): { lowest: number; end: number } {
+  #nearOffsets(target: Float64Array, lengths: Lengths): Extent {
     const { count } = this;
     const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
     let offset = this.firstOffset;
     let lowest = offset;
     let end = 0;
+    let bits = offset | 0;
     for (let index = 0; index < count; index++) {
-      offset += deltas[index] as number;
+      const delta = deltas[index] as number;
+      bits |= delta;
+      offset += delta;
       target[index] = offset;
       if (offset < lowest) lowest = offset;
       const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
       if (last > end) end = last;
     }
-    return { lowest, end };
+    return { lowest, end, bits };
   }
 
   /** One for all, or one for each. */
@@ -145,17 +156,19 @@ export class Run {
   }
 }
 
-function extentOf(offsets: Float64Array, lengths: Lengths, count: number): { lowest: number; end: number } {
+function extentOf(offsets: Float64Array, lengths: Lengths, count: number): Extent {
   let lowest = Number.POSITIVE_INFINITY;
   let end = 0;
+  let bits = 0;
   for (let index = 0; index < count; index++) {
     const offset = offsets[index] as number;
-    if (Math.floor(offset) !== offset) return { lowest: Number.NaN, end: Number.NaN };
+    if (Math.floor(offset) !== offset) return { lowest: Number.NaN, end: Number.NaN, bits };
+    bits |= offset;
     if (offset < lowest) lowest = offset;
     const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
     if (last > end) end = last;
   }
-  return { lowest, end };
+  return { lowest, end, bits };
 }
 
 export type Lengths = number | Uint16Array | Uint32Array;

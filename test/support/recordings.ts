@@ -35,6 +35,7 @@ export interface Content {
   columns?: (columns: ByteWriter) => void;
   payload?: Uint8Array;
   operations?: number;
+  batches?: number;
 }
 
 /** A file with good checksums, whatever it says. */
@@ -49,12 +50,13 @@ export function forged(
     metadata ?? { version: '0', started: '2026-01-01T00:00:00.000Z', payload: true },
     false,
   );
-  let operations = 0;
+  let [operations, batches] = [0, 0];
   for (const block of blocks) {
     file.operations('raw' in block ? [block.raw] : partsOf(block), block.operations ?? 0);
     operations += block.operations ?? 0;
+    batches += ('batches' in block && block.batches) || 0;
   }
-  file.finish(end ?? { operations, bytes: 0, batches: 0, nanoseconds: 0, failures: [] });
+  file.finish(end ?? { operations, bytes: 0, batches, nanoseconds: 0, failures: [] });
   return path;
 }
 
@@ -72,9 +74,9 @@ function partsOf({ control, columns, payload }: Content): Uint8Array[] {
 }
 
 /** Defines region 0, of so many bytes. */
-export function defineRegion(control: ByteWriter, size = 4096): void {
+export function defineRegion(control: ByteWriter, size = 4096, traits = 2): void {
   control.byte(records.region);
-  for (const field of [0, size, 2, 4096, 4096]) control.varint(field);
+  for (const field of [0, size, traits, 4096, 4096]) control.varint(field);
   control.text('forged');
 }
 
