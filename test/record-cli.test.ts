@@ -97,6 +97,21 @@ test('a replay goes onto a file, with the rules that were recorded', async (t) =
   assert.equal(JSON.parse(stdout).regions[0].storeBlocks, 32);
 });
 
+test('a target for a region that the recording does not have is an error, not a replay on something else', async (t) => {
+  const path = await recorded(t, (region) => region.store8(0, 1));
+  for (const words of [
+    ['--target', `file:${temporaryFile(t, 4096)}`, '--region', '7'],
+    ['--region', '0'],
+  ]) {
+    const { code, stdout, stderr } = await ismio('replay', path, ...words);
+    assert.deepEqual([code, stdout], [3, '']);
+    assert.match(
+      stderr,
+      /^ismio: ERR_ISMIO_USAGE: (the recording has no region 7, .*--info|--region is for a --target)/,
+    );
+  }
+});
+
 test('bytes that are not right are told with their place: exit code 1', async (t) => {
   const path = await recorded(t, (region) => region.store8(77, 5));
   // A region that stores something else than it is told.

@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordingInfo } from '../record/operations.js';
 import type { ReplayOptions, ReplayReport } from '../record/replay.js';
 import type { RecordedRegion } from '../record/run.js';
+import type { Region } from '../region/region.js';
 import { exitCodes, reportFailure, usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { count, print, printJson } from './output.js';
@@ -20,7 +21,7 @@ import {
 
 interface ReplayCommandOptions extends TargetOptions {
   target?: Target;
-  region: number;
+  region?: number;
   pace: 'full' | 'recorded';
   merge?: 'none' | 'adjacent' | 'any';
   order?: 'strict' | 'relaxed';
@@ -50,7 +51,7 @@ export function replayCommand(): Command {
     .argument('<file>', 'the recording')
     .option('--info', 'tell what is in it, and replay nothing')
     .option('--target <target>', targetForms, parseTarget)
-    .option('--region <number>', 'which of its regions is replayed on the target', parseNumber, 0)
+    .option('--region <number>', 'which of its regions is replayed on the target (default: 0)', parseNumber)
     .addOption(
       new Option('--pace <pace>', 'as fast as can be, or as it happened').choices(['full', 'recorded']).default('full'),
     )
@@ -87,12 +88,18 @@ async function replay(path: string, options: ReplayCommandOptions): Promise<void
   }
 }
 
+interface Opening {
+  readonly region: (recorded: RecordedRegion) => Region;
+  readonly checkUsed: () => void;
+}
+
 async function run(path: string, options: ReplayCommandOptions): Promise<ReplayReport> {
   const { replay: play } = await import('../record/replay.js');
   const { json = false } = options;
   let progress: Progress | null = null;
+  const { region, checkUsed } = await regionOption(options);
   const settings: ReplayOptions = {
-    ...(await regionOption(options)),
+    region,
     ...(options.merge !== undefined && { merge: options.merge }),
     ...(options.order !== undefined && { order: options.order }),
     ...(options.memory !== undefined && { memory: options.memory }),
@@ -106,6 +113,7 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
   };
   try {
     const report = await play(path, settings);
+    checkUsed();
     tell(report, json);
     return report;
   } catch (error) {
@@ -120,16 +128,27 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
   }
 }
 
-async function regionOption(options: ReplayCommandOptions): Promise<ReplayOptions> {
-  const { target } = options;
+/** Opens the regions, and tells in the end whether the target was one of them: nobody should believe that it was replayed on. */
+async function regionOption(options: ReplayCommandOptions): Promise<Opening> {
+  const { target, region: wanted = 0 } = options;
   if (target === undefined && options.kind !== undefined) throw usageError('--kind is for a --target');
+  if (target === undefined && options.region !== undefined) throw usageError('--region is for a --target');
   const { emulate } = await import('../region/open.js');
   const open = target === undefined ? null : await targetOpener(target, options, true);
+  let used = open === null;
   return {
-    region: (recorded: RecordedRegion) => {
-      const { name, size, kind, rules, number } = recorded;
-      if (open !== null && number === options.region) return open(rules);
-      return emulate({ name, size, kind, rules: { ...rules, ...rulesOf(options) } });
+    region: ({ name, size, kind, rules, number }) => {
+      if (open === null || number !== wanted) {
+        return emulate({ name, size, kind, rules: { ...rules, ...rulesOf(options) } });
+      }
+      used = true;
+      return open(rules);
+    },
+    checkUsed: () => {
+      if (used) return;
+      throw usageError(
+        `the recording has no region ${wanted}, so nothing was done on the target; --info lists its regions`,
+      );
     },
   };
 }
