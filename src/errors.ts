@@ -53,6 +53,7 @@ export type ErrorCode =
   // measuring
   | 'ERR_ISMIO_WRITE_FILE' // a file of results that could not be written; errno in cause
   | 'ERR_ISMIO_BENCH' // a benchmark that could not be measured; what it threw in cause
+  | 'ERR_ISMIO_SUITE' // a module of workloads that cannot be loaded, or has none that can be measured
   | 'ERR_ISMIO_BASELINE' // a side of a comparison that cannot be had, built or loaded
   | 'ERR_ISMIO_RESULTS' // results of another schema, or that are not of theirs
   | 'ERR_ISMIO_RECORDING' // a recording that is truncated, corrupt or not one at all

@@ -49,6 +49,16 @@ test('lists names and titles, and marks the quick ones', async () => {
   );
 });
 
+test('lists them in a file as well', async (t) => {
+  const json = join(temporaryFolder(t), 'list.json');
+  const { code, stdout } = await bench('--list', '--filter', '^queue/stores-8B/adjacent$', '--json', json);
+  assert.equal(code, 0);
+  assert.match(stdout, /^\* queue\/stores-8B\/adjacent .*\nwrote .*list\.json\n$/);
+  const [entry, ...others] = JSON.parse(readFileSync(json, 'utf8')) as { name: string; quick: boolean }[];
+  assert.deepEqual([entry?.name, entry?.quick, others], ['queue/stores-8B/adjacent', true, []]);
+  assert.match(couldNotRun(await bench('--list', '--report', 'none')), /ERR_ISMIO_USAGE: --list measures nothing/);
+});
+
 test('measures what it is told, in a table of at most 120 columns and a document', async (t) => {
   const json = join(temporaryFolder(t), 'results.json');
   const { code, stdout, stderr } = await bench('--quick', '--filter', '^queue/stores', '--json', json);
@@ -118,6 +128,30 @@ test('a filter that is no pattern, and a suite that is not there, are refused', 
     /ERR_ISMIO_USAGE: there is no file \/nonesuch\.mjs/,
   );
   assert.match(couldNotRun(await bench('nonesuch')), /ERR_ISMIO_USAGE/);
+});
+
+for (const [what, content, told] of [
+  ['exports nothing', '', /suite\.mjs: exports no array 'workloads', but undefined$/m],
+  ['is no JavaScript', 'export const = 7;', /suite\.mjs: cannot be loaded: SyntaxError: Unexpected token/m],
+  ['throws', "throw new RangeError('no luck')", /suite\.mjs: cannot be loaded: RangeError: no luck$/m],
+] as const) {
+  test(`a suite that ${what} is told as such`, async (t) => {
+    const path = join(temporaryFolder(t), 'suite.mjs');
+    writeFileSync(path, content);
+    const line = couldNotRun(await bench('--quick', '--suite', path));
+    assert.match(line, /^ismio: ERR_ISMIO_SUITE: /);
+    assert.match(line, told);
+  });
+}
+
+test('a suite that is a folder is refused', async (t) => {
+  assert.match(couldNotRun(await bench('--suite', temporaryFolder(t))), /ERR_ISMIO_USAGE: .* is a folder/);
+});
+
+test('a workload that is not whole is told before any is measured', async (t) => {
+  const measured = "name: 'own/batch/first', open() { throw new Error('measured') }";
+  const line = couldNotRun(await bench('--quick', '--suite', suite(t, measured, "name: 'own/batch'")));
+  assert.match(line, /ERR_ISMIO_SUITE: .*workload own\/batch has the name "own\/batch"; it has to be suite\/what\/how/);
 });
 
 test('a benchmark that fails after others have been measured leaves no document', async (t) => {

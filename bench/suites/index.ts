@@ -1,5 +1,6 @@
 // The table of all workloads, and of the modules that they are in.
 import type { Workload } from '../workload.js';
+import { checkedWorkloads, suiteError } from './check.js';
 
 const names = ['headline', 'floor', 'planner', 'queue', 'drain', 'access', 'pool', 'peers'];
 
@@ -8,13 +9,23 @@ export const suites: readonly URL[] = names.map((name) => new URL(`./${name}.js`
 
 /**
  * Loads suites.
+ * @throws IsmioError ERR_ISMIO_SUITE where one cannot be loaded, or holds something else
  * @param query behind the modules' URLs, such as '?arm=head': each makes another copy of every function in them
  */
 export async function loadWorkloads(query = '', modules: readonly URL[] = suites): Promise<Workload[]> {
   const workloads: Workload[] = [];
   for (const { href } of modules) {
-    const suite = (await import(`${href}${query}`)) as { workloads: Workload[] };
-    workloads.push(...suite.workloads);
+    const taken = new Set(workloads.map(({ name }) => name));
+    workloads.push(...checkedWorkloads(href, await load(href, query), taken));
   }
   return workloads;
+}
+
+async function load(href: string, query: string): Promise<{ workloads?: unknown }> {
+  try {
+    return (await import(`${href}${query}`)) as { workloads?: unknown };
+  } catch (cause) {
+    const { name = 'thrown', message = String(cause) } = (cause ?? {}) as Partial<Error>;
+    throw suiteError(href, `cannot be loaded: ${name}: ${message}`, cause);
+  }
 }

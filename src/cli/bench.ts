@@ -1,5 +1,5 @@
 // ismio bench: the package measured against its floors, here.
-import { existsSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
@@ -51,7 +51,7 @@ async function bench(options: BenchCommandOptions): Promise<void> {
   };
   const chosen = await chosenEntries(what);
   const toPrintJson = options.json === true;
-  if (options.list === true) return toPrintJson ? printJson(listed(chosen)) : list(chosen);
+  if (options.list === true) return await list(chosen, options);
   const write = await prepareResults(options);
   const report = await measure(what, chosen.length);
   const { benchTable } = await import('../../bench/table.js');
@@ -60,7 +60,9 @@ async function bench(options: BenchCommandOptions): Promise<void> {
 }
 
 function suiteURL(file: string): URL {
-  if (!existsSync(file)) throw usageError(`there is no file ${file} with a suite`);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) throw usageError(`there is no file ${file} with a suite`);
+  if (stat.isDirectory()) throw usageError(`${file} is a folder; --suite takes the file of a module`);
   return pathToFileURL(resolve(file));
 }
 
@@ -77,9 +79,18 @@ function listed(entries: readonly (Workload | Probe)[]): Listed[] {
   });
 }
 
-function list(entries: readonly (Workload | Probe)[]): void {
-  const width = Math.max(...entries.map(({ name }) => name.length));
-  for (const { name, title, quick } of listed(entries)) print(`${quick ? '*' : ' '} ${name.padEnd(width)}  ${title}`);
+async function list(entries: readonly (Workload | Probe)[], options: BenchCommandOptions): Promise<void> {
+  const { json, report, format, out } = options;
+  if ((report ?? format ?? out) !== undefined) throw usageError('--list measures nothing that could be reported');
+  const all = listed(entries);
+  if (json === true) return printJson(all);
+  if (json !== undefined) {
+    const { writeWhole } = await import('../../bench/outputs/write.js');
+    writeWhole(json, `${JSON.stringify(all, null, 2)}\n`);
+  }
+  const width = Math.max(...all.map(({ name }) => name.length));
+  for (const { name, title, quick } of all) print(`${quick ? '*' : ' '} ${name.padEnd(width)}  ${title}`);
+  if (json !== undefined) print(`wrote ${json}`);
 }
 
 async function measure(what: BenchOptions, total: number): Promise<BenchReport> {
