@@ -5,32 +5,44 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
-import { packageRoot } from './support/child.js';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { said } from './support/child.js';
+import { startIsmio } from './support/command.js';
 import { temporaryFolder } from './support/files.js';
 
 const signals = ['SIGHUP', 'SIGINT', 'SIGTERM'] as const;
-const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
+
+type Child = ReturnType<typeof startIsmio>;
+
+/** Runs an ES module given as text. */
+function startModule(source: string): Child {
+  const words = ['--input-type=module', '--eval', source];
+  const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+  return spawn(process.execPath, words, { env, stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 });
+}
 
 /** Sends the signal as soon as `windowOf` finds a window, and waits for the end. */
 async function ended(
-  words: readonly string[],
+  child: Child,
   signal: NodeJS.Signals,
   windowOf: (pid: number, said: string) => string | undefined,
 ): Promise<{ code: number | null; window: string }> {
-  const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
-  const child = spawn(process.execPath, words, { cwd: packageRoot, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  let said = '';
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => (said += text));
-  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  let text = '';
+  child.stdout.on('data', (part: string) => {
+    text += part;
+  });
+  child.stderr.on('data', (part: string) => {
+    text += part;
+  });
+  const closed = said(child);
   let window: string | undefined;
   while (window === undefined && child.exitCode === null) {
-    await setTimeout(10);
-    window = windowOf(child.pid as number, said);
+    await sleep(10);
+    window = windowOf(child.pid as number, text);
   }
-  assert.ok(window !== undefined && existsSync(window), said);
+  assert.ok(window !== undefined && existsSync(window), text);
   child.kill(signal);
-  return { code: await closed, window };
+  return { code: (await closed).code, window };
 }
 
 const printed = (_pid: number, said: string): string | undefined => said.match(/^(\/.*\/window)$/m)?.[1];
@@ -44,7 +56,7 @@ for (const signal of signals) {
   test(`${signal} ends whoever has a window, and the window goes`, async () => {
     const url = JSON.stringify(new URL('../bench/window.js', import.meta.url).href);
     const program = `import { makeWindow } from ${url}; console.log(makeWindow(4096).path); setInterval(() => {}, 1000);`;
-    const { code, window } = await ended(['--input-type=module', '-e', program], signal, printed);
+    const { code, window } = await ended(startModule(program), signal, printed);
     assert.deepEqual([code, existsSync(join(window, '..'))], [exitCode, false]);
   });
 }
@@ -55,13 +67,13 @@ test('bench ends at SIGTERM, and its window goes', async (t) => {
     'open(_engine, { path }) { console.log(path); return { batch: () => new Promise((resolve) => setTimeout(resolve, 500)), close() {} }; }';
   const fields = "name: 'own/batch/wait', title: 'waits', operations: 1, bytes: 0, windowBytes: 4096";
   writeFileSync(suite, `export const workloads = [{ ${fields}, ${open} }];`);
-  const { code, window } = await ended([main, 'bench', '--suite', suite], 'SIGTERM', printed);
+  const { code, window } = await ended(startIsmio(['bench', '--suite', suite]), 'SIGTERM', printed);
   assert.deepEqual([code, existsSync(join(window, '..'))], [143, false]);
 });
 
 test('profile ends at SIGINT though its workload never waits, and its window goes', async () => {
-  const words = [main, 'profile', 'queue/writes-64B/staged', '--seconds', '100'];
-  const { code, window } = await ended(words, 'SIGINT', mapped);
+  const words = ['profile', 'queue/writes-64B/staged', '--seconds', '100'];
+  const { code, window } = await ended(startIsmio(words), 'SIGINT', mapped);
   assert.deepEqual([code, existsSync(join(window, '..'))], [130, false]);
 });
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cstdlib>
 #include <cstring>
 
@@ -42,6 +43,12 @@ Napi::Value use(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Words of a device are little-endian, as the engine stores and loads them.
+uint64_t little(uint64_t value) {
+  if constexpr (std::endian::native == std::endian::big) return __builtin_bswap64(value);
+  return value;
+}
+
 // empty(): one plain Node-API call that does nothing
 napi_value empty(napi_env, napi_callback_info) { return nullptr; }
 
@@ -53,7 +60,7 @@ Napi::Value store(const Napi::CallbackInfo& info) {
   napi_get_value_double(info.Env(), info[0], &offset);
   napi_get_value_uint32(info.Env(), info[1], &low);
   napi_get_value_uint32(info.Env(), info[2], &high);
-  const uint64_t value = static_cast<uint64_t>(high) << 32 | low;
+  const uint64_t value = little(static_cast<uint64_t>(high) << 32 | low);
   if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
   *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = value;
   return info.Env().Undefined();
@@ -67,7 +74,7 @@ Napi::Value storeBigInt(const Napi::CallbackInfo& info) {
   napi_get_value_double(info.Env(), info[0], &offset);
   napi_get_value_bigint_uint64(info.Env(), info[1], &value, &lossless);
   if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
-  *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = value;
+  *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = little(value);
   return info.Env().Undefined();
 }
 
@@ -77,7 +84,7 @@ Napi::Value loadBigInt(const Napi::CallbackInfo& info) {
   napi_get_value_double(info.Env(), info[0], &offset);
   if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
   const uint64_t value = *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset));
-  return Napi::BigInt::New(info.Env(), value);
+  return Napi::BigInt::New(info.Env(), little(value));
 }
 
 // pwriteBigInt(offset, value), preadBigInt(offset): the same by a system call for each
@@ -87,6 +94,7 @@ Napi::Value pwriteBigInt(const Napi::CallbackInfo& info) {
   bool lossless = false;
   napi_get_value_double(info.Env(), info[0], &offset);
   napi_get_value_bigint_uint64(info.Env(), info[1], &value, &lossless);
+  value = little(value);
   if (pwrite(file, &value, 8, static_cast<off_t>(offset)) != 8) std::abort();
   return info.Env().Undefined();
 }
@@ -96,7 +104,7 @@ Napi::Value preadBigInt(const Napi::CallbackInfo& info) {
   uint64_t value = 0;
   napi_get_value_double(info.Env(), info[0], &offset);
   if (pread(file, &value, 8, static_cast<off_t>(offset)) != 8) std::abort();
-  return Napi::BigInt::New(info.Env(), value);
+  return Napi::BigInt::New(info.Env(), little(value));
 }
 
 using Block = void (*)(uint8_t* device, uint8_t* ordinary, size_t bytes);
