@@ -68,6 +68,67 @@ test('what takes more memory than is allowed is told as that, and is no damage',
   await replay(path, { memory: 4 * 2 * 4096 });
 });
 
+const scattered = (c: ByteWriter): unknown => [
+  defineRegion(c, 2 ** 40),
+  say(c, 0x11, 0, 0, 100, 0, 8, 2 ** 30, 8), // a page each
+];
+
+test('an emulated region holds no more than is allowed, also where nothing is compared', async (t) => {
+  const path = terse(t, scattered, 100);
+  for (const region of [undefined, ({ size }: { size: number }) => emulate({ size })]) {
+    const options = { verify: false, ...(region !== undefined && { region }) };
+    await assert.rejects(replay(path, { ...options, memory: 99 * 4096 }), { code: 'ERR_ISMIO_TOO_LONG' });
+    await replay(path, { ...options, memory: 100 * 4096 });
+  }
+});
+
+test('a region of the caller may hold what it can, where nothing is compared', async (t) => {
+  using region = emulate({ size: 2 ** 40 });
+  await replay(terse(t, scattered, 100), { verify: false, memory: 2 ** 13, region });
+  assert.equal(region.stats().stores, 100);
+});
+
+test('what was allowed to a region is free again when it has been closed', async (t) => {
+  const path = terse(
+    t,
+    (c) => {
+      for (let round = 0; round < 3; round++) {
+        defineRegion(c, mebibyte);
+        say(c, 0x14, 0, 0, 1, 0, 0, 65536);
+        defineQueue(c, 1024);
+        say(c, 0x20, 0, 0, 1, 0, 8);
+        say(c, 0x06, 0, 0);
+        say(c, 0x07, 0, 0);
+        say(c, 0x04, 0);
+        say(c, 0x02, 0);
+      }
+    },
+    6,
+    3,
+  );
+  const { regions } = await replay(path, { memory: 2 * 65536 + 1024 * 32 + mebibyte });
+  assert.equal(regions.length, 3);
+});
+
+test('queues together have rings of no more than is allowed', async (t) => {
+  const path = terse(
+    t,
+    (c) => {
+      defineRegion(c);
+      for (let queue = 0; queue < 10; queue++) {
+        say(c, 0x03, queue, 0, 1000, 0, 0);
+        say(c, 0x25, 0, queue, 1);
+        say(c, 0x05, queue, 0);
+      }
+    },
+    10,
+    10,
+  );
+  const ring = 1024 * 32;
+  await assert.rejects(replay(path, { memory: 10 * ring - 1 }), { code: 'ERR_ISMIO_TOO_LONG', message: /queues/ });
+  await replay(path, { memory: 10 * ring });
+});
+
 test('any number of places may be contested', async (t) => {
   const places = 130_000;
   const path = await recorded(

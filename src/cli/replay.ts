@@ -63,7 +63,7 @@ export function replayCommand(): Command {
         .default('recorded'),
     )
     .option('--no-verify', 'do not read back and compare')
-    .option('--memory <bytes>', 'what the comparison may take (default: 2G)', parseCount)
+    .option('--memory <bytes>', 'what the comparison may take, and emulated regions may hold (default: 2G)', parseCount)
     .addOption(kindOption());
   return addRuleOptions(command).option('--json', 'print JSON').addHelpText('after', notes).action(replay);
 }

@@ -22,13 +22,27 @@ import {
   runFlags,
 } from './format.js';
 import { checkBytesDone, checkCopy, checkStoreBlocks, checkWidth, checkWritable } from './possible.js';
-import { type CopySource, type Lengths, measure, type RecordedQueue, type RecordedRegion, Run } from './run.js';
+import {
+  type CopySource,
+  type Extent,
+  type Lengths,
+  measure,
+  type RecordedQueue,
+  type RecordedRegion,
+  Run,
+} from './run.js';
 
 export type Entry =
   | { readonly what: 'region' | 'regionClosed'; readonly region: RecordedRegion }
   | { readonly what: 'queue' | 'queueClosed'; readonly queue: RecordedQueue }
   | { readonly what: 'submit' | 'drain' | 'settled'; readonly queue: RecordedQueue; readonly time: number }
-  | { readonly what: 'run'; readonly run: Run; readonly offsets: Float64Array; readonly lengths: Lengths };
+  | {
+      readonly what: 'run';
+      readonly run: Run;
+      readonly offsets: Float64Array;
+      readonly lengths: Lengths;
+      readonly extent: Extent;
+    };
 
 const allowed: Readonly<Record<Origin, readonly OperationKind[]>> = {
   direct: ['load', 'store', 'storeBlock', 'read', 'write', 'fence'],
@@ -229,7 +243,8 @@ export class Decoder {
     const { longest, sum } = measure(lengths, count);
     run.sum = sum;
     if (longest > pieceBytes) throw new Damage(`an operation of ${longest} bytes is longer than a piece can be`);
-    const { lowest, end, bits } = run.regular ? run.extent() : run.offsets(this.#offsets, lengths);
+    const extent = run.regular ? run.extent() : run.offsets(this.#offsets, lengths);
+    const { lowest, end, bits } = extent;
     if (!(lowest >= 0 && end <= region.size)) {
       throw new Damage(`an operation outside of region ${region.number}, which has ${region.size} bytes`);
     }
@@ -241,7 +256,7 @@ export class Decoder {
     if (carriesPayload(kind) && this.#made === null) takePayload(place, sum);
     this.#goOn(run, lengths);
     this.#operations += count;
-    return { what: 'run', run, offsets: this.#offsets, lengths };
+    return { what: 'run', run, offsets: this.#offsets, lengths, extent };
   }
 
   /** Holds a further piece against the operation before it, and counts what waits to be handed over. */

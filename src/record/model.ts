@@ -1,8 +1,8 @@
 // What a region must hold after the operations, worked out without the engine: pages of plain bytes, written in the order
 // of the program. A byte that no operation has written is not known, and never compared.
 import type { Hash } from 'node:crypto';
-import { IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
+import type { Allowance } from './allowance.js';
 import { crypto } from './builtins.js';
 import type { Turns } from './turns.js';
 
@@ -30,13 +30,19 @@ interface Compared {
 
 export class Model {
   readonly #pages = new Map<number, Page>();
-  readonly #most: number;
+  readonly #allowance: Allowance;
   #lastNumber = -1;
   #last: Page | null = null;
 
-  /** @param most bytes that its pages may take */
-  constructor(most: number) {
-    this.#most = most;
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance;
+  }
+
+  /** Gives back what its pages take. */
+  release(): void {
+    this.#allowance.give(this.#pages.size * 2 * pageBytes);
+    this.#pages.clear();
+    this.#last = null;
   }
 
   /** The bytes [start, start + length) of `source` are stored at `offset`. */
@@ -134,14 +140,7 @@ export class Model {
   }
 
   #newPage(number: number): Page {
-    if ((this.#pages.size + 1) * 2 * pageBytes > this.#most) {
-      throw new IsmioError(
-        'ERR_ISMIO_TOO_LONG',
-        `the recording stores to more than ${this.#most / 2} bytes; to check them all takes more memory than { memory: ` +
-          `${this.#most} }. Allow more, or replay without verification`,
-        { memory: this.#most },
-      );
-    }
+    this.#allowance.take(2 * pageBytes, 'to check what the recording stores', ', or replay without verification');
     const page = { bytes: new Uint8Array(pageBytes), known: new Uint8Array(pageBytes) };
     this.#pages.set(number, page);
     return page;

@@ -2,6 +2,7 @@
 import type { BatchError, OperationOutcome } from '../queue/completion.js';
 import type { Queue } from '../queue/queue.js';
 import { states } from '../wire.js';
+import type { Allowance } from './allowance.js';
 import { Batch, behind, lengthAt, placeOf } from './batch.js';
 import type { Buffers } from './buffers.js';
 import type { Outcome } from './format.js';
@@ -14,6 +15,7 @@ import type { Verifier } from './verifier.js';
 export interface Shared {
   readonly verifier: Verifier | null;
   readonly buffers: Buffers;
+  readonly allowance: Allowance;
   readonly turns: Turns;
   readonly inFlight: Set<Batch>;
   /** Where loads go that nobody looks at. */
@@ -143,7 +145,7 @@ export class Player {
   }
 
   #ended(batch: Batch, error: Error | null): void {
-    const { verifier, buffers, failed } = this.#shared;
+    const { verifier, buffers, allowance, failed } = this.#shared;
     let outcomes: readonly OperationOutcome[] = [];
     if (error !== null) {
       failed(error);
@@ -151,6 +153,7 @@ export class Player {
     }
     verifier?.ended(batch, outcomes);
     for (const memory of batch.memory) buffers.give(memory);
+    allowance.give(batch.memory.length * pieceBytes);
     batch.release();
   }
 
@@ -282,6 +285,7 @@ export class Player {
   #loadMemory(): Uint8Array {
     const [known] = this.#batch.memory;
     if (known !== undefined) return known;
+    this.#shared.allowance.take(pieceBytes, 'to check what batches load', ', or replay without verification');
     const memory = this.#shared.buffers.take(pieceBytes);
     this.#batch.memory.push(memory);
     return memory;

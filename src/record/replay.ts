@@ -27,7 +27,7 @@ export interface ReplayOptions {
   handOver?: 'recorded' | 'submit' | 'drain';
   /** Reads everything back and compares it. Default true. */
   verify?: boolean;
-  /** Bytes that the check may take. Default 2 GiB. */
+  /** Bytes that the check and the queues may take, and that emulated regions opened here may hold. Default 2 GiB. */
   memory?: number;
   /** Stops after some milliseconds, or the batch that is under way; rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal;

@@ -1,9 +1,13 @@
 // Where a replay takes place: the regions and queues of the recording, opened here, and what is done to them.
 import { IsmioError } from '../errors.js';
+import { entriesFor } from '../queue/ring.js';
 import type { Region, RegionStats } from '../region/region.js';
+import { layout } from '../wire.js';
+import { Allowance } from './allowance.js';
 import type { Batch } from './batch.js';
 import type { Entry } from './decoder.js';
 import { Director } from './director.js';
+import { Footprint } from './footprint.js';
 import { type Outcome, pieceBytes } from './format.js';
 import { Pace } from './pace.js';
 import { Player, type Shared } from './player.js';
@@ -29,6 +33,7 @@ export class Stage {
   readonly #pace: Pace;
   readonly #shared: Shared;
   readonly #director: Director;
+  readonly #footprint: Footprint;
   readonly #failures: ReadonlyMap<number, readonly Outcome[]>;
   readonly #actors = new Map<number, Actor>();
   readonly #players = new Map<number, Player>();
@@ -46,8 +51,11 @@ export class Stage {
     this.#totals = reader.end;
     this.#failures = new Map(reader.end.failures);
     this.#pace = new Pace(settings.paced, turns);
+    const allowance = new Allowance(settings.memory);
+    this.#footprint = new Footprint(new Allowance(settings.memory));
     this.#shared = {
-      verifier: settings.verify ? new Verifier(settings.memory) : null,
+      verifier: settings.verify ? new Verifier(allowance) : null,
+      allowance,
       buffers: reader.buffers,
       turns,
       inFlight: new Set<Batch>(),
@@ -74,18 +82,20 @@ export class Stage {
         return;
       case 'queueClosed':
         return this.#closeQueue(entry.queue);
-      case 'run': {
-        const { queue } = entry.run;
-        if (queue === null) return this.#director.direct(entry.run, entry.offsets, entry.lengths);
-        const recorded = this.#failures.get(this.#batches);
-        return this.#player(queue).claim(entry.run, entry.offsets, entry.lengths, recorded);
-      }
+      case 'run':
+        return this.#run(entry);
       case 'submit':
       case 'drain':
         return this.#handOver(entry.what, this.#player(entry.queue), entry.time);
       case 'settled':
         return this.#players.get(entry.queue.number)?.settle();
     }
+  }
+
+  #run({ run, offsets, lengths, extent }: Entry & { what: 'run' }): Promise<void> | void {
+    this.#footprint.add(this.#regionOf(run.region), run, offsets, lengths, extent);
+    if (run.queue === null) return this.#director.direct(run, offsets, lengths);
+    return this.#player(run.queue).claim(run, offsets, lengths, this.#failures.get(this.#batches));
   }
 
   /** Gives blocks back before their time; whether there was one. */
@@ -141,6 +151,7 @@ export class Stage {
       );
     }
     this.#actors.set(recorded.number, { region, own, before: region.stats() });
+    if (own && region.access === 'emulated') this.#footprint.watch(region);
   }
 
   async #leave(number: number): Promise<void> {
@@ -163,11 +174,10 @@ export class Stage {
       verified,
     });
     for (const [queue, player] of this.#players) {
-      if (player.queue.region !== region) continue;
-      player.queue.close();
-      this.#players.delete(queue);
+      if (player.queue.region === region) this.#end(queue, player);
     }
     if (own) region.close();
+    this.#footprint.leave(region);
   }
 
   #regionOf(recorded: RecordedRegion): Region {
@@ -179,6 +189,7 @@ export class Stage {
     if (known !== undefined) return known;
     const region = this.#regionOf(recorded.region);
     const { merge = recorded.merge, order = recorded.order } = this.#settings;
+    this.#shared.allowance.take(ringBytes(recorded.depth), 'what the queues of the recording have room for');
     const queue = region.queue({ depth: recorded.depth, bytes: 8, merge, order });
     const player = new Player(queue, this.#shared);
     this.#turns.add(untilLook);
@@ -190,8 +201,13 @@ export class Stage {
     const player = this.#players.get(recorded.number);
     if (player === undefined) return;
     await player.settleAll();
+    this.#end(recorded.number, player);
+  }
+
+  #end(number: number, player: Player): void {
     player.queue.close();
-    this.#players.delete(recorded.number);
+    this.#shared.allowance.give(ringBytes(player.queue.depth));
+    this.#players.delete(number);
   }
 
   #handOver(recorded: 'submit' | 'drain', player: Player, time: number): Promise<void> | void {
@@ -222,4 +238,8 @@ export class Stage {
     this.#failed++;
     this.#firstFailure ??= error;
   }
+}
+
+function ringBytes(depth: number): number {
+  return entriesFor(depth) * layout.entryBytes;
 }

@@ -2,6 +2,7 @@
 // what was loaded and, in the end, with what the region holds.
 import type { OperationOutcome } from '../queue/completion.js';
 import type { Region } from '../region/region.js';
+import type { Allowance } from './allowance.js';
 import { type Batch, eachCommon } from './batch.js';
 import { carriesPayload, limits } from './format.js';
 import { type Difference, Model } from './model.js';
@@ -32,14 +33,14 @@ interface Known {
 }
 
 export class Verifier {
-  readonly #memory: number;
+  readonly #allowance: Allowance;
   readonly #known = new Map<Region, Known>();
   readonly #scratch = new Float64Array(limits.run);
   /** The first difference. */
   wrong: Wrong | null = null;
 
-  constructor(memory: number) {
-    this.#memory = memory;
+  constructor(allowance: Allowance) {
+    this.#allowance = allowance;
   }
 
   /** Notes what the batch has in common with others that are in flight on its region. */
@@ -111,6 +112,7 @@ export class Verifier {
     const { bytes, sha256, difference } = await model.compare(region, turns);
     if (difference !== null) this.wrong ??= { ...difference, region, what: 'region' };
     this.#known.delete(region);
+    model.release();
     return { bytes, sha256, loads, uncertain };
   }
 
@@ -126,7 +128,7 @@ export class Verifier {
   #of(region: Region): Known {
     let known = this.#known.get(region);
     if (known === undefined) {
-      known = { model: new Model(this.#memory), loads: 0, uncertain: 0 };
+      known = { model: new Model(this.#allowance), loads: 0, uncertain: 0 };
       this.#known.set(region, known);
     }
     return known;
