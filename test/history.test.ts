@@ -96,6 +96,8 @@ describe('the file of a history', () => {
     const lines = [
       { ...run(), schema: 'ismio-history/2' },
       withoutCommit,
+      { ...run(), environment: {} },
+      { ...run(), environment: { ...environment, cores: 'four' } },
       { ...run(), results: [{ name: 'a', unit: 'ms', median: null, mad: 0 }] },
       7,
       run(),
@@ -105,8 +107,10 @@ describe('the file of a history', () => {
       'line 2 is of the schema "ismio-history/2", not ismio-history/1',
       'line 3 lacks a part of a run',
       'line 4 lacks a part of a run',
-      'line 5 is of the schema none, not ismio-history/1',
-      'line 6 is a run that is there already',
+      'line 5 lacks a part of a run',
+      'line 6 lacks a part of a run',
+      'line 7 is of the schema none, not ismio-history/1',
+      'line 8 is a run that is there already',
     ]);
     assert.ok(commit);
   });

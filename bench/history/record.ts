@@ -1,4 +1,5 @@
 // One line of a history: a run, with what its trend needs of it.
+import { isEnvironment } from '../outputs/check.js';
 import type { BenchReport, Environment } from '../results.js';
 
 export const historySchema = 'ismio-history/1';
@@ -68,8 +69,7 @@ function isRecord({
     !Number.isNaN(Date.parse(started)) &&
     typeof version === 'string' &&
     typeof quick === 'boolean' &&
-    typeof environment === 'object' &&
-    environment !== null &&
+    isEnvironment(environment) &&
     Array.isArray(results) &&
     results.every(isResult)
   );

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
 import { IsmioError } from '../../src/errors.js';
 import { packageRoot } from '../../src/package.js';
-import { benchSchema, compareSchema } from '../results.js';
+import { benchSchema, compareSchema, type Environment } from '../results.js';
 import { isBench, type Report } from './report.js';
 
 const files: Readonly<Record<string, string>> = {
@@ -34,6 +34,17 @@ export function checkReport(document: unknown, path: string): Report {
   const twice = named(report);
   if (twice !== null) throw resultsError(path, `${twice} is there twice`, { schema });
   return report;
+}
+
+let environments: Validator | null = null;
+
+/** Whether it is what results have as their environment: a line of a history has one as well. */
+export function isEnvironment(value: unknown): value is Environment {
+  if (environments === null) {
+    environments = new Validator({ $ref: `${files[benchSchema]}#/$defs/environment` }, '2020-12', false);
+    environments.addSchema(load(benchSchema));
+  }
+  return notFinite(value, '') === null && environments.validate(value).valid;
 }
 
 export function resultsError(path: string, what: string, values: Record<string, unknown> = {}): IsmioError {
