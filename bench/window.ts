@@ -3,6 +3,7 @@ import { statfsSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { passingFolder, scratchAdvice } from './folders.js';
+import { attempt } from './outputs/write.js';
 import type { Window } from './workload.js';
 
 const tmpfsMagic = 0x01021994; // linux/magic.h, TMPFS_MAGIC
@@ -34,7 +35,7 @@ export function makeWindow(bytes: number): OwnWindow {
   const parent = ['/dev/shm', tmpdir()].find(onTmpfs) ?? tmpdir();
   const folder = passingFolder(join(parent, 'ismio-bench-'), scratchAdvice);
   const path = join(folder.path, 'window');
-  writeFileSync(path, Buffer.alloc(bytes));
+  attempt(path, () => writeFileSync(path, Buffer.alloc(bytes)), 'make room there');
   return { ...windowAt(path, bytes), remove: folder.remove };
 }
 

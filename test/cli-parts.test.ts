@@ -2,9 +2,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Command, InvalidArgumentError } from 'commander';
+import { compareText } from '../bench/compare/text.js';
 import { hexdump } from '../src/cli/hexdump.js';
 import { parseCount, parseWhole } from '../src/cli/numbers.js';
 import { createProgram } from '../src/cli/program.js';
+import { parseShare, parseTolerance } from '../src/cli/shares.js';
 import { parseTarget } from '../src/cli/target.js';
 import { checkVerified } from '../src/demo/demo.js';
 import { drawChart, drawTable, wrapped } from '../src/demo/draw.js';
@@ -12,6 +14,7 @@ import { type Part, type PartReport, runPart } from '../src/demo/parts.js';
 import { plannedWrites, type Way } from '../src/demo/ways.js';
 import { emulate } from '../src/region/open.js';
 import { pattern } from './support/bytes.js';
+import { compareReport } from './support/results.js';
 
 describe('the help text', () => {
   function* withThoseBelow(command: Command): Generator<Command> {
@@ -50,6 +53,34 @@ describe('numbers', () => {
   test('a count is exact, or refused', () => {
     assert.equal(parseCount('9007199254740991'), Number.MAX_SAFE_INTEGER);
     assert.throws(() => parseCount('9007199254740992'), InvalidArgumentError);
+  });
+});
+
+describe('shares', () => {
+  test('are above 0 and below 1, also in percent', () => {
+    assert.deepEqual(['0.02', '2%', '.5'].map(parseShare), [0.02, 0.02, 0.5]);
+    for (const text of ['', '0', '1', '-0.1', '100%', '.', '1.2.3', '2 %']) {
+      assert.throws(() => parseShare(text), InvalidArgumentError, text);
+    }
+  });
+
+  test('that are tolerances may be 0, however that is written', () => {
+    assert.deepEqual(['0', '0.0', '0%', '2%'].map(parseTolerance), [0, 0, 0, 0.02]);
+    for (const text of ['', '1', '-0', '.', 'none'])
+      assert.throws(() => parseTolerance(text), InvalidArgumentError, text);
+  });
+});
+
+describe('the text of a comparison', () => {
+  test('has a level of few digits', () => {
+    const options = { ...compareReport().options, level: 0.57 };
+    assert.match(compareText(compareReport({ options })), / with 57 % confidence /);
+  });
+
+  test('has what was skipped on one line each', () => {
+    const skipped = [{ name: 'queue/a/b', reason: 'base cannot run it: Cannot find x\nRequire stack:\n- /a.js' }];
+    const text = compareText(compareReport({ skipped }));
+    assert.match(text, /^skipped queue\/a\/b: base cannot run it: Cannot find x Require stack: - \/a\.js$/m);
   });
 });
 

@@ -112,7 +112,14 @@ describe('what cannot be compared ends with 3 and one line', () => {
     oneLine(await ismio(['compare', '.', '.', '--json', '/proc/none/results.json']), /ERR_ISMIO_WRITE_FILE/);
   });
 
-  for (const words of [['--delta', '2'], ['--level', '0'], ['--processes', '1'], ['--seed', '-1'], ['--unknown']]) {
+  for (const words of [
+    ['--delta', '2'],
+    ['--level', '0'],
+    ['--processes', '1'],
+    ['--seed', '-1'],
+    ['--seed', ''],
+    ['--unknown'],
+  ]) {
     test(`the option ${words.join(' ')}`, async () => {
       oneLine(await ismio(['compare', '.', '.', ...words]), /ERR_ISMIO_USAGE/);
     });

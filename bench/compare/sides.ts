@@ -15,7 +15,8 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
 import { commitOf } from '../commit.js';
 import { execute, type Failed } from '../execute.js';
-import { cacheAdvice, cacheFolder, passingFolder } from '../folders.js';
+import { cacheAdvice, cacheFolder, passingFolder, scratchAdvice } from '../folders.js';
+import { attempt } from '../outputs/write.js';
 import type { Side } from '../results.js';
 
 export interface BuiltSide extends Side {
@@ -51,10 +52,8 @@ async function directorySide(spec: string, path: string, scratch: string, say: S
   const side = { spec, kind: 'directory', version, commit } as const;
   if (isBuilt(path)) return { ...side, folder: path };
   const copy = mkdtempSync(join(scratch, 'directory-'));
-  cpSync(path, copy, {
-    recursive: true,
-    filter: (from) => !['node_modules', '.git', 'build'].includes(basename(from)),
-  });
+  const filter = (from: string): boolean => !['node_modules', '.git', 'build'].includes(basename(from));
+  attempt(copy, () => cpSync(path, copy, { recursive: true, filter }), scratchAdvice);
   await build(spec, copy, nodeModulesOf(path), say);
   return { ...side, folder: copy };
 }
@@ -63,7 +62,7 @@ async function tarballSide(spec: string, path: string, scratch: string, say: Say
   const folder = mkdtempSync(join(scratch, 'tarball-'));
   say(`unpacking ${basename(path)}`);
   await execute('tar', ['-xzf', path, '-C', folder, '--strip-components=1']).catch((cause) => {
-    throw baseline(spec, `${spec} is no tarball that can be unpacked`, cause);
+    throw baseline(spec, `${spec} is no tarball that can be unpacked: ${whyOf(cause)}`, cause);
   });
   const version = versionIn(spec, folder);
   await installDependencies(spec, folder, null, say);
@@ -127,7 +126,7 @@ async function checkOut(spec: string, repository: string, commit: string, folder
     await execute('tar', ['-xf', archive, '-C', folder]);
     rmSync(archive);
   } catch (cause) {
-    throw baseline(spec, `${spec} could not be checked out of ${repository}`, cause);
+    throw baseline(spec, `${spec} could not be checked out of ${repository}: ${whyOf(cause)}`, cause);
   }
 }
 
@@ -159,9 +158,16 @@ async function run(spec: string, folder: string, program: string, words: string[
   } catch (cause) {
     const { stderr, stdout, code } = cause as Failed;
     const said = `${stdout}\n${stderr}`.trim();
-    const why = said.split('\n').find((line) => /error/i.test(line)) ?? said.split('\n').at(-1) ?? '';
-    throw baseline(spec, `${spec} does not build: '${command}' ended with ${code}: ${why.trim()}`, cause, said);
+    throw baseline(spec, `${spec} does not build: '${command}' ended with ${code}: ${whyOf(cause)}`, cause, said);
   }
+}
+
+/** The line that says most, of what a program has said. */
+function whyOf(cause: unknown): string {
+  const { stderr = '', stdout = '', message } = cause as Partial<Failed>;
+  const lines = `${stdout}\n${stderr}`.trim().split('\n');
+  const why = lines.find((line) => /error/i.test(line)) ?? (lines.at(-1) || message);
+  return (why ?? '').trim();
 }
 
 function sameLock(a: string, b: string): boolean {

@@ -19,13 +19,23 @@ export function compareText(report: CompareReport): string {
     '',
     gateText(report),
     timesTable(report.times),
-    `Ratios are head over base; in brackets what they lie in with ${options.level * 100} % confidence over the whole suite. null: base over itself.`,
-    ...report.skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`),
+    `Ratios are head over base; in brackets what they lie in with ${share(options.level)} confidence over the whole suite. null: base over itself.`,
+    ...report.skipped.map(({ name, reason }) => `skipped ${name}: ${oneLine(reason)}`),
     '',
     `${marks[report.verdict]} in ${seconds.toFixed(0)} s, seed ${seed}, ${options.processes} processes a round, a change counts from ${percent(1 + options.delta)} on`,
     ...findings(report),
   ];
   return parts.join('\n');
+}
+
+/** 0.57 is '57 %', and not 56.99999999999999. */
+function share(value: number): string {
+  return `${Number((value * 100).toPrecision(12))} %`;
+}
+
+/** What a build threw can be long: Node.js adds its require stack. */
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
 }
 
 function sideText({ spec, version, commit }: CompareReport['base']): string {

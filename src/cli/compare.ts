@@ -6,7 +6,7 @@ import { print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
-import { parseShare } from './shares.js';
+import { parseShare, parseTolerance } from './shares.js';
 
 interface Options extends ResultOptions {
   quick: boolean;
@@ -55,7 +55,7 @@ export function compareCommand(): Command {
 
 function parseSeed(text: string): number {
   const seed = Number(text);
-  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
+  if (text.trim() !== '' && Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
   throw new InvalidArgumentError('It has to be a whole number below 2^32.');
 }
 
@@ -63,10 +63,6 @@ function parseProcesses(text: string): number {
   const processes = parseCount(text);
   if (processes >= 4 && processes <= 1000) return processes;
   throw new InvalidArgumentError('It has to be from 4 to 1000.');
-}
-
-function parseTolerance(text: string): number {
-  return text === '0' ? 0 : parseShare(text);
 }
 
 async function run(base: string, head: string, options: Options): Promise<void> {
