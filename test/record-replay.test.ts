@@ -295,3 +295,18 @@ test('a region that is too small, or given twice, ends the replay', async (t) =>
   await assert.rejects(replay(path, { region: small }), { code: 'ERR_ISMIO_OUT_OF_RANGE', offset: 4000 });
   assert.equal(small.closed, false, 'it was given, so it is not closed');
 });
+
+test('a store of which a merged batch did a part is replayed as that part', async (t) => {
+  const path = join(temporaryFolder(t), 'part');
+  const faults: Fault[] = [{ access: 'storeBlock', nth: 2, cc: 1 }];
+  using region = emulate({ size: 64, rules: { maxStoreBlock: 12 }, faults });
+  const recorder = record(region, path);
+  const queue = region.queue({ merge: 'adjacent' });
+  for (let at = 0; at < 3; at++) queue.storeWords(at * 8, 0x01010101, 0x02020202);
+  assert.throws(() => queue.submit(), { code: 'ERR_ISMIO_DEVICE' });
+  recorder.close();
+  using again = emulate({ size: 64 });
+  await replay(path, { region: again });
+  assert.deepEqual(contents(again), contents(region));
+  assert.equal(contents(region).lastIndexOf(1), 11, 'the second store was done in part');
+});

@@ -244,7 +244,7 @@ export class Player {
       const length = lengthAt(lengths, index);
       at = placeOf(run, at, length);
       const taken =
-        kind === 'write'
+        kind === 'write' || (kind === 'store' && cut !== null && cut < length)
           ? queue.write(offset, source, at, cut ?? length)
           : kind === 'load'
             ? this.#load(offset, cut ?? length)
