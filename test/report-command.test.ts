@@ -73,6 +73,14 @@ describe('ismio report', { concurrency: 2 }, () => {
     assert.ok(statSync('/dev/full').isCharacterDevice());
   });
 
+  test('on a disk that is full leaves no empty folder behind', async (t) => {
+    const folder = temporaryFolder(t);
+    const path = save(folder, 'results.json', benchReport());
+    const told = await ismio(['report', path, '--out', join(folder, 'a', 'report')], { fileLimit: 1 });
+    checkCouldNotRun(told, 'ERR_ISMIO_WRITE_FILE');
+    assert.deepEqual(readdirSync(folder), ['results.json']);
+  });
+
   test('on a disk that is full leaves the file that was there, and nothing half-written', async (t) => {
     const folder = temporaryFolder(t);
     const path = save(folder, 'results.json', benchReport());

@@ -1,5 +1,4 @@
 // The report as one HTML file that needs nothing else, and the results beside it.
-import { join } from 'node:path';
 import { checkReport } from './check.js';
 import { benchPage } from './html/bench.js';
 import { comparePage } from './html/compare.js';
@@ -7,7 +6,7 @@ import type { Other } from './html/environment.js';
 import { drawPage, type Page } from './html/page.js';
 import { json } from './json.js';
 import { isBench, type Report } from './report.js';
-import { makeFolder, writeWhole } from './write.js';
+import { type NamedText, writeFolder } from './write.js';
 
 /**
  * Writes index.html and results.json into the directory, which it makes.
@@ -21,16 +20,6 @@ export function writeReport(report: Report, directory: string, other: Other | nu
 }
 
 /** Writes a page as index.html, and files beside it; their paths. */
-export function writePage(
-  page: Page,
-  directory: string,
-  beside: readonly { readonly name: string; readonly text: string }[],
-): string[] {
-  const files = [{ name: 'index.html', text: drawPage(page) }, ...beside];
-  makeFolder(directory);
-  return files.map(({ name, text }) => {
-    const path = join(directory, name);
-    writeWhole(path, text);
-    return path;
-  });
+export function writePage(page: Page, directory: string, beside: readonly NamedText[]): string[] {
+  return writeFolder(directory, [{ name: 'index.html', text: drawPage(page) }, ...beside]);
 }

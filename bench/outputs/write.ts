@@ -1,5 +1,15 @@
 // Files that are there whole, or not at all.
-import { existsSync, mkdirSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
 
@@ -18,18 +28,55 @@ export function writeWhole(path: string, data: string | Uint8Array): void {
  * Throws what `writeWhole` would throw for want of a folder or of permission: before minutes of measuring, not after them.
  */
 export function checkWritable(path: string): void {
-  attempt(path, () => {
-    if (isSpecial(path)) return;
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
-    const beside = besideOf(targetOf(path));
-    writeFileSync(beside, '');
-    rmSync(beside);
-  });
+  attempt(path, () => tryWriting(path));
+}
+
+function tryWriting(path: string): void {
+  if (isSpecial(path)) return;
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
+  const beside = besideOf(targetOf(path));
+  writeFileSync(beside, '');
+  rmSync(beside);
 }
 
 /** The folder, with those above it. */
 export function makeFolder(path: string, advice?: string): void {
   attempt(path, () => makeWithParents(resolve(path)), advice);
+}
+
+export interface NamedText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * Writes the files into the folder, which it makes; their paths. Where they cannot be written, a folder that was made for them
+ * and is empty goes again.
+ */
+export function writeFolder(folder: string, files: readonly NamedText[]): string[] {
+  const made = missingFolders(resolve(folder));
+  try {
+    makeFolder(folder);
+    return files.map(({ name, text }) => {
+      writeWhole(join(folder, name), text);
+      return join(folder, name);
+    });
+  } catch (error) {
+    for (const path of made) if (existsSync(path) && readdirSync(path).length === 0) rmdirSync(path);
+    throw error;
+  }
+}
+
+/** Throws what `writeFolder` would throw, as `checkWritable` does: looks into the nearest folder that is there. */
+export function checkFolder(folder: string): void {
+  const path = resolve(folder);
+  const outermost = missingFolders(path).at(-1);
+  attempt(folder, () => tryWriting(join(outermost === undefined ? path : dirname(outermost), 'index.html')));
+}
+
+/** The folder and those above it, as far as they are not there: the innermost first. */
+function missingFolders(path: string): string[] {
+  return existsSync(path) ? [] : [path, ...missingFolders(dirname(path))];
 }
 
 /** One by one: where a file system refuses new folders with ENOENT, as /proc does, mkdirSync's own recursion never ends. */

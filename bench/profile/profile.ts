@@ -1,10 +1,9 @@
 // A profile of one workload: stages and latency first, on their own; then, where files are wanted, the timeline and the CPU
 // profile, which disturb more.
-import { join } from 'node:path';
 import { packageRoot } from '../../src/package.js';
 import { versionOf } from '../engine.js';
 import { environment } from '../environment.js';
-import { makeFolder, writeWhole } from '../outputs/write.js';
+import { checkFolder, writeFolder } from '../outputs/write.js';
 import { makeWindow } from '../window.js';
 import { cpuProfile } from './cpu.js';
 import { type ProfileReport, profileSchema } from './report.js';
@@ -25,7 +24,7 @@ export async function profile(
   options: ProfileOptions,
 ): Promise<{ report: ProfileReport; files: string[] }> {
   const { seconds, out, onProgress } = options;
-  if (out !== undefined) makeFolder(out);
+  if (out !== undefined) checkFolder(out);
   const started = new Date();
   const where = environment();
   const window = makeWindow(Math.max(subject.windowBytes, 1));
@@ -46,15 +45,14 @@ export async function profile(
     };
     if (out === undefined) return { report, files: [] };
     onProgress?.(0.8, 'timeline');
-    const files: string[] = [];
-    const write = (file: string, text: string): void => {
-      writeWhole(join(out, file), text);
-      files.push(join(out, file));
-    };
-    write('profile.json', `${JSON.stringify(report, null, 2)}\n`);
-    write('trace.json', JSON.stringify((await drawTimeline(name, opened)).file()));
+    const trace = JSON.stringify((await drawTimeline(name, opened)).file());
     onProgress?.(0.9, 'CPU profile');
-    write('profile.cpuprofile', await cpuProfile(opened.running, Math.min(1, seconds)));
+    const cpu = await cpuProfile(opened.running, Math.min(1, seconds));
+    const files = writeFolder(out, [
+      { name: 'profile.json', text: `${JSON.stringify(report, null, 2)}\n` },
+      { name: 'trace.json', text: trace },
+      { name: 'profile.cpuprofile', text: cpu },
+    ]);
     return { report, files };
   } finally {
     await opened?.running.close();

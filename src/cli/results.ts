@@ -1,6 +1,4 @@
 // Where results go besides the screen: the options of bench and compare for that, and the writing.
-import { existsSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Report } from '../../bench/outputs/report.js';
 import { usageError } from './failure.js';
@@ -35,9 +33,9 @@ export type WriteResults = (report: Report, show: () => void) => Promise<string[
 export async function prepareResults(options: ResultOptions): Promise<WriteResults> {
   const { json, report: directory, format, out } = options;
   if ((format === undefined) !== (out === undefined)) throw usageError('--format and --out belong together');
-  const { checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
-  const first = directory === undefined ? undefined : join(existing(directory), 'index.html');
-  for (const file of [json, out, first]) if (typeof file === 'string') checkWritable(file);
+  const { checkFolder, checkWritable, writeWhole } = await import('../../bench/outputs/write.js');
+  for (const file of [json, out]) if (typeof file === 'string') checkWritable(file);
+  if (directory !== undefined) checkFolder(directory);
   const { render } = await import('../../bench/outputs/index.js');
   const { writeReport } = await import('../../bench/outputs/html.js');
   const { summarize } = await import('../../bench/outputs/summary.js');
@@ -57,10 +55,4 @@ export async function prepareResults(options: ResultOptions): Promise<WriteResul
     }
     return written;
   };
-}
-
-/** The folder, or the nearest one above it that is there: the rest is made when there is something to write. */
-function existing(folder: string): string {
-  const path = resolve(folder);
-  return existsSync(path) ? path : existing(dirname(path));
 }
