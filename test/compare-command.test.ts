@@ -115,7 +115,7 @@ describe('what cannot be compared ends with 3 and one line', () => {
   for (const words of [
     ['--delta', '2'],
     ['--level', '0'],
-    ['--processes', '1'],
+    ['--processes', '5'],
     ['--seed', '-1'],
     ['--seed', ''],
     ['--unknown'],
@@ -133,7 +133,7 @@ describe('what cannot be compared ends with 3 and one line', () => {
 });
 
 describe('a comparison of one benchmark', () => {
-  const few = ['--processes', '4', '--no-instructions'];
+  const few = ['--processes', '6', '--no-instructions'];
 
   test('that is start-up runs, and prints nothing but JSON where no file is named', async () => {
     const said = await ismio(['compare', '.', '.', ...few, '--filter', '^process/import$', '--json']);
@@ -157,7 +157,7 @@ describe('a comparison', () => {
     '^queue/writes-64B/staged$',
     '--quick',
     '--processes',
-    '4',
+    '6',
     '--no-instructions',
     '--seed',
     '1',
@@ -175,7 +175,7 @@ describe('a comparison', () => {
     assert.ok(report.counters.every(({ verdict }) => verdict === 'pass'));
     const [time] = report.times;
     assert.equal(time?.name, 'queue/writes-64B/staged');
-    assert.equal(time?.rounds[0]?.head.processes.length, 4);
+    assert.equal(time?.rounds[0]?.head.processes.length, 6);
     assert.ok(time.overall.low <= time.overall.ratio && time.overall.ratio <= time.overall.high);
     assert.match(stdout, /queue\/writes-64B\/staged/);
     assert.deepEqual(report.skipped, [{ name: 'instructions', reason: 'switched off' }]);

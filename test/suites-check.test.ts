@@ -1,7 +1,7 @@
 // What a workload has to be: told with its name and the value that does not fit.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { checkedWorkloads } from '../bench/suites/check.js';
+import { checkedWorkloads } from '../bench/check-workloads.js';
 
 const url = 'file:///own/suite.mjs';
 const floor = { title: 'the same', operations: 1, open: () => undefined };

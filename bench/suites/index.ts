@@ -1,6 +1,7 @@
 // The table of all workloads, and of the modules that they are in.
+
+import { checkedWorkloads, suiteError } from '../check-workloads.js';
 import type { Workload } from '../workload.js';
-import { checkedWorkloads, suiteError } from './check.js';
 
 const names = ['headline', 'floor', 'planner', 'queue', 'drain', 'access', 'pool', 'peers'];
 

@@ -1,7 +1,7 @@
 // What a module of workloads has to be: said before anything of it is measured, since a run takes minutes.
 import { fileURLToPath } from 'node:url';
-import { IsmioError, shown } from '../../src/errors.js';
-import type { Workload } from '../workload.js';
+import { IsmioError, shown } from '../src/errors.js';
+import type { Workload } from './workload.js';
 
 /** 'suite/what/how'. */
 const nameForm = /^[A-Za-z0-9.-]+\/[A-Za-z0-9.-]+\/[A-Za-z0-9.-]+$/;
