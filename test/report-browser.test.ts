@@ -182,9 +182,9 @@ describe('the report in a browser', { skip: noBrowser }, () => {
   });
 
   test('of a history draws a chart for each benchmark and machine, and flags what is out of the ordinary', async (t) => {
-    const runs = [6.4, 6.5, 6.3, 6.4, 6.5, 6.4, 9.9].map((median, day) =>
+    const runs = [6.4, 6.5, 6.3, 6.4, 6.5, 6.4, 6.3, 6.4, 6.6, 6.4, 6.5, 9.9].map((median, day) =>
       benchReport({
-        started: `2026-03-0${day + 1}T00:00:00.000Z`,
+        started: `2026-03-${String(day + 1).padStart(2, '0')}T00:00:00.000Z`,
         results: [benchResult({ measured: measured(median) })],
       }),
     );
@@ -193,7 +193,7 @@ describe('the report in a browser', { skip: noBrowser }, () => {
     const { page, complaints } = await browser.open(path);
     t.after(() => page.close());
     assert.equal(await count(page, '[data-chart=trend] svg'), 1);
-    assert.equal(await count(page, '[data-chart=trend] .run circle'), 6);
+    assert.equal(await count(page, '[data-chart=trend] .run circle'), 11);
     assert.equal(await count(page, '[data-chart=trend] .flagged path'), 1);
     assert.deepEqual(complaints, []);
   });
