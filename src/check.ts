@@ -130,6 +130,12 @@ export function checkFlag(value: unknown, what: string): boolean {
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be true or false, not ${shown(value)}`, { [what]: value });
 }
 
+/** A function, or nothing. */
+export function checkCallback(value: unknown, what: string): void {
+  if (value === undefined || typeof value === 'function') return;
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a function, not ${shown(value)}`, { [what]: value });
+}
+
 export function checkText(value: unknown, what: string): string {
   if (typeof value === 'string' && !value.includes('\0')) return value;
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string without NUL, not ${shown(value)}`, {

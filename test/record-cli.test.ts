@@ -1,7 +1,7 @@
 // ismio record and ismio replay, as programs.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { packageRoot } from './support/child.js';
@@ -110,6 +110,19 @@ test('a target for a region that the recording does not have is an error, not a 
       /^ismio: ERR_ISMIO_USAGE: (the recording has no region 7, .*--info|--region is for a --target)/,
     );
   }
+});
+
+test('the recording itself is no target, by whatever name', async (t) => {
+  const path = await recorded(t, (region) => region.store8(0, 1));
+  const link = `${path}.link`;
+  symlinkSync(path, link);
+  const before = readFileSync(path);
+  for (const target of [path, link]) {
+    const { code, stderr } = await ismio('replay', path, '--target', `file:${target}`);
+    assert.equal(code, 3);
+    assert.match(stderr, /^ismio: ERR_ISMIO_USAGE: .* is the recording/);
+  }
+  assert.deepEqual(readFileSync(path), before);
 });
 
 test('bytes that are not right are told with their place: exit code 1', async (t) => {

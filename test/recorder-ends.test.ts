@@ -37,6 +37,18 @@ test('a record() that throws leaves no file, no descriptor, no hook at exit, and
   record(region, path).close(); // nobody listens to it
 });
 
+test('what is no region, and what is no function, is told by its code', async (t) => {
+  const path = join(temporaryFolder(t), 'not');
+  for (const none of [{}, null, 5]) {
+    throwsCode(() => record(none as unknown as Region, path), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  }
+  using region = emulate({ size: 8 });
+  record(region, path).close();
+  const wrong = { region: () => 5 as unknown as Region, onProgress: 5 as unknown as () => void };
+  await rejectsCode(replay(path, { region: wrong.region }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(replay(path, { onProgress: wrong.onProgress }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+});
+
 test('a record() that throws does not touch at exit what another has recorded in its file', async (t) => {
   const path = join(temporaryFolder(t), 'good');
   const { stdout } = await runModule(`

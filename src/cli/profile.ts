@@ -56,6 +56,7 @@ async function profile(workload: string | undefined, options: ProfileCommandOpti
       instructions ? '--instructions takes no workload' : 'a workload is missing; ismio bench --list shows them',
     );
   }
+  if (instructions && out !== undefined) throw usageError('--out is for a workload');
   if (instructions) return countInstructions(filter, json);
   if (filter !== undefined) throw usageError('--filter is for --instructions');
   const { subjectFor } = await import('../../bench/profile/subject.js');

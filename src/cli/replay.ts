@@ -1,4 +1,5 @@
 // ismio replay: a recording, issued again and checked.
+import { statSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordingInfo } from '../record/operations.js';
 import type { ReplayOptions, ReplayReport } from '../record/replay.js';
@@ -97,6 +98,9 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
   const { replay: play } = await import('../record/replay.js');
   const { json = false } = options;
   let progress: Progress | null = null;
+  if (options.target?.what === 'file' && sameFile(options.target.path, path)) {
+    throw usageError(`${path} is the recording: a replay on it would store into what it reads`);
+  }
   const { region, checkUsed } = await regionOption(options);
   const settings: ReplayOptions = {
     region,
@@ -151,6 +155,11 @@ async function regionOption(options: ReplayCommandOptions): Promise<Opening> {
       );
     },
   };
+}
+
+function sameFile(one: string, other: string): boolean {
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && a.ino === b?.ino && a.dev === b.dev;
 }
 
 function tell(report: ReplayReport, json: boolean): void {

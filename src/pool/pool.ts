@@ -4,7 +4,16 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Piscina } from 'piscina';
-import { type BytesLike, bytesOf, checkBetween, checkOffset, checkOptions, checkWhole, type Whole } from '../check.js';
+import {
+  type BytesLike,
+  bytesOf,
+  checkBetween,
+  checkCallback,
+  checkOffset,
+  checkOptions,
+  checkWhole,
+  type Whole,
+} from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import { packageRoot } from '../package.js';
@@ -205,9 +214,7 @@ export class Pool {
   ): Promise<Transfer> {
     this.#checkOpen();
     checkOptions(options, transferNames, 'the transfer');
-    if (options.onProgress !== undefined && typeof options.onProgress !== 'function') {
-      throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `onProgress must be a function, not ${shown(options.onProgress)}`);
-    }
+    checkCallback(options.onProgress, 'onProgress');
     const shardBytes = this.#shardBytes ?? Math.min(2 ** 20, Math.max(2 ** 16, length / (this.threads * 16)));
     const job = new Job(this.#piscina, region, { offset, length }, this.threads, shardBytes, how);
     const onAbort = (): void => job.stop('ERR_ISMIO_ABORTED', options.signal?.reason);

@@ -1,7 +1,6 @@
 // A queue's options, checked.
-import { checkBetween, checkFlag, checkOptions, checkWord } from '../check.js';
+import { checkBetween, checkCallback, checkFlag, checkOptions, checkWord } from '../check.js';
 import type { IsmioError } from '../errors.js';
-import { shown, typeError } from '../errors.js';
 import type { Rules } from '../region/rules.js';
 import { layout } from '../wire.js';
 import type { Completion } from './completion.js';
@@ -55,9 +54,7 @@ export function checkQueueOptions(options: QueueOptions, region: { readonly rule
   const bytes = checkBetween(options.bytes ?? 1 << 20, 'bytes', 8, 2 ** 32);
   const merge = checkWord(options.merge ?? 'none', 'merge', mergeModes);
   const order = checkWord(options.order ?? 'strict', 'order', ['strict', 'relaxed']);
-  if (options.onFlush !== undefined && typeof options.onFlush !== 'function') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `onFlush must be a function, not ${shown(options.onFlush)}`);
-  }
+  checkCallback(options.onFlush, 'onFlush');
   return {
     depth,
     bytes: Math.ceil(bytes / 8) * 8,

@@ -3,7 +3,7 @@ import { checkFlag, checkOptions, checkText } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
 import { packageVersion } from '../package.js';
 import type { Queue } from '../queue/queue.js';
-import { idOf, type Region, tapOf, tapRegion } from '../region/region.js';
+import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
 import {
@@ -93,7 +93,7 @@ export class Recorder {
    * @throws what ended the recording, if something has
    */
   add(region: Region): void {
-    const id = idOf(region);
+    const id = idOf(checkRegion(region, 'region'));
     this.#checkUsable();
     if (tapOf(region) !== null) {
       throw rangeError(

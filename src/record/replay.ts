@@ -1,8 +1,8 @@
 // Replays a recording: on any region, as fast as can be or as it happened, with an independent check of the bytes.
-import { checkBetween, checkFlag, checkOptions, checkText, checkWord } from '../check.js';
+import { checkBetween, checkCallback, checkFlag, checkOptions, checkText, checkWord } from '../check.js';
 import { hex, IsmioError, shown, typeError } from '../errors.js';
 import { emulate } from '../region/open.js';
-import { Region } from '../region/region.js';
+import { checkRegion, Region } from '../region/region.js';
 import { Damage } from './bytes.js';
 import { Decoder } from './decoder.js';
 import { madeUpBytes } from './made-up.js';
@@ -151,7 +151,9 @@ export function mismatch(
 }
 
 function opener(region: ReplayOptions['region']): ReplaySettings['open'] {
-  if (typeof region === 'function') return (recorded) => ({ region: region(recorded), own: true });
+  if (typeof region === 'function') {
+    return (recorded) => ({ region: checkRegion(region(recorded), 'what region gives'), own: true });
+  }
   if (region !== undefined) return () => ({ region, own: false });
   return ({ name, size, kind, rules }) => ({ region: emulate({ name, size, kind, rules }), own: true });
 }
@@ -159,6 +161,7 @@ function opener(region: ReplayOptions['region']): ReplaySettings['open'] {
 function checkReplayOptions(options: ReplayOptions): ReplaySettings {
   checkOptions(options, names, 'replay');
   const { region, merge, order } = options;
+  checkCallback(options.onProgress, 'onProgress');
   if (merge !== undefined) checkWord(merge, 'merge', ['none', 'adjacent', 'any']);
   if (order !== undefined) checkWord(order, 'order', ['strict', 'relaxed']);
   if (region !== undefined && typeof region !== 'function' && !(region instanceof Region)) {

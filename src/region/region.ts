@@ -335,6 +335,11 @@ export class Region {
   }
 }
 
+export function checkRegion(value: unknown, what: string): Region {
+  if (value instanceof Region) return value;
+  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a Region, not ${shown(value)}`, { [what]: value });
+}
+
 function stageTimes(words: Float64Array): StageTimes {
   return Object.fromEntries([...stages, 'stamps'].map((name, i) => [name, words[i]])) as StageTimes;
 }
