@@ -75,8 +75,25 @@ export interface Binding {
 
   /** Writes the checksum of what follows into the first 32 bytes. */
   seal(block: Uint8Array): void;
-  /** Calls back with whether the first 32 bytes are the checksum of what follows; found out on another thread. */
-  unseal(block: Uint8Array, done: (error: null, fits: boolean) => void): void;
+  /**
+   * Reads the bytes of the file from `position` on into what is left of the buffer behind its first `filled` bytes, on
+   * another thread. Calls back with how many bytes are there then (fewer where the file ends), the errno of a read that
+   * failed or 0, and whether the first `block` bytes begin with the checksum of what follows in them.
+   */
+  readSealed(
+    file: number,
+    position: number,
+    buffer: Uint8Array,
+    filled: number,
+    block: number,
+    done: (error: null, read: SealedRead) => void,
+  ): void;
+}
+
+export interface SealedRead {
+  readonly errno: number;
+  readonly filled: number;
+  readonly fits: boolean;
 }
 
 /** native/vfio/kernel.h: one function for each ioctl. A negative answer is -errno. */

@@ -1,17 +1,21 @@
 // Recordings that are cut, flipped, forged or no recordings: one clear error with the place, and nothing else.
 import assert from 'node:assert/strict';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { randomFillSync } from 'node:crypto';
+import { closeSync, openSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 import fc from 'fast-check';
-import { allocBuffer, IsmioError, inspectRecording, mapFile, record, replay } from 'ismio';
+import { allocBuffer, IsmioError, inspectRecording, mapFile, type Region, record, replay } from 'ismio';
 import type { ByteWriter } from '../src/record/bytes.js';
+import { blockHeaderBytes } from '../src/record/format.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFile, temporaryFolder } from './support/files.js';
 import { type Content, defineQueue, defineRegion, forged, recorded, say } from './support/recordings.js';
 import { scaled } from './support/scale.js';
 
-const some = async (region: import('ismio').Region): Promise<void> => {
+const some = async (region: Region): Promise<void> => {
   const queue = region.queue({ depth: 8 });
   for (let at = 0; at < 12; at++) while (!queue.storeWords(at * 8, at, 1)) queue.submit();
   queue.write(1000, allocBuffer(30).fill(7));
@@ -46,6 +50,62 @@ test('a byte that was changed, anywhere, is found', async (t) => {
     writeFileSync(path, changed);
     const { position } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
     assert.ok((position as number) <= whole.length, `byte ${at}`);
+  }
+});
+
+const noise = (length: number): Uint8Array => randomFillSync(allocBuffer(length));
+
+test('a byte that was changed in a long block is found, wherever it is', async (t) => {
+  const path = await recorded(t, (region) => region.write(0, noise(1 << 20)), { size: 1 << 20 });
+  const whole = readFileSync(path);
+  const first = 16 + blockHeaderBytes + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
+  const end = first + blockHeaderBytes + Math.ceil(whole.readUInt32LE(first + 40) / 16) * 16;
+  assert.ok(end - first > 1 << 20);
+  const stretch = 1 << 17; // so much is read at once
+  const places = [first, end].flatMap((at) => [at - 1, at, at + 32, at + blockHeaderBytes]).filter((at) => at < end);
+  for (let at = first; at < end; at += stretch) {
+    const around = [0, 16, 31, blockHeaderBytes - 1, blockHeaderBytes, stretch - 1];
+    places.push(...around.map((more) => at + more).filter((place) => place < end));
+  }
+  for (const at of places) {
+    whole[at] = (whole[at] as number) ^ 0x10;
+    await rejectsCode(replay(temporaryFile(t, whole)), IsmioError, 'ERR_ISMIO_RECORDING');
+    whole[at] = (whole[at] as number) ^ 0x10;
+  }
+  await replay(temporaryFile(t, whole));
+});
+
+test('a recording that is cut while it is replayed is damaged where it ends now', async (t) => {
+  const many = (region: Region): void => {
+    for (let round = 0; round < 40; round++) region.write(0, noise(1 << 20));
+  };
+  const path = await recorded(t, many, { size: 1 << 20 });
+  const half = readFileSync(path).length >> 1;
+  const onProgress = (): void => truncateSync(path, half);
+  const error = await rejectsCode(replay(path, { onProgress }), IsmioError, 'ERR_ISMIO_RECORDING', { position: half });
+  assert.match(error.message, /became shorter while it was read/);
+});
+
+test('what the kernel says of a file that it cannot read comes back', async (t) => {
+  const { native } = await import('../src/binding.js');
+  const read = promisify(native.readSealed);
+  const buffer = new Uint8Array(256);
+  const folder = openSync('/', 'r');
+  t.after(() => closeSync(folder));
+  for (const [file, position, errno] of [
+    [-1, 0, constants.errno.EBADF],
+    [folder, 0, constants.errno.EISDIR],
+    [folder, -1, constants.errno.EINVAL],
+  ] as const) {
+    assert.deepEqual(await read(file, position, buffer, 64, 128), { errno, filled: 64, fits: false });
+  }
+  assert.deepEqual(await read(-1, 0, buffer, 256, 128), { errno: 0, filled: 256, fits: true }, 'zeros of zeros');
+  for (const [filled, block] of [
+    [256, 16],
+    [256, 512],
+    [512, 512],
+  ] as const) {
+    assert.equal((await read(-1, 0, buffer, filled, block)).fits, false, 'no block of such a length');
   }
 });
 

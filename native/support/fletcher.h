@@ -16,28 +16,33 @@
 
 namespace ismio {
 
-using Fletcher = std::array<uint64_t, 4>;
+class Fletcher {
+ public:
+  using Sums = std::array<uint64_t, 4>;
 
-// Of the whole groups of four words in `length` bytes.
-inline Fletcher fletcher(const uint8_t* bytes, size_t length) {
+  // The bytes that follow, in whole groups of four words; what is over of a group is left out.
+  void add(const uint8_t* bytes, size_t length) {
+    for (size_t at = 0; at + sizeof(Pair) <= length; at += sizeof(Pair)) {
+      Pair words;
+      std::memcpy(&words, bytes + at, sizeof words);
+      if constexpr (std::endian::native == std::endian::big) {
+        words = Pair{__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
+      }
+      evenFirst_ += words & UINT32_MAX;
+      oddFirst_ += words >> 32;
+      even_ += evenFirst_;
+      odd_ += oddFirst_;
+    }
+  }
+  Sums get() const { return {even_[0], odd_[0], even_[1], odd_[1]}; }
+
+ private:
   // Two of 64 bits: 16 bytes are what vector registers have everywhere. One has lanes 0 and 2, the other 1 and 3.
   using Pair = uint64_t __attribute__((vector_size(16)));
-  Pair evenFirst{};
-  Pair oddFirst{};
-  Pair even{};
-  Pair odd{};
-  for (size_t at = 0; at + sizeof(Pair) <= length; at += sizeof(Pair)) {
-    Pair words;
-    std::memcpy(&words, bytes + at, sizeof words);
-    if constexpr (std::endian::native == std::endian::big) {
-      words = Pair{__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
-    }
-    evenFirst += words & UINT32_MAX;
-    oddFirst += words >> 32;
-    even += evenFirst;
-    odd += oddFirst;
-  }
-  return {even[0], odd[0], even[1], odd[1]};
-}
+  Pair evenFirst_{};
+  Pair oddFirst_{};
+  Pair even_{};
+  Pair odd_{};
+};
 
 }  // namespace ismio

@@ -1,8 +1,9 @@
 // A recording's file as it is read: block after block, a few ahead, each checked before anything of it is believed.
 import { type FileHandle, open } from 'node:fs/promises';
+import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { native } from '../binding.js';
-import { IsmioError } from '../errors.js';
+import { IsmioError, systemError } from '../errors.js';
 import { Block, Buffers } from './buffers.js';
 import { zlib } from './builtins.js';
 import { checkEnd, checkMetadata } from './documents.js';
@@ -21,7 +22,7 @@ import {
   trailerBytes,
 } from './format.js';
 
-const unseal = promisify(native.unseal);
+const readSealed = promisify(native.readSealed);
 
 /** The form of it that is used here. */
 type Inflate = (
@@ -79,8 +80,7 @@ export class RecordingReader {
     } catch (error) {
       await file?.close();
       if (error instanceof IsmioError) throw error;
-      const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-      throw new IsmioError('ERR_ISMIO_OPEN', `cannot read ${path}: ${code}`, { path, errno: code }, error);
+      throw unreadable(path, error as NodeJS.ErrnoException);
     }
   }
 
@@ -111,6 +111,7 @@ export class RecordingReader {
           throw this.damaged(block.position, 'the last block is not where the end of the file says');
         }
         if (block.type !== blockTypes.operations) throw this.damaged(block.position, 'it has two metadata blocks');
+        await setImmediate(); // the next read begins before this block keeps the thread busy
         yield block;
       }
     } finally {
@@ -217,15 +218,26 @@ export class RecordingReader {
   /** Reads the rest of the block whose header is known, and the header behind it. */
   async #begun(headerBytes: Uint8Array, position: number, index: number | null): Promise<Begun> {
     const header = this.#header(headerBytes, position, index);
-    const padded = header.next - position - blockHeaderBytes;
-    const wanted = Math.min(padded + blockHeaderBytes, this.size - position - blockHeaderBytes);
-    const buffer = this.buffers.take(blockHeaderBytes + padded + blockHeaderBytes);
+    const length = header.next - position;
+    const wanted = Math.min(length + blockHeaderBytes, this.size - position);
+    const buffer = this.buffers.take(wanted);
     buffer.set(headerBytes);
-    await this.#readInto(buffer, blockHeaderBytes, wanted, position + blockHeaderBytes);
-    const behind = buffer.slice(blockHeaderBytes + padded, blockHeaderBytes + wanted);
-    const block = this.#finish(buffer, blockHeaderBytes + padded, position, header);
+    try {
+      const from = blockHeaderBytes;
+      const target = buffer.subarray(0, wanted);
+      const { errno, filled, fits } = await readSealed(this.#file.fd, position + from, target, from, length);
+      if (errno !== 0) throw unreadable(this.path, systemError(errno, 'pread'));
+      if (filled < wanted) throw this.#shorter(position + filled);
+      if (!fits) throw this.damaged(position, 'the checksum of this block does not fit');
+      if (buffer.subarray(blockHeaderBytes + header.stored, length).some((byte) => byte !== 0))
+        throw this.damaged(position, 'something other than zeros behind the content of this block');
+    } catch (error) {
+      this.buffers.give(buffer);
+      throw error;
+    }
+    const block = this.#finish(buffer, position, header);
     block.catch(() => undefined); // told when it is that block's turn
-    return { header: behind, next: header.next, block };
+    return { header: buffer.slice(length, wanted), next: header.next, block };
   }
 
   #header(bytes: Uint8Array, position: number, index: number | null): Header {
@@ -249,16 +261,8 @@ export class RecordingReader {
     return { type, coding, stored, raw, operations, next };
   }
 
-  async #finish(buffer: Uint8Array, length: number, position: number, header: Header): Promise<Block> {
+  async #finish(buffer: Uint8Array, position: number, header: Header): Promise<Block> {
     const { type, coding, stored, raw, operations, next } = header;
-    if (!(await unseal(buffer.subarray(0, length)))) {
-      this.buffers.give(buffer);
-      throw this.damaged(position, 'the checksum of this block does not fit');
-    }
-    if (buffer.subarray(blockHeaderBytes + stored, length).some((byte) => byte !== 0)) {
-      this.buffers.give(buffer);
-      throw this.damaged(position, 'something other than zeros behind the content of this block');
-    }
     if (coding === codings.plain) return new Block(this.buffers, buffer, raw, operations, position, type, next);
     const content = await this.#inflated(buffer.subarray(blockHeaderBytes, blockHeaderBytes + stored), raw, position);
     this.buffers.give(buffer);
@@ -281,6 +285,10 @@ export class RecordingReader {
     throw this.damaged(position, `it inflates to ${content.length} bytes instead of ${raw}`);
   }
 
+  #shorter(position: number): IsmioError {
+    return this.damaged(position, 'the file became shorter while it was read');
+  }
+
   #readHeader(position: number): Promise<Uint8Array> {
     return this.#read(position, Math.max(0, Math.min(blockHeaderBytes, this.size - position)));
   }
@@ -294,10 +302,15 @@ export class RecordingReader {
   async #readInto(target: Uint8Array, at: number, length: number, position: number): Promise<void> {
     for (let done = 0; done < length; ) {
       const { bytesRead } = await this.#file.read(target, at + done, length - done, position + done);
-      if (bytesRead === 0) throw this.damaged(position + done, 'the file became shorter while it was read');
+      if (bytesRead === 0) throw this.#shorter(position + done);
       done += bytesRead;
     }
   }
+}
+
+function unreadable(path: string, cause: NodeJS.ErrnoException): IsmioError {
+  const { code = 'unknown error' } = cause;
+  return new IsmioError('ERR_ISMIO_OPEN', `cannot read ${path}: ${code}`, { path, errno: code }, cause);
 }
 
 function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
