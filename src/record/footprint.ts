@@ -7,9 +7,16 @@ import type { Extent, Lengths, Run } from './run.js';
 
 const pageBytes = 4096;
 
+interface Pages {
+  readonly known: Set<number>;
+  /** Bytes of which all pages are known: most runs store where one before them did. */
+  from: number;
+  end: number;
+}
+
 export class Footprint {
   readonly #allowance: Allowance;
-  readonly #pages = new Map<Region, Set<number>>();
+  readonly #pages = new Map<Region, Pages>();
 
   constructor(allowance: Allowance) {
     this.#allowance = allowance;
@@ -17,21 +24,26 @@ export class Footprint {
 
   /** Counts the pages of this region from now on. */
   watch(region: Region): void {
-    this.#pages.set(region, new Set());
+    this.#pages.set(region, { known: new Set(), from: 0, end: 0 });
   }
 
   /** The region has been closed. */
   leave(region: Region): void {
-    this.#allowance.give((this.#pages.get(region)?.size ?? 0) * pageBytes);
+    this.#allowance.give((this.#pages.get(region)?.known.size ?? 0) * pageBytes);
     this.#pages.delete(region);
   }
 
   /** Counts what a run is about to store. Where it has as many operations as pages between its ends, all of these count. */
   add(region: Region, run: Run, offsets: Float64Array, lengths: Lengths, { lowest, end }: Extent): void {
-    const known = this.#pages.get(region);
-    if (known === undefined || !(carriesPayload(run.kind) || run.kind === 'copy')) return;
+    const pages = this.#pages.get(region);
+    if (pages === undefined || !(carriesPayload(run.kind) || run.kind === 'copy')) return;
+    if (lowest >= pages.from && end <= pages.end) return;
+    const { known } = pages;
     if ((end - lowest) / pageBytes <= run.count) {
       this.#touch(known, lowest, end);
+      const joins = lowest <= pages.end && end >= pages.from;
+      pages.from = joins ? Math.min(lowest, pages.from) : lowest;
+      pages.end = joins ? Math.max(end, pages.end) : end;
       return;
     }
     for (let index = 0; index < run.count; index++) {
