@@ -25,7 +25,16 @@ export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from '.
 export type { Range } from './pool/shards.js';
 export type { RunContext } from './pool/tasks.js';
 export type { BatchError, Completion, OperationOutcome } from './queue/completion.js';
-export type { DrainOptions, FlushPolicy, Offsets, Queue, QueueOptions, Stride, Values } from './queue/queue.js';
+export type {
+  DrainOptions,
+  FlushPolicy,
+  Lengths,
+  Offsets,
+  Queue,
+  QueueOptions,
+  Stride,
+  Values,
+} from './queue/queue.js';
 export { inspectRecording, type RecordedOperation, type RecordingInfo, readRecording } from './record/operations.js';
 export { type Recorded, type Recorder, type RecordOptions, record } from './record/recorder.js';
 export { type ReplayedRegion, type ReplayOptions, type ReplayReport, replay } from './record/replay.js';

@@ -47,6 +47,16 @@ function writePieces(queue: Queue, source: Uint8Array): void {
   queue.submit();
 }
 
+function writeEach(queue: Queue, source: Uint8Array): void {
+  for (let at = 0; at < pieces * piece; at += piece) if (!queue.write(at, source, at, piece)) full();
+  queue.submit();
+}
+
+function writeMany(queue: Queue, offsets: Int32Array, source: Uint8Array): void {
+  if (queue.writeMany(offsets, piece, source) !== pieces) full();
+  queue.submit();
+}
+
 /** What filling an entry of the ring is at the least: 32 bytes, four words and two doubles of them. */
 function fillEntries(entries: Int32Array, doubles: Float64Array): void {
   for (let i = 0; i < words; i++) {
@@ -127,11 +137,13 @@ const claims: Workload[] = [
 ];
 
 /** Builds from before there was one are compared with newer ones, too. */
-function noStoreMany(engine: Engine): string | null {
-  const region = engine.emulate({ size: 8 });
-  const known = 'storeMany' in region.queue({ depth: 1 });
-  region.close();
-  return known ? null : 'this build has no queue.storeMany';
+function without(method: 'storeMany' | 'writeMany') {
+  return (engine: Engine): string | null => {
+    const region = engine.emulate({ size: 8 });
+    const known = method in region.queue({ depth: 1 });
+    region.close();
+    return known ? null : `this build has no queue.${method}`;
+  };
 }
 
 const many: Workload[] = (['adjacent', 'none'] as const).map((merge) => {
@@ -141,7 +153,7 @@ const many: Workload[] = (['adjacent', 'none'] as const).map((merge) => {
     name: `queue/many-8B/${merge === 'adjacent' ? merge : what}`,
     title: `${what} 8-byte stores, queued by one storeMany${merge === 'adjacent' ? ', merged' : ''}`,
     ...stores,
-    missing: noStoreMany,
+    missing: without('storeMany'),
     floor: plainCalls(offsets),
     open: queued({ merge }, (queue) => {
       const values = Uint32Array.from({ length: 2 * words }, (_, i) => (i % 2 === 0 ? i / 2 : 0));
@@ -223,13 +235,38 @@ const inPlace: Workload[] = kinds.flatMap(({ over, title, loop, ...rest }) => [
   },
 ]);
 
-const staged: Workload[] = [
+const small = { operations: pieces, bytes: pieces * piece, windowBytes };
+const smallInPlace = {
+  ...small,
+  floor: nativeLoop('copyLoop', { operations: pieces, bytes: piece, memory: wholeSource }),
+};
+
+/** Writes that are no whole block, one call each, or one for all of them. */
+const smallWrites: Workload[] = [
+  {
+    name: 'queue/writes-64B/in-place',
+    title: 'writes of 64 bytes from allocBuffer, queued one by one, not merged',
+    ...smallInPlace,
+    open: queued({ merge: 'none' }, (queue, engine, window) => {
+      const source = wholeSource(window, engine);
+      return () => writeEach(queue, source);
+    }),
+  },
+  {
+    name: 'queue/writes-64B/many',
+    title: 'writes of 64 bytes from allocBuffer, queued by one writeMany, not merged',
+    ...smallInPlace,
+    missing: without('writeMany'),
+    open: queued({ merge: 'none' }, (queue, engine, window) => {
+      const source = wholeSource(window, engine);
+      const offsets = Int32Array.from({ length: pieces }, (_, i) => i * piece);
+      return () => writeMany(queue, offsets, source);
+    }),
+  },
   {
     name: 'queue/writes-64B/staged',
     title: 'sequential writes of 64 bytes from an ordinary Uint8Array, queued and merged',
-    operations: pieces,
-    bytes: pieces * piece,
-    windowBytes,
+    ...small,
     quick: true,
     floor: nativeLoop('copyLoop', { operations: pieces, bytes: piece, memory: (window) => oneSource(window, piece) }),
     open: queued({ merge: 'any' }, (queue, _engine, window) => {
@@ -239,4 +276,4 @@ const staged: Workload[] = [
   },
 ];
 
-export const workloads: Workload[] = [...claims, ...many, ...merging, ...batchSizes, ...inPlace, ...staged];
+export const workloads: Workload[] = [...claims, ...many, ...merging, ...batchSizes, ...inPlace, ...smallWrites];

@@ -1,4 +1,4 @@
-// Stores by the thousand: offsets and values in typed arrays, checked once for all of them.
+// Stores and writes by the thousand: offsets, values and lengths in typed arrays, checked once for all of them.
 import { endianness } from 'node:os';
 import { checkOptions, checkWhole } from '../check.js';
 import { rangeError, shown, typeError } from '../errors.js';
@@ -14,6 +14,9 @@ export interface Stride {
 
 /** Pairs of 32-bit words, least significant first, or bigints. */
 export type Values = Uint32Array | BigUint64Array;
+
+/** One length for all, or one for each. */
+export type Lengths = number | Uint16Array | Uint32Array;
 
 /** The values as pairs of words, and which word of a pair is the less significant one. */
 export function wordsOf(values: Values): { words: Uint32Array; low: 0 | 1 } {
@@ -46,6 +49,26 @@ export function checkStores(
     );
   }
   return wanted;
+}
+
+/** Checks all but the offsets' own values, and whether the source has as many bytes. */
+export function checkWrites(offsets: Offsets, lengths: Lengths): void {
+  if (!isOffsets(offsets)) {
+    const text = `offsets must be a Float64Array, Uint32Array or Int32Array, not ${shown(offsets)}`;
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { offsets });
+  }
+  if (typeof lengths === 'number') {
+    checkWhole(lengths, 'lengths');
+    return;
+  }
+  if (!(lengths instanceof Uint16Array || lengths instanceof Uint32Array)) {
+    const text = `lengths must be a number, a Uint16Array or a Uint32Array, not ${shown(lengths)}`;
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { lengths });
+  }
+  if (lengths.length < offsets.length) {
+    const text = `${offsets.length} offsets, but only ${lengths.length} lengths`;
+    throw rangeError('ERR_ISMIO_OUT_OF_RANGE', text, { count: offsets.length, available: lengths.length });
+  }
 }
 
 export function isOffsets(offsets: Offsets | Stride): offsets is Offsets {

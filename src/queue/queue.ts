@@ -7,7 +7,17 @@ import { checkValue, checkValue64, handleOf, type Region } from '../region/regio
 import type { QueueTap } from '../region/tap.js';
 import { Field, Opcode } from '../wire.js';
 import { checkSignal, type DrainOptions, notANumber, nothingToDrain, partOutOfRange } from './arguments.js';
-import { checkStores, checkStride, isOffsets, type Offsets, type Stride, type Values, wordsOf } from './bulk.js';
+import {
+  checkStores,
+  checkStride,
+  checkWrites,
+  isOffsets,
+  type Lengths,
+  type Offsets,
+  type Stride,
+  type Values,
+  wordsOf,
+} from './bulk.js';
 import { type BatchError, batchError, type Completion, completionFrom, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
@@ -18,7 +28,7 @@ import { Staging } from './staging.js';
 import { Ticket } from './ticket.js';
 
 export type { DrainOptions } from './arguments.js';
-export type { Offsets, Stride, Values } from './bulk.js';
+export type { Lengths, Offsets, Stride, Values } from './bulk.js';
 export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './options.js';
 
 /** Stands for no source: nobody else has it. */
@@ -233,6 +243,35 @@ export class Queue {
   }
 
   /**
+   * Queues one write for each of the offsets: of the length with the same index, or of the one length, from `source`, one
+   * piece behind the other from `start` on. Stops where the queue is full.
+   * @returns how many were queued
+   * @throws as write does, with the `index` of the offset; the writes before it are queued
+   */
+  writeMany(offsets: Offsets, lengths: Lengths, source: BytesLike, start = 0): number {
+    checkWrites(offsets, lengths);
+    const known = this.#lastSource;
+    if (source !== known || known.length !== this.#lastLength) this.#lookUp(source);
+    if (typeof start !== 'number') throw notANumber('start', start);
+    if (!(Number.isInteger(start) && start >= 0 && start <= this.#lastLength))
+      throw partOutOfRange(start, 0, this.#lastLength);
+    const slot = this.#lastSlot;
+    if (slot === 0 || this.#flusher !== null) return this.#writeEach(offsets, lengths, source, start, 0);
+    const from = this.#lastStart;
+    const left = { slot, position: from + start, end: from + this.#lastLength };
+    const ring = this.#ring;
+    let done = 0;
+    while (done < offsets.length) {
+      if (ring.at === ring.stop && !this.#claim()) break;
+      const most = Math.min(offsets.length - done, (ring.stop - ring.at) >> 2);
+      const filled = ring.writes(offsets, lengths, done, most, left, this.#size);
+      done += filled;
+      if (filled < most) return this.#writeEach(offsets, lengths, source, left.position - from, done);
+    }
+    return done;
+  }
+
+  /**
    * Queues loads that fill `target`, which has its bytes when the batch has ended. They wait for queued writes to the
    * same bytes. False when full.
    */
@@ -342,6 +381,21 @@ export class Queue {
     this.#checkUsable();
     if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#queue);
     return this.#ring.claim(this.#tickets[0]);
+  }
+
+  /** The writes from index `from` on, one after the other: how many there are with those before them. */
+  #writeEach(offsets: Offsets, lengths: Lengths, source: BytesLike, start: number, from: number): number {
+    let at = start;
+    for (let index = from; index < offsets.length; index++) {
+      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
+      try {
+        if (!this.write(offsets[index] as number, source, at, length)) return index;
+      } catch (error) {
+        throw Object.assign(error as Error, { index });
+      }
+      at += length;
+    }
+    return offsets.length;
   }
 
   #queued(bytes: number): true {

@@ -7,12 +7,19 @@
 //      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
 import { endianness } from 'node:os';
 import { Double, layout, Opcode, Word } from '../wire.js';
-import type { Offsets } from './bulk.js';
+import type { Lengths, Offsets } from './bulk.js';
 
 /** Entries [from, to). */
 export interface Span {
   readonly from: number;
   readonly to: number;
+}
+
+/** Memory that is read in place: what of it is still to be written. */
+export interface Source {
+  readonly slot: number;
+  position: number;
+  readonly end: number;
 }
 
 /** A 64-bit value as the two halves of an entry are, one after the other in memory. */
@@ -179,6 +186,36 @@ export class Ring {
     words[word | Word.source] = slot;
     words[word | Word.opcode] = opcode;
     this.at = (at + 4) | 0;
+  }
+
+  /**
+   * Fills `count` claimed entries with writes, from index `from` of the offsets and lengths on. Their pieces of the source
+   * lie one behind the other.
+   * @param size of the region
+   * @returns how many: less than `count` where an offset is none, or the source has no more
+   */
+  writes(offsets: Offsets, lengths: Lengths, from: number, count: number, source: Source, size: number): number {
+    const { doubles, words } = this;
+    const { slot, end } = source;
+    let { position } = source;
+    let at = this.at;
+    for (let index = from; index < from + count; index++) {
+      const place = offsets[index] as number;
+      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
+      if (!(place >= 0 && place <= size - length && Math.floor(place) === place && position + length <= end)) break;
+      const word = at << 1;
+      doubles[at] = place;
+      doubles[at | Double.position] = position;
+      doubles[at | Double.length] = length;
+      words[word | Word.source] = slot;
+      words[word | Word.opcode] = Opcode.write;
+      position += length;
+      at = (at + 4) | 0;
+    }
+    source.position = position;
+    const filled = (at - this.at) >> 2;
+    this.at = at;
+    return filled;
   }
 
   /** Fills a claimed entry with a fence. */

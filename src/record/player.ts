@@ -211,17 +211,24 @@ export class Player {
     return { index, at };
   }
 
-  /** The same as `#operations`, without asking for each what it is. */
+  /** As many at once as there is payload up to its end; made-up bytes go on at 0 then. */
   #writes(run: Run, offsets: Float64Array, lengths: Lengths, first: number, end: number, from: number): Cursor {
     const { queue } = this;
-    const { bytes, bytesEnd } = run;
     let at = from;
     let index = first;
-    for (; index < end; index++) {
-      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
-      if (at + length > bytesEnd) at = 0;
-      if (!queue.write(offsets[index] as number, bytes, at, length)) break;
-      at += length;
+    while (index < end) {
+      at = placeOf(run, at, lengthAt(lengths, index));
+      const reach = reachOf(run, lengths, index, end, at);
+      const places = offsets.subarray(index, reach);
+      const queued = queue.writeMany(
+        places,
+        typeof lengths === 'number' ? lengths : lengths.subarray(index),
+        run.bytes,
+        at,
+      );
+      at += bytesOf(run, lengths, index, index + queued);
+      index += queued;
+      if (index < reach) break;
     }
     return { index, at };
   }
@@ -340,6 +347,15 @@ export class Player {
     }
     this.#batch.add({ run, first: index, count: 1, at, cut }, cut);
   }
+}
+
+/** Up to which operation the payload lies in one piece, from `at` on. */
+function reachOf(run: Run, lengths: Lengths, first: number, end: number, at: number): number {
+  if (at + run.sum <= run.bytesEnd) return end;
+  let next = first;
+  for (let left = run.bytesEnd - at; next < end && lengthAt(lengths, next) <= left; next++)
+    left -= lengthAt(lengths, next);
+  return next;
 }
 
 /** Of the operations [first, end). */
