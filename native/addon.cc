@@ -6,7 +6,9 @@
 namespace {
 
 Napi::Object start(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new ismio::binding::Environment(env));
+  auto* environment = new ismio::binding::Environment(env);
+  env.SetInstanceData(environment);
+  if (!environment->ready()) return exports;
   ismio::binding::exportInfo(env, exports);
   ismio::binding::exportMemory(env, exports);
   ismio::binding::exportRegions(env, exports);

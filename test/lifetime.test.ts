@@ -143,6 +143,38 @@ test('a thread that is terminated during a drain ends at once, and the others go
   }
 });
 
+// From its termination on a thread runs no JavaScript, but the native code that it is in goes on to its end.
+for (const [what, step] of Object.entries({
+  'opens regions': "emulate({ size: 8, name: 'a'.repeat(200) }).close()",
+  'loads the addon': 'process.dlopen({ exports: {} }, addon)',
+})) {
+  test(`a thread that is terminated while it ${what} leaves the process alone`, async () => {
+    const child = await runModule(`
+      import { once } from 'node:events';
+      import { setTimeout as sleep } from 'node:timers/promises';
+      import { Worker } from 'node:worker_threads';
+      import { info } from 'ismio';
+      const source = \`
+        import { parentPort, workerData as addon } from 'node:worker_threads';
+        import { emulate } from 'ismio';
+        parentPort.postMessage('begun');
+        for (;;) ${step};\`;
+      for (let i = 0; i < ${scaled(30)}; i++) {
+        const worker = new Worker(source, {
+          eval: true,
+          execArgv: ['--input-type=module'],
+          workerData: info().binary,
+        });
+        await once(worker, 'message');
+        await sleep(i % 5);
+        await worker.terminate();
+      }
+      console.log('alive');
+    `);
+    assert.deepEqual([child.code, child.stdout, child.stderr], [0, 'alive\n', '']);
+  });
+}
+
 test('a thread that ends with regions and queues open leaves nothing behind', async () => {
   for (let i = 0; i < scaled(5); i++) {
     const worker = startWorker({ name: 'leave' });

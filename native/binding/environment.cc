@@ -5,9 +5,11 @@
 namespace ismio::binding {
 
 Environment::Environment(Napi::Env env) {
-  Napi::ArrayBuffer buffer = Napi::ArrayBuffer::New(env, sizeof(double) * wire::kFields);
-  shared_ = static_cast<double*>(buffer.Data());
-  answers_ = Napi::Reference<Napi::ArrayBuffer>::New(buffer, 1);
+  void* words = nullptr;
+  napi_value buffer = nullptr;
+  if (napi_create_arraybuffer(env, sizeof(double) * wire::kFields, &words, &buffer) != napi_ok) return;
+  shared_ = static_cast<double*>(words);
+  answers_ = Napi::Reference<Napi::ArrayBuffer>::New(Napi::ArrayBuffer(env, buffer), 1);
 }
 
 Environment::~Environment() = default;

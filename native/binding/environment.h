@@ -78,6 +78,9 @@ class Environment {
   Environment(const Environment&) = delete;
   Environment& operator=(const Environment&) = delete;
 
+  // False on a thread that is being terminated, or has no memory left: nothing may be called then.
+  bool ready() const { return shared_ != nullptr; }
+
   static Environment& of(Napi::Env env) { return *env.GetInstanceData<Environment>(); }
 
   Slots<HeldRegion> regions;
@@ -90,7 +93,7 @@ class Environment {
   Status answer(const Report& report);
 
  private:
-  double* shared_;  // the words of answers_
+  double* shared_ = nullptr;  // the words of answers_
   Napi::Reference<Napi::ArrayBuffer> answers_;
 };
 
@@ -135,7 +138,14 @@ inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& off
   offset = static_cast<uint64_t>(number);
   return static_cast<double>(offset) == number;
 }
-inline std::string textAt(const Napi::CallbackInfo& info, size_t index) { return info[index].ToString().Utf8Value(); }
+// Of a string. (A conversion would run JavaScript, which a thread that is being terminated cannot.)
+inline std::string textAt(const Napi::CallbackInfo& info, size_t index) {
+  size_t length = 0;
+  if (napi_get_value_string_utf8(info.Env(), info[index], nullptr, 0, &length) != napi_ok) return {};
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(info.Env(), info[index], text.data(), length + 1, &length);
+  return text;
+}
 
 // The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
 inline Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
