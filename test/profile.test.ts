@@ -143,6 +143,8 @@ test('what cannot be profiled is told in one line, and ends with 3', async () =>
     [['profile', 'queue/stores-8B/adjacen'], /no workload .* Near it: queue\/stores-8B\/adjacent,/],
     [['profile'], /a workload is missing/],
     [['profile', 'x', '--instructions'], /takes no workload/],
+    [['profile', '--instructions', '--seconds', '3'], /--seconds .*cannot be used with .*--instructions/],
+    [['profile', '--instructions', '--out', 'x'], /--out .*cannot be used with .*--instructions/],
     [['profile', 'queue/stores-8B/adjacent', '--filter', 'x'], /--filter is for --instructions/],
     [['profile', 'queue/stores-8B/adjacent', '--seconds', '0'], /above 0/],
     [['profile', 'queue/stores-8B/adjacent', '--out', join(import.meta.filename, 'x')], /ERR_ISMIO_WRITE_FILE/],

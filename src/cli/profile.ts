@@ -1,5 +1,5 @@
 // ismio profile: where the time of a workload goes.
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { IsmioError } from '../errors.js';
 import { usageError } from './failure.js';
 import { print, printJson } from './output.js';
@@ -34,8 +34,17 @@ export function profileCommand(): Command {
     .summary('where the time of a workload goes, stage by stage')
     .description('where the time of a workload goes: stages, latency, a timeline, the CPU profile')
     .argument('[workload]', 'a name of the benchmark, or the file of a recording')
-    .option('--seconds <n>', 'how long the stages are measured', parseSeconds, 2)
-    .option('--out <directory>', 'write the timeline, the CPU profile and the numbers there')
+    .addOption(
+      new Option('--seconds <n>', 'how long the stages are measured')
+        .argParser(parseSeconds)
+        .default(2)
+        .conflicts('instructions'),
+    )
+    .addOption(
+      new Option('--out <directory>', 'write the timeline, the CPU profile and the numbers there').conflicts(
+        'instructions',
+      ),
+    )
     .option('--instructions', 'count instructions of the native core instead')
     .option('--filter <regex>', 'with --instructions: only scenarios whose name matches', parsePattern)
     .option('--json', 'print JSON')
@@ -56,7 +65,6 @@ async function profile(workload: string | undefined, options: ProfileCommandOpti
       instructions ? '--instructions takes no workload' : 'a workload is missing; ismio bench --list shows them',
     );
   }
-  if (instructions && out !== undefined) throw usageError('--out is for a workload');
   if (instructions) return countInstructions(filter, json);
   if (filter !== undefined) throw usageError('--filter is for --instructions');
   const { subjectFor } = await import('../../bench/profile/subject.js');
