@@ -155,16 +155,13 @@ for (const [what, step] of Object.entries({
       import { Worker } from 'node:worker_threads';
       import { info } from 'ismio';
       const source = \`
-        import { parentPort, workerData as addon } from 'node:worker_threads';
-        import { emulate } from 'ismio';
-        parentPort.postMessage('begun');
-        for (;;) ${step};\`;
+        Promise.all([import('node:worker_threads'), import('ismio')]).then(([threads, { emulate }]) => {
+          const { parentPort, workerData: addon } = threads;
+          parentPort.postMessage('begun');
+          for (;;) ${step};
+        });\`;
       for (let i = 0; i < ${scaled(30)}; i++) {
-        const worker = new Worker(source, {
-          eval: true,
-          execArgv: ['--input-type=module'],
-          workerData: info().binary,
-        });
+        const worker = new Worker(source, { eval: true, workerData: info().binary });
         await once(worker, 'message');
         await sleep(i % 5);
         await worker.terminate();
