@@ -58,6 +58,7 @@ export interface Binding {
     relaxed: boolean,
     settled: (ticket: number) => void,
   ): { queue: number; ring: ArrayBuffer; staging: ArrayBuffer } | undefined;
+  takeOutcomes(queue: number): ArrayBuffer | undefined;
   holdSource(queue: number, memory: number): number;
   releaseSources(queue: number): void;
   submit(queue: number, from: number, to: number): Answered;

@@ -24,7 +24,8 @@ export type { Progress, Transfer, TransferError } from './pool/job.js';
 export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from './pool/pool.js';
 export type { Range } from './pool/shards.js';
 export type { RunContext } from './pool/tasks.js';
-export type { BatchError, Completion, OperationOutcome } from './queue/completion.js';
+export type { Completion } from './queue/completion.js';
+export type { BatchError, OperationOutcome } from './queue/outcomes.js';
 export type {
   DrainOptions,
   FlushPolicy,

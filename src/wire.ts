@@ -20,6 +20,15 @@ export enum Double {
   length = 3,
 }
 
+/** Where the fields of an outcome are: what is before `opcode` in words of 8 bytes, the rest in words of 4. */
+export enum OutcomeAt {
+  offset = 0,
+  length = 1,
+  done = 2,
+  opcode = 6,
+  state = 7,
+}
+
 /** Opcode words. A store has its width in the second byte. */
 export enum Opcode {
   store = 1,
@@ -31,7 +40,7 @@ export enum Opcode {
 
 /** Offsets are in bytes; an entry's fields are read and written through typed arrays of their width. */
 export const layout = {
-  version: 1,
+  version: 2,
   headerBytes: 64,
   headerCopied: 4,
   headerTimed: 8,
@@ -41,11 +50,15 @@ export const layout = {
   entryLow: Word.low * 4,
   entryHigh: Word.high * 4,
   entryPosition: Double.position * 8,
-  entryDone: Double.position * 8,
   entryOpcode: Word.opcode * 4,
   entrySource: Word.source * 4,
-  entryState: Word.source * 4,
   entryLength: Double.length * 8,
+  outcomeBytes: 32,
+  outcomeOffset: OutcomeAt.offset * 8,
+  outcomeLength: OutcomeAt.length * 8,
+  outcomeDone: OutcomeAt.done * 8,
+  outcomeOpcode: OutcomeAt.opcode * 4,
+  outcomeState: OutcomeAt.state * 4,
   opStore: Opcode.store,
   opWrite: Opcode.write,
   opLoad: Opcode.load,
@@ -90,7 +103,7 @@ export type Status = (typeof statuses)[number];
 export const rules = ['none', 'length', 'maxStoreBlock', 'boundary', 'offsetAlignment', 'lengthAlignment'] as const;
 export type Rule = (typeof rules)[number];
 
-/** What became of an operation, by the state word of its entry. */
+/** What became of an operation, by the state word of its outcome. */
 export const states = ['done', 'partial', 'failed', 'skipped'] as const;
 export type State = (typeof states)[number];
 

@@ -2,19 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  type BatchError,
-  type Completion,
-  emulate,
-  type Fault,
-  IsmioError,
-  type OperationOutcome,
-  type Region,
-} from 'ismio';
+import { type BatchError, type Completion, emulate, type Fault, IsmioError, type Region } from 'ismio';
 import { anyRules } from './support/arbitraries.js';
 import { contents } from './support/bytes.js';
 import { rejectsCode, thrownBy, throwsCode } from './support/errors.js';
 import { anyOperations, anyQueue, apply, claimAll, modelSize, type Operation } from './support/operations.js';
+import { bytesDoneOf } from './support/outcomes.js';
 import { scaled } from './support/scale.js';
 
 const fault: fc.Arbitrary<Fault> = fc.record({
@@ -23,35 +16,6 @@ const fault: fc.Arbitrary<Fault> = fc.record({
   cc: fc.constantFrom(1 as const, 3 as const),
   times: fc.constant(1),
 });
-
-const lengthOf = (operation: Operation): number => operation.length;
-
-function checkOutcome(outcome: OperationOutcome, index: number, operation: Operation): void {
-  const { kind, offset, length, state, bytesDone } = outcome;
-  assert.deepEqual(
-    { kind, offset, length },
-    { kind: operation.kind, offset: operation.offset, length: operation.length },
-  );
-  assert.equal(outcome.index, index);
-  if (state === 'done') assert.equal(bytesDone, length);
-  else if (state === 'partial') assert.ok(bytesDone > 0 && bytesDone < length, `${bytesDone} of ${length}`);
-  else assert.equal(bytesDone, 0);
-}
-
-/** How many bytes of each operation are done, by what the error says. */
-function bytesDoneOf(error: BatchError, operations: readonly Operation[]): number[] {
-  const { operations: outcomes, completion } = error;
-  assert.equal(completion.operations, operations.length);
-  assert.ok(outcomes.length > 0, 'the operation that failed is among them');
-  const first = operations.length - outcomes.length;
-  for (const [i, outcome] of outcomes.entries()) checkOutcome(outcome, first + i, operations[first + i] as Operation);
-  const culprit = outcomes.find(({ index }) => index === error.index);
-  assert.ok(culprit?.state === 'failed' || culprit?.state === 'partial', `operation ${error.index} is at fault`);
-  assert.equal(error.bytesDone, culprit.bytesDone);
-  assert.equal(error.offset, culprit.offset);
-  assert.equal(error.length, culprit.length);
-  return [...operations.slice(0, first).map(lengthOf), ...outcomes.map(({ bytesDone }) => bytesDone)];
-}
 
 /** What the loads that are done have, by the model. */
 function checkRegionAndLoads(

@@ -14,6 +14,13 @@ Environment::Environment(Napi::Env env) {
 
 Environment::~Environment() = default;
 
+void tellUncaught(Napi::Env env) {
+  napi_value thrown = nullptr;
+  if (env.IsExceptionPending() && napi_get_and_clear_last_exception(env, &thrown) == napi_ok) {
+    napi_fatal_exception(env, thrown);
+  }
+}
+
 Status Environment::answer(Status status, const Failure& failure) {
   double* words = shared_;
   words[wire::kStatus] = static_cast<double>(status);

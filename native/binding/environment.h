@@ -107,6 +107,10 @@ void exportSeals(Napi::Env env, Napi::Object exports);
 void exportSignals(Napi::Env env, Napi::Object exports);
 void exportVfio(Napi::Env env, Napi::Object exports);
 
+// After a call from the event loop into JavaScript: what it threw is an uncaught exception, as of any other callback of
+// the event loop. Left with Node-API, it would be dropped, or thrown by the next native call.
+void tellUncaught(Napi::Env env);
+
 // The number by which this thread knows a region that it holds from now on.
 Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region);
 

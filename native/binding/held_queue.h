@@ -27,9 +27,15 @@ class HeldQueue {
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped);
   // The caller has what the last report said.
   void completed() { queue_->completed(std::exchange(lastTick_, 0)); }
+  // What became of the operations of the batch of the last report, once; null where there is nothing to tell.
+  std::shared_ptr<Memory> takeOutcomes() { return std::move(outcomes_); }
 
  private:
   struct Settlement;
+  void reported(const Report& report) {
+    outcomes_ = report.outcomes;
+    lastTick_ = report.lastTick;
+  }
   static void onSettled(napi_env env, napi_value callback, void* context, void* data);
   static void onTeardown(void* held);
 
@@ -37,6 +43,7 @@ class HeldQueue {
   std::unique_ptr<Queue> queue_;
   napi_threadsafe_function back_ = nullptr;
   uint32_t inFlight_ = 0;
+  std::shared_ptr<Memory> outcomes_;
   uint64_t lastTick_ = 0;  // when the batch of the last report had been executed, where stages are timed
 };
 

@@ -23,11 +23,15 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "entryLow", offsetof(Entry, value.low));
   tell(table, "entryHigh", offsetof(Entry, value.high));
   tell(table, "entryPosition", offsetof(Entry, position));
-  tell(table, "entryDone", offsetof(Entry, done));
   tell(table, "entryOpcode", offsetof(Entry, opcode));
   tell(table, "entrySource", offsetof(Entry, source));
-  tell(table, "entryState", offsetof(Entry, state));
   tell(table, "entryLength", offsetof(Entry, length));
+  tell(table, "outcomeBytes", sizeof(wire::Outcome));
+  tell(table, "outcomeOffset", offsetof(wire::Outcome, offset));
+  tell(table, "outcomeLength", offsetof(wire::Outcome, length));
+  tell(table, "outcomeDone", offsetof(wire::Outcome, done));
+  tell(table, "outcomeOpcode", offsetof(wire::Outcome, opcode));
+  tell(table, "outcomeState", offsetof(wire::Outcome, state));
   tell(table, "opStore", wire::Opcode::store);
   tell(table, "opWrite", wire::Opcode::write);
   tell(table, "opLoad", wire::Opcode::load);

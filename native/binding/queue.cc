@@ -32,8 +32,8 @@ void HeldQueue::onTeardown(void* held) {
 }
 
 Report HeldQueue::submit(uint32_t from, uint32_t to) {
-  const Report report = queue_->submit(from, to);
-  lastTick_ = report.lastTick;
+  Report report = queue_->submit(from, to);
+  reported(report);
   return report;
 }
 
@@ -50,9 +50,10 @@ void HeldQueue::onSettled(napi_env env, napi_value callback, void* context, void
   if (env == nullptr) return;  // the environment is going: nobody is left to tell
   auto* self = static_cast<HeldQueue*>(context);
   if (--self->inFlight_ == 0) napi_unref_threadsafe_function(env, self->back_);
-  self->lastTick_ = settlement->report.lastTick;
+  self->reported(settlement->report);
   Environment::of(env).answer(settlement->report);
   Napi::Function(env, callback).Call({Napi::Number::New(env, settlement->ticket)});
+  tellUncaught(env);
 }
 
 namespace {
@@ -111,6 +112,13 @@ Napi::Value drain(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// takeOutcomes(queue) -> outcomes of the batch whose report is in the answers, once | undefined
+Napi::Value takeOutcomes(const Napi::CallbackInfo& info) {
+  HeldQueue* held = queueAt(info);
+  const std::shared_ptr<Memory> outcomes = held == nullptr ? nullptr : held->takeOutcomes();
+  return outcomes == nullptr ? info.Env().Undefined() : viewOf(info.Env(), outcomes);
+}
+
 // enqueueBegins(queue), completed(queue): only where stages are timed
 Napi::Value enqueueBegins(const Napi::CallbackInfo& info) {
   if (HeldQueue* held = queueAt(info)) held->queue().enqueueBegins();
@@ -141,6 +149,7 @@ void exportQueues(Napi::Env env, Napi::Object exports) {
   exportFunction<releaseSources>(env, exports, "releaseSources");
   exportFunction<submit>(env, exports, "submit");
   exportFunction<drain>(env, exports, "drain");
+  exportFunction<takeOutcomes>(env, exports, "takeOutcomes");
   exportFunction<enqueueBegins>(env, exports, "enqueueBegins");
   exportFunction<completed>(env, exports, "completed");
   exportFunction<stop>(env, exports, "stop");

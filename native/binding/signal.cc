@@ -62,12 +62,7 @@ class Signal {
     if (read(eventfd_, &count, sizeof count) != sizeof count || closing_) return;
     const Napi::HandleScope scope(env_);
     told_.MakeCallback(env_.Global(), {Napi::Number::New(env_, static_cast<double>(count))});
-    // What the handler throws is an uncaught exception, as of any other callback of the event loop. Left with Node-API,
-    // the next native call would throw it, and no handler would be called until then.
-    napi_value thrown = nullptr;
-    if (env_.IsExceptionPending() && napi_get_and_clear_last_exception(env_, &thrown) == napi_ok) {
-      napi_fatal_exception(env_, thrown);
-    }
+    tellUncaught(env_);
   }
 
   static void ended(napi_async_cleanup_hook_handle, void* signal) { static_cast<Signal*>(signal)->close(); }

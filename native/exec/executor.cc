@@ -82,10 +82,10 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   attachment_.counters().addTo(before);
   countCrossing(copied);
   failure_ = Failure{};
+  refused_ = false;
   issuer_.watch(&stop);
   gathering_ = from;
   taken_ = from;
-  publish(from);
 
   bool ok = true;
   for (uint32_t told = from; ok && taken_ != to;) {
@@ -103,14 +103,16 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   Report report;
   report.operations = to - from;
   report.unfinished = to - from;
-  if (!ok) {
-    tell(to);
+  if (!ok) [[unlikely]] {
+    const uint32_t unfinished = reorders_ ? gathering_ : failedFirst_;
+    report.index = blame(unfinished, to) - from;
     report.failure = failure_;
-    report.index = failedFirst_ - from;
-    report.unfinished = (reorders_ ? gathering_ : failedFirst_) - from;
+    report.unfinished = unfinished - from;
+    report.outcomes = tell(unfinished, to);
     merger_.discard();
     overlay_.discard();
   }
+  publish(to);
   attachment_.counters().merged.add(merger_.takeMerged());
   attachment_.counters().copies.add(merger_.takeCopies());
   Totals after;
@@ -131,15 +133,16 @@ void Executor::countCrossing(uint32_t copied) {
 
 Report Executor::skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied) {
   countCrossing(copied);
-  for (uint32_t index = from; index != to; index++) {
-    wire::Entry& entry = ring_.at(index);
-    entry.state = static_cast<uint32_t>(wire::State::skipped);
-    entry.done = 0;
-  }
+  failure_ = why;
+  refused_ = false;
+  failedFirst_ = from - 1;  // whatever is at fault, it is none of them
+  failedLast_ = from - 1;
   Report report;
   report.failure = why;
   report.operations = to - from;
+  report.outcomes = tell(from, to);
   report.moved.copies = copied;
+  publish(to);
   return report;
 }
 
@@ -277,7 +280,7 @@ bool Executor::takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, 
 // A load waits for the writes before it: for all of them where order is strict, else for those that it would see, and
 // those whose source it would overwrite.
 bool Executor::takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length) {
-  const bool waits = !reorders_ || overlay_.overlaps(offset, length) || overlay_.readsFrom(target, length);
+  const bool waits = !reorders_ || overlay_.meets(offset, target, length);
   if (waits && !settle()) return false;
   const Status status = issuer_.read(offset, target, length, failure_);
   countCopyBack(index, status == Status::ok ? length : failure_.done);
@@ -308,10 +311,10 @@ bool Executor::issue(const Issue& what) {
   return status == Status::ok || check(status, reorders_ ? gathering_ : what.firstOperation, what.lastOperation);
 }
 
-// An entry that cannot be executed at all. What it says is not to be trusted, so nothing of it is reported.
+// An entry that cannot be executed at all: nothing of it is reported but that it was refused.
 bool Executor::refuse(Status status, uint32_t index) {
   failure_ = Failure{};
-  ring_.at(index) = wire::Entry{};
+  refused_ = true;
   return check(status, index, index);
 }
 
@@ -330,23 +333,35 @@ uint8_t* Executor::bytesOf(const wire::Entry& entry, uint64_t length) const {
   return memory.base() + position;
 }
 
-// Writes into every entry that is not done for certain what became of it.
-void Executor::tell(uint32_t to) {
-  bool found = false;
-  uint32_t culprit = failedFirst_;
-  for (uint32_t index = reorders_ ? gathering_ : failedFirst_; index != to; index++) {
-    wire::Entry& entry = ring_.at(index);
+// The failure is told as that of the first operation, from `unfinished` on, that the access took down. Which one.
+uint32_t Executor::blame(uint32_t unfinished, uint32_t to) {
+  for (uint32_t index = unfinished; index != to; index++) {
     uint64_t done = 0;
-    const wire::State state = stateOf(index, entry, done);
-    entry.state = static_cast<uint32_t>(state);
-    entry.done = static_cast<double>(done);
-    if (!found && (state == wire::State::failed || state == wire::State::partial)) {
-      found = true;
-      culprit = index;
-      failure_.done = done;
-    }
+    const wire::State state = stateOf(index, ring_.at(index), done);
+    if (state != wire::State::failed && state != wire::State::partial) continue;
+    failure_.done = done;
+    return index;
   }
-  failedFirst_ = culprit;
+  return failedFirst_;
+}
+
+std::shared_ptr<Memory> Executor::tell(uint32_t from, uint32_t to) const {
+  if (from == to) return nullptr;
+  std::shared_ptr<Memory> memory = Memory::allocate(sizeof(wire::Outcome) * uint64_t{to - from});
+  if (memory == nullptr) return nullptr;
+  auto* outcome = reinterpret_cast<wire::Outcome*>(memory->base());
+  for (uint32_t index = from; index != to; index++) *outcome++ = outcomeOf(index);
+  return memory;
+}
+
+wire::Outcome Executor::outcomeOf(uint32_t index) const {
+  const wire::Entry& entry = ring_.at(index);
+  uint64_t done = 0;
+  const wire::State state = stateOf(index, entry, done);
+  const bool told = entry.kind() != wire::Opcode::fence && !(refused_ && index == failedFirst_);
+  if (!told) return {0, 0, 0, static_cast<uint32_t>(wire::Opcode::fence), static_cast<uint32_t>(state)};
+  const double length = entry.kind() == wire::Opcode::store ? entry.width() : entry.length;
+  return {entry.offset, length, static_cast<double>(done), entry.opcode & 0xff, static_cast<uint32_t>(state)};
 }
 
 // An access covers the bytes of the operations [failedFirst_, failedLast_]. They were issued from the lowest offset up,

@@ -33,10 +33,13 @@ struct Report {
   Failure failure;          // status ok: every operation is done
   uint32_t operations = 0;  // in the batch
   uint32_t index = 0;       // of the operation that failed, counted from the start of the batch
-  uint32_t unfinished = 0;  // every operation before this one is done; from here on the entries' states tell
-  Totals moved;             // what this batch alone did
-  uint64_t lastTick = 0;    // when it had been executed; 0 where stages are not timed
-  double began = 0;         // CLOCK_MONOTONIC, nanoseconds; 0 where nobody observes batches
+  uint32_t unfinished = 0;  // every operation before this one is done; of those from here on the outcomes tell
+  // A wire::Outcome for each operation from `unfinished` on. Null where all are done, or the system has no memory for
+  // it.
+  std::shared_ptr<Memory> outcomes;
+  Totals moved;           // what this batch alone did
+  uint64_t lastTick = 0;  // when it had been executed; 0 where stages are not timed
+  double began = 0;       // CLOCK_MONOTONIC, nanoseconds; 0 where nobody observes batches
   double ended = 0;
 };
 
@@ -69,8 +72,12 @@ class Executor {
   bool check(Status status, uint32_t first, uint32_t last);
   uint8_t* bytesOf(const wire::Entry& entry, uint64_t length) const;
 
-  void tell(uint32_t to);
+  uint32_t blame(uint32_t unfinished, uint32_t to);
+  std::shared_ptr<Memory> tell(uint32_t from, uint32_t to) const;
+  wire::Outcome outcomeOf(uint32_t index) const;
   wire::State stateOf(uint32_t index, const wire::Entry& entry, uint64_t& done) const;
+  // Against Ring.reap in src/queue/ring.ts: whatever was read of the entries before `index` was read before they are
+  // seen to be free.
   void publish(uint32_t index) const { ring_.header->completed.store(index, std::memory_order_release); }
 
   const Attachment attachment_;
@@ -87,6 +94,7 @@ class Executor {
   Failure failure_;
   uint32_t failedFirst_ = 0;  // the operations with a share in the access that failed
   uint32_t failedLast_ = 0;
+  bool refused_ = false;  // the entry at fault could not be executed at all: what it says is not to be trusted
 };
 
 }  // namespace ismio

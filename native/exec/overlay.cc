@@ -5,16 +5,34 @@
 
 namespace ismio {
 
-bool Overlay::overlaps(uint64_t offset, uint64_t length) const {
+bool Overlay::meets(uint64_t offset, const uint8_t* target, uint64_t length) {
+  const auto address = reinterpret_cast<uintptr_t>(target);
+  if (looks_ == kLooks) return looksUp(offset, address, length);
+  looks_++;
   return std::any_of(writes_.begin(), writes_.end(), [&](const Fragment& write) {
-    return write.offset < offset + length && offset < write.offset + write.length;
+    const auto source = reinterpret_cast<uintptr_t>(write.bytes);
+    const bool sees = write.offset < offset + length && offset < write.offset + write.length;
+    return sees || (source < address + length && address < source + write.length);
   });
 }
 
-bool Overlay::readsFrom(const uint8_t* bytes, uint64_t length) const {
-  return std::any_of(writes_.begin(), writes_.end(), [&](const Fragment& write) {
-    return write.bytes < bytes + length && bytes < write.bytes + write.length;
-  });
+bool Overlay::looksUp(uint64_t offset, uint64_t address, uint64_t length) {
+  for (; indexed_ < writes_.size(); indexed_++) {
+    const Fragment& write = writes_[indexed_];
+    offsets_.add(write.offset, write.length);
+    addresses_.add(reinterpret_cast<uintptr_t>(write.bytes), write.length);
+  }
+  return offsets_.meets(offset, length) || addresses_.meets(address, length);
+}
+
+void Overlay::discard() {
+  writes_.clear();
+  if (indexed_ > 0) {
+    offsets_.clear();
+    addresses_.clear();
+    indexed_ = 0;
+  }
+  looks_ = 0;
 }
 
 const std::vector<Fragment>& Overlay::resolve() {
@@ -27,7 +45,7 @@ const std::vector<Fragment>& Overlay::resolve() {
   } else {
     sweep();
   }
-  writes_.clear();
+  discard();
   return fragments_;
 }
 

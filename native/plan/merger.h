@@ -43,9 +43,6 @@ class Merger {
   bool empty() const { return end_ == start_; }
   // The oldest operation that has bytes pending; meaningful while not empty.
   uint32_t firstPending() const { return first_; }
-  bool overlaps(uint64_t offset, uint64_t length) const {
-    return !empty() && offset < end_ && offset + length > start_;
-  }
   void discard() { end_ = start_; }
   // How many writes were joined to the one before them since this was last asked.
   uint64_t takeMerged() { return std::exchange(merged_, 0); }

@@ -7,16 +7,17 @@
 //     fill      it writes the entry
 //     publish   it hands [published, tail) over: by the call into native code, which orders everything before it; a
 //               batch for the drain thread goes through a mutex, which does the same
-//     reap      the thread that executes says in `completed`, with a release store, up to where operations are done for
-//               certain; JavaScript reads it with Atomics.load before it fills an entry again, so the entry's reader is
-//               through with it. The end of a batch is told by its settlement, because a failed one leaves states in
-//               its entries that JavaScript reads first
+//     reap      the thread that executes says in `completed`, with a release store, up to where it has no more use for
+//               entries; JavaScript reads it with Atomics.load before it fills an entry again, so that what is filled
+//               in comes after all that was read
 //
-//         head      published      tail
+//       completed   published      tail
 //          |            |            |
 //     -----#############************.......-----      # in flight   * filled   . free
 //
-// An entry is JavaScript's up to the publish, then native code's up to the reap.
+// An entry is JavaScript's up to the publish, then native code's up to the reap. What became of operations does not
+// stand in their entries, which may be filled anew before anybody has asked: a batch that failed leaves outcomes of its
+// own.
 #pragma once
 
 #include <atomic>
@@ -25,12 +26,12 @@
 
 namespace ismio::wire {
 
-inline constexpr uint32_t kVersion = 1;
+inline constexpr uint32_t kVersion = 2;
 
 // The low byte of an entry's opcode word; a store has its width in bytes in the byte above.
 enum class Opcode : uint32_t { store = 1, write = 2, load = 3, fence = 4 };
 
-// What became of an operation. Only written when a batch did not go through; else all are done.
+// What became of an operation of a batch that failed; else all are done.
 enum class State : uint32_t { done = 0, partial = 1, failed = 2, skipped = 3 };
 
 struct Entry {
@@ -41,14 +42,10 @@ struct Entry {
       uint32_t high;
     } value;
     double position;  // write, load: where the bytes are in their source
-    double done;      // after a failed batch: bytes of this operation that went through
   };
   uint32_t opcode;
-  union {
-    uint32_t source;  // write, load: slot of the source
-    uint32_t state;   // after a failed batch
-  };
-  double length;  // write, load: bytes
+  uint32_t source;  // write, load: slot of the source
+  double length;    // write, load: bytes
 
   Opcode kind() const { return static_cast<Opcode>(opcode & 0xff); }
   uint32_t width() const { return opcode >> 8; }
@@ -63,9 +60,26 @@ static_assert(offsetof(Entry, opcode) == 16);
 static_assert(offsetof(Entry, source) == 20);
 static_assert(offsetof(Entry, length) == 24);
 
+// What became of one operation, and which one it was. Written once, by the thread that executed the batch, and handed
+// over with its report.
+struct Outcome {
+  double offset;
+  double length;
+  double done;      // bytes of this operation that went through
+  uint32_t opcode;  // without the width
+  uint32_t state;
+};
+
+static_assert(sizeof(Outcome) == 32);
+static_assert(offsetof(Outcome, offset) == 0);
+static_assert(offsetof(Outcome, length) == 8);
+static_assert(offsetof(Outcome, done) == 16);
+static_assert(offsetof(Outcome, opcode) == 24);
+static_assert(offsetof(Outcome, state) == 28);
+
 // In front of the entries, on a cache line of its own.
 struct Header {
-  std::atomic<uint32_t> completed;  // index up to which the batch in flight is done
+  std::atomic<uint32_t> completed;  // index up to which entries may be filled anew; never goes back
   uint32_t copied;    // pieces of payload that JavaScript has put into the staging memory since the last publish
   uint32_t timed;     // 1: stages are timed, JavaScript says when the first operation of a batch comes
   uint32_t observed;  // JavaScript's word: 1 where somebody wants to know when the next batch began and ended

@@ -18,14 +18,15 @@ import {
   type Values,
   wordsOf,
 } from './bulk.js';
-import { type BatchError, batchError, type Completion, completionFrom, nothingDone } from './completion.js';
+import { type Completion, completionFrom, nothingDone } from './completion.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
+import { type BatchError, batchError, Outcomes } from './outcomes.js';
 import { entriesFor, Ring } from './ring.js';
 import { Sources } from './sources.js';
 import { Staging } from './staging.js';
-import { Ticket } from './ticket.js';
+import { type Stopped, Ticket } from './ticket.js';
 
 export type { DrainOptions } from './arguments.js';
 export type { Lengths, Offsets, Stride, Values } from './bulk.js';
@@ -133,7 +134,8 @@ export class Queue {
 
   /** Operations handed to the drain thread and not yet settled. */
   get inFlight(): number {
-    return this.#ring.inFlight;
+    const oldest = this.#tickets[0];
+    return oldest === undefined ? 0 : (this.#ring.published - oldest.from) | 0;
   }
 
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
@@ -380,7 +382,7 @@ export class Queue {
   #claim(): boolean {
     this.#checkUsable();
     if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#queue);
-    return this.#ring.claim(this.#tickets[0]);
+    return this.#ring.claim();
   }
 
   /** The writes from index `from` on, one after the other: how many there are with those before them. */
@@ -473,9 +475,9 @@ export class Queue {
     const handedOver = this.#observe();
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
-    const error = this.#outcome(failed !== undefined, from, loads);
+    const error = this.#outcome(failed !== undefined, from, loads, null);
     if (handedOver !== null) this.#tell('submit', handedOver, completion, error);
-    this.#settled(to, this.#staging.mark);
+    this.#settled(this.#staging.mark);
     if (this.#ring.timed) this.#completed();
     if (error !== null) throw error;
     return completion;
@@ -510,9 +512,9 @@ export class Queue {
     const ticket = this.#tickets.shift();
     if (ticket === undefined || ticket.number !== number) return;
     const completion = completionFrom(answers);
-    const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads);
+    const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads, ticket.stopped);
     if (ticket.handedOver !== null) this.#tell('drain', ticket.handedOver, completion, error);
-    this.#settled(ticket.to, ticket.mark);
+    this.#settled(ticket.mark);
     if (error === null) ticket.resolve(completion);
     else ticket.reject(error);
     if (this.#ring.timed) this.#completed();
@@ -529,15 +531,17 @@ export class Queue {
   }
 
   /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
-  #outcome(failed: boolean, from: number, loads: readonly LoadBack[]): Error | null {
-    const error: BatchError | null = failed ? batchError(answers, this.#ring, from, this.region) : null;
+  #outcome(failed: boolean, from: number, loads: readonly LoadBack[], stopped: Stopped | null): Error | null {
+    const outcomes = failed ? new Outcomes(answers, native.takeOutcomes(this.#queue)) : null;
+    const error: BatchError | null = outcomes === null ? null : batchError(answers, outcomes, this.region, stopped);
     if (this.#tap !== null) this.#tap.settled(from, error);
-    const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, error?.operations ?? null);
+    const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, outcomes);
+    if (error !== null && gone !== null) error.cause ??= gone;
     return error ?? gone;
   }
 
-  #settled(to: number, mark: number): void {
-    this.#ring.free(to);
+  #settled(mark: number): void {
+    this.#ring.reap();
     this.#staging.release(mark);
     if (!this.#ring.empty) return;
     this.#lastSource = noSource;

@@ -9,10 +9,11 @@ import { endianness } from 'node:os';
 import { Double, layout, Opcode, Word } from '../wire.js';
 import type { Lengths, Offsets } from './bulk.js';
 
-/** Entries [from, to). */
-export interface Span {
-  readonly from: number;
-  readonly to: number;
+/** The entries, as typed arrays over them; an index modulo the mask and one more is a place. */
+export interface Entries {
+  readonly doubles: Float64Array;
+  readonly words: Uint32Array;
+  readonly mask: number;
 }
 
 /** Memory that is read in place: what of it is still to be written. */
@@ -75,11 +76,6 @@ export class Ring {
     return (this.tail - this.#published) | 0;
   }
 
-  /** Entries published and not yet free again. */
-  get inFlight(): number {
-    return (this.#published - this.#head) | 0;
-  }
-
   get empty(): boolean {
     return this.tail === this.#head;
   }
@@ -99,16 +95,13 @@ export class Ring {
     this.stop = this.at;
   }
 
-  /**
-   * Finds room for at least one entry, and how far the claims after it need not look. False when the ring is full.
-   * @param oldest the oldest batch in flight
-   */
-  claim(oldest: Span | undefined): boolean {
+  /** Finds room for at least one entry, and how far the claims after it need not look. False when the ring is full. */
+  claim(): boolean {
     if (this.at === this.#lapEnd) {
       this.#lap = (this.#lap + this.mask + 1) | 0;
       this.at = 0;
     }
-    if (this.#room() === 0 && oldest !== undefined) this.#reap(oldest);
+    if (this.#room() === 0) this.reap();
     this.stop = Math.min(this.at + (this.#room() << 2), this.#lapEnd);
     return this.stop > this.at;
   }
@@ -235,18 +228,16 @@ export class Ring {
     return this.#published;
   }
 
-  /** The oldest batch in flight has ended, and what its entries had to say has been read. */
-  free(to: number): void {
-    this.#head = to;
+  /**
+   * Looks how far the addon is: entries before that may be filled anew. Against `Executor::publish`, a release store: what
+   * it has read of an entry was read before this load sees that it is free.
+   */
+  reap(): void {
+    const completed = Atomics.load(this.#header, 0);
+    if (((this.#published - completed) | 0) >= 0 && ((completed - this.#head) | 0) > 0) this.#head = completed;
   }
 
   #room(): number {
     return this.#depth - ((this.tail - this.#head) | 0);
-  }
-
-  /** Looks how far the addon is with the oldest batch. Its end is told by its settlement, not here. */
-  #reap(oldest: Span): void {
-    const done = (Atomics.load(this.#header, 0) - oldest.from) | 0;
-    if (done > 0 && done <= ((oldest.to - oldest.from) | 0)) this.#head = (oldest.from + done) | 0;
   }
 }

@@ -3,13 +3,17 @@ import { IsmioError } from '../errors.js';
 import type { Completion } from './completion.js';
 import type { LoadBack } from './loadback.js';
 
-type StopCode = 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED';
+/** On whose word a batch is stopped. */
+export interface Stopped {
+  readonly code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED';
+  readonly cause: unknown;
+}
 
 export class Ticket {
   readonly promise: Promise<Completion>;
   #resolve!: (completion: Completion) => void;
   #reject!: (error: Error) => void;
-  #stopped: { readonly code: StopCode; readonly cause: unknown } | null = null;
+  #stopped: Stopped | null = null;
 
   constructor(
     readonly number: number,
@@ -28,8 +32,12 @@ export class Ticket {
     });
   }
 
-  /** Notes on whose word it is stopped; the first word counts. */
-  stop(code: StopCode, cause: unknown): void {
+  /** On whose word it is stopped: the first one counts. */
+  get stopped(): Stopped | null {
+    return this.#stopped;
+  }
+
+  stop(code: Stopped['code'], cause: unknown): void {
     this.#stopped ??= { code, cause };
   }
 
@@ -38,14 +46,13 @@ export class Ticket {
   }
 
   reject(error: Error): void {
-    this.#reject(this.#stopped === null ? error : because(error, this.#stopped));
+    this.#reject(error);
   }
 }
 
-/** The batch's own error says where it stopped; this says on whose word. */
-function because(error: Error, stopped: { readonly code: StopCode; readonly cause: unknown }): Error {
-  if ((error as IsmioError).code !== 'ERR_ISMIO_ABORTED') return error;
+/** The error of a stopped batch says where it stopped; this one says on whose word as well. */
+export function renamed(error: Error, { code, cause }: Stopped): Error {
   const { message, code: _code, name: _name, stack: _stack, ...values } = error as IsmioError;
-  const text = stopped.code === 'ERR_ISMIO_CLOSED' ? message.replace('on request', 'by close()') : message;
-  return new IsmioError(stopped.code, text, values, stopped.cause);
+  const text = code === 'ERR_ISMIO_CLOSED' ? message.replace('on request', 'by close()') : message;
+  return new IsmioError(code, text, values, cause);
 }

@@ -1,5 +1,5 @@
 // What a recorder hears of one region or queue, in its words.
-import type { BatchError } from '../queue/completion.js';
+import type { BatchError } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
 import { tapQueue } from '../queue/queue.js';
 import type { DirectKind, HandedOver, QueueTap, RegionTap } from '../region/tap.js';

@@ -1,5 +1,5 @@
 // One queue of a replay: claims the recorded operations, hands them over as they were, and hears what became of them.
-import type { BatchError, OperationOutcome } from '../queue/completion.js';
+import type { BatchError, OperationOutcome } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
 import { states } from '../wire.js';
 import type { Allowance } from './allowance.js';

@@ -1,6 +1,6 @@
 // The independent opinion on a replay: one model for each region, brought up to date as batches end, and compared with
 // what was loaded and, in the end, with what the region holds.
-import type { OperationOutcome } from '../queue/completion.js';
+import type { OperationOutcome } from '../queue/outcomes.js';
 import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
 import { type Batch, eachCommon } from './batch.js';

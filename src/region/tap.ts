@@ -1,6 +1,7 @@
 // What a recorder is told by the regions and queues it listens to. Nobody listens unless `record` was called.
-import type { BatchError, Entries } from '../queue/completion.js';
+import type { BatchError } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
+import type { Entries } from '../queue/ring.js';
 
 export type DirectKind = 'load' | 'store' | 'storeBlock' | 'read' | 'write' | 'fence';
 

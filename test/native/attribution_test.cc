@@ -28,8 +28,12 @@ struct Outcome {
 Outcome outcomeOf(const Batch& batch, const Report& report, uint32_t index) {
   const uint64_t length = batch.operations[index].bytes.size();
   if (report.failure.status == Status::ok || index < report.unfinished) return {wire::State::done, length};
-  const wire::Entry& entry = batch.entry(index);
-  return {static_cast<wire::State>(entry.state), static_cast<uint64_t>(entry.done)};
+  const wire::Outcome& told = Batch::outcome(report, index);
+  const Operation& operation = batch.operations[index];
+  REQUIRE(told.opcode == static_cast<uint32_t>(operation.kind));
+  REQUIRE(told.offset == static_cast<double>(operation.offset));
+  REQUIRE(told.length == static_cast<double>(length));
+  return {static_cast<wire::State>(told.state), static_cast<uint64_t>(told.done)};
 }
 
 void fillAtRandom(Batch& batch, Random& random) {

@@ -16,7 +16,9 @@ constexpr Rules kStrict{128, 4096, Alignment::strict, true};
 
 std::vector<uint8_t> filled(size_t length, uint8_t value) { return std::vector<uint8_t>(length, value); }
 
-wire::State stateOf(const Batch& batch, uint32_t index) { return static_cast<wire::State>(batch.entry(index).state); }
+wire::State stateOf(const Report& report, uint32_t index) {
+  return static_cast<wire::State>(Batch::outcome(report, index).state);
+}
 
 TEST_CASE("without merging each operation is an access of its own, in program order") {
   Batch batch(kIsm, Merge::none, false);
@@ -134,10 +136,10 @@ TEST_CASE("a long write that fails in its middle is partial and says how far it 
   const Report report = batch.run();
   CHECK(report.index == 1);
   CHECK(report.unfinished == 1);
-  CHECK(stateOf(batch, 1) == wire::State::partial);
-  CHECK(batch.entry(1).done == 96);
+  CHECK(stateOf(report, 1) == wire::State::partial);
+  CHECK(Batch::outcome(report, 1).done == 96);
   CHECK(report.failure.done == 96);
-  CHECK(stateOf(batch, 2) == wire::State::skipped);
+  CHECK(stateOf(report, 2) == wire::State::skipped);
 }
 
 TEST_CASE("an entry that no caller writes is refused before anything of it is done") {
@@ -175,6 +177,9 @@ TEST_CASE("an entry that no caller writes is refused before anything of it is do
       const Report report = batch.run();
       CHECK(report.failure.status == broken.status);
       CHECK(report.index == 0);
+      CHECK(Batch::outcome(report, 0).offset == 0);
+      CHECK(Batch::outcome(report, 0).length == 0);
+      CHECK(stateOf(report, 0) == wire::State::failed);
       CHECK(batch.device.taken.empty());
     }
   }

@@ -149,13 +149,10 @@ TEST_CASE("writes that joined another are counted once") {
   CHECK(stream.merger().takeMerged() == 0);
 }
 
-TEST_CASE("overlaps and firstPending tell what waits") {
+TEST_CASE("firstPending tells what waits") {
   Stream stream(kIsm, Merge::adjacent);
   stream.write(0, 8).write(100, 8).write(108, 8);
   CHECK(stream.merger().firstPending() == 1);
-  CHECK(stream.merger().overlaps(115, 1));
-  CHECK_FALSE(stream.merger().overlaps(116, 1));
-  CHECK_FALSE(stream.merger().overlaps(0, 100));
   stream.merger().discard();
   CHECK(stream.merger().empty());
   CHECK(stream.told() == "block 0+8 of 0");

@@ -3,6 +3,7 @@
 
 #include <doctest.h>
 
+#include <algorithm>
 #include <map>
 
 #include "support/random.h"
@@ -92,25 +93,55 @@ TEST_CASE("a store stays a store only where all of it is seen") {
   CHECK_FALSE(fragments[3].scalar);
 }
 
-TEST_CASE("readsFrom says whether a write takes its bytes from there") {
+const uint8_t elsewhere[64] = {};
+
+TEST_CASE("a load waits for a write whose source it would overwrite, and for no other") {
   const std::vector<uint8_t> bytes(16, 1);
   Overlay overlay;
   overlay.add(100, 4, bytes.data() + 4, false);
-  CHECK(overlay.readsFrom(bytes.data(), 5));
-  CHECK(overlay.readsFrom(bytes.data() + 7, 1));
-  CHECK_FALSE(overlay.readsFrom(bytes.data(), 4));
-  CHECK_FALSE(overlay.readsFrom(bytes.data() + 8, 8));
+  CHECK(overlay.meets(0, bytes.data(), 5));
+  CHECK(overlay.meets(0, bytes.data() + 7, 1));
+  CHECK_FALSE(overlay.meets(0, bytes.data(), 4));
+  CHECK_FALSE(overlay.meets(0, bytes.data() + 8, 8));
   overlay.discard();
-  CHECK_FALSE(overlay.readsFrom(bytes.data(), 16));
+  CHECK_FALSE(overlay.meets(0, bytes.data(), 16));
 }
 
-TEST_CASE("overlaps says whether a byte of the range is held, and no more") {
+TEST_CASE("a load waits for a write that it would see, and for no other") {
   const std::vector<Write> writes = {{10, {1, 2, 3}}};
-  const Overlay overlay = overlayOf(writes);
-  CHECK(overlay.overlaps(12, 1));
-  CHECK(overlay.overlaps(0, 11));
-  CHECK_FALSE(overlay.overlaps(13, 5));
-  CHECK_FALSE(overlay.overlaps(0, 10));
+  Overlay overlay = overlayOf(writes);
+  CHECK(overlay.meets(12, elsewhere, 1));
+  CHECK(overlay.meets(0, elsewhere, 11));
+  CHECK_FALSE(overlay.meets(13, elsewhere, 5));
+  CHECK_FALSE(overlay.meets(0, elsewhere, 10));
+}
+
+TEST_CASE("however many loads there were, one waits for the same writes as a look at all of them says") {
+  test::Random random(7);
+  std::vector<uint8_t> source(4'096);
+  for (int i = 0; i < 300; i++) {
+    Overlay overlay;
+    std::vector<Fragment> writes;
+    for (int step = 0; step < 200; step++) {
+      const uint64_t length = random.between(1, 12);
+      if (random.oneIn(2)) {
+        const Fragment write{random.below(2'000), length, source.data() + random.below(4'000), false};
+        overlay.add(write.offset, write.length, write.bytes, false);
+        writes.push_back(write);
+        continue;
+      }
+      const uint64_t offset = random.below(2'000);
+      const uint8_t* target = source.data() + random.below(4'000);
+      const bool waits = std::any_of(writes.begin(), writes.end(), [&](const Fragment& write) {
+        return (offset < write.offset + write.length && write.offset < offset + length) ||
+               (target < write.bytes + write.length && write.bytes < target + length);
+      });
+      REQUIRE(overlay.meets(offset, target, length) == waits);
+      if (!random.oneIn(40)) continue;
+      overlay.resolve();
+      writes.clear();
+    }
+  }
 }
 
 TEST_CASE("20,000 random sets of writes: byte by byte, the last writer wins") {

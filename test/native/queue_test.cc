@@ -29,9 +29,9 @@ class Client {
         header_(reinterpret_cast<wire::Header*>(queue_->ringMemory()->base())),
         entries_(reinterpret_cast<wire::Entry*>(queue_->ringMemory()->base() + sizeof(wire::Header))) {}
 
-  // Fills one entry; waits until the thread has reaped the one that was there before.
+  // Fills one entry; waits until the thread has no more use for the one that was there before.
   void store(uint64_t offset, uint64_t value) {
-    while (tail_ - std::max(completed(), reaped_.load()) == kDepth) std::this_thread::yield();
+    while (tail_ - completed() == kDepth) std::this_thread::yield();
     wire::Entry& entry = entries_[tail_ & (kDepth - 1)];
     entry = wire::Entry{};
     entry.offset = static_cast<double>(offset);
@@ -43,9 +43,8 @@ class Client {
   void noteCopies(uint32_t pieces) { header_->copied += pieces; }
 
   void drain(uint32_t ticket, bool stopped = false) {
-    const auto settled = [this, end = tail_](uint32_t ended, const Report& report) {
+    const auto settled = [this](uint32_t ended, const Report& report) {
       const std::lock_guard<std::mutex> lock(mutex_);
-      reaped_ = end;
       settled_.push_back({ended, report});
       thread_ = std::this_thread::get_id();
       change_.notify_all();
@@ -88,8 +87,7 @@ class Client {
   std::condition_variable change_;
   std::vector<std::pair<uint32_t, Report>> settled_;
   std::thread::id thread_;
-  std::atomic<uint32_t> reaped_{0};  // a settled batch is done with all its entries, however it ended
-  std::unique_ptr<Queue> queue_;     // goes before what its thread calls back into
+  std::unique_ptr<Queue> queue_;  // goes before what its thread calls back into
   wire::Header* const header_;
   wire::Entry* const entries_;
   uint32_t tail_ = 0;

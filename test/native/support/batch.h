@@ -43,6 +43,13 @@ class Batch {
   void fence() { claim(wire::Opcode::fence, 0, {}); }
 
   wire::Entry& entry(uint32_t index) const { return ring_.at(index); }
+  // What the report of a failed batch says of one of its operations.
+  static const wire::Outcome& outcome(const Report& report, uint32_t index) {
+    REQUIRE(report.outcomes != nullptr);
+    REQUIRE(index >= report.unfinished);
+    REQUIRE(index < report.operations);
+    return reinterpret_cast<const wire::Outcome*>(report.outcomes->base())[index - report.unfinished];
+  }
   const uint8_t* loaded(uint32_t index) const { return memory_->base() + operations[index].position; }
   Report run() { return executor_.run(0, static_cast<uint32_t>(operations.size()), stop); }
 
