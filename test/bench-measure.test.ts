@@ -1,9 +1,9 @@
 // What the benchmark makes of what it times, and what it knows of where it runs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import * as ismio from 'ismio';
 import { commitOf } from '../bench/commit.js';
 import { entryOf, loadEngine, versionOf } from '../bench/engine.js';
@@ -126,7 +126,8 @@ test('the package is found by its folder', async () => {
 
 test('the commit is the one checked out, and dirty once a file has changed', (t) => {
   const folder = temporaryFolder(t);
-  assert.equal(commitOf(folder), null, 'no checkout');
+  const commitIn = (where: string) => commitOf(where, assert.fail);
+  assert.equal(commitIn(folder), null, 'no checkout');
   const git = (...words: string[]): string => {
     const identity = ['-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost'];
     return execFileSync('git', ['-C', folder, ...identity, ...words], { encoding: 'utf8' }).trim();
@@ -135,10 +136,48 @@ test('the commit is the one checked out, and dirty once a file has changed', (t)
   writeFileSync(join(folder, 'file'), 'one');
   git('add', 'file');
   git('commit', '--quiet', '--message', 'one');
-  assert.equal(commitOf(folder), git('rev-parse', 'HEAD'));
+  assert.equal(commitIn(folder), git('rev-parse', 'HEAD'));
   writeFileSync(join(folder, 'file'), 'two');
-  assert.equal(commitOf(folder), `${git('rev-parse', 'HEAD')}-dirty`);
+  assert.equal(commitIn(folder), `${git('rev-parse', 'HEAD')}-dirty`);
+  const installed = join(folder, 'node_modules', 'ismio');
+  mkdirSync(installed, { recursive: true });
+  assert.equal(commitIn(installed), null, "the project's commit is not that of a package in it");
 });
+
+test('a repository that the environment names, as in a hook, is not the one that is measured', (t) => {
+  const [measured, hooked] = [committed(t, 'measured'), committed(t, 'hooked')];
+  const inHook = { GIT_DIR: join(hooked.folder, '.git'), GIT_WORK_TREE: hooked.folder, GIT_INDEX_FILE: '/nonexistent' };
+  t.after(() => {
+    for (const name of Object.keys(inHook)) delete process.env[name];
+  });
+  Object.assign(process.env, inHook);
+  assert.equal(commitOf(measured.folder, assert.fail), measured.commit);
+  const plain = temporaryFolder(t);
+  assert.equal(commitOf(plain, assert.fail), null);
+});
+
+test('a checkout that git does not speak of has no commit, and git is quoted', (t) => {
+  const { folder } = committed(t, 'one');
+  t.after(() => delete process.env['GIT_TEST_ASSUME_DIFFERENT_OWNER']);
+  process.env['GIT_TEST_ASSUME_DIFFERENT_OWNER'] = '1'; // what git's own tests use
+  const told: string[] = [];
+  assert.equal(
+    commitOf(folder, (why) => told.push(why)),
+    null,
+  );
+  assert.match(told.join(), /git says .*dubious ownership[\s\S]*safe\.directory/);
+});
+
+/** A repository with one commit. */
+function committed(t: TestContext, message: string): { folder: string; commit: string } {
+  const folder = temporaryFolder(t);
+  const git = (...words: string[]): string =>
+    execFileSync('git', ['-C', folder, ...words], { encoding: 'utf8' }).trim();
+  git('init', '--quiet');
+  const identity = ['-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost'];
+  git(...identity, 'commit', '--quiet', '--allow-empty', '--message', message);
+  return { folder, commit: git('rev-parse', 'HEAD') };
+}
 
 test("without the floors' addon there is a reason, and how to get it", (t) => {
   assert.match(
