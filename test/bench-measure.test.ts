@@ -10,10 +10,10 @@ import { entryOf, loadEngine, versionOf } from '../bench/engine.js';
 import { environment } from '../bench/environment.js';
 import { floorsPaths, loadFloors } from '../bench/floors.js';
 import { checkLength, measure, measuredFrom } from '../bench/measure.js';
+import { duration } from '../bench/outputs/figures.js';
 import { probes } from '../bench/probes/index.js';
 import { withFigures } from '../bench/readme.js';
 import type { BenchReport, BenchResult } from '../bench/results.js';
-import { time } from '../bench/table.js';
 import { reached } from '../bench/target.js';
 import { makeWindow } from '../bench/window.js';
 import type { Running } from '../bench/workload.js';
@@ -99,14 +99,10 @@ test('a target is reached or missed only where there is one, and a figure', () =
 });
 
 test('a time is shown in the unit in which it is short', () => {
-  assert.deepEqual([6.4182, 64.182, 641.82, 6418.2, 6.4e6, 6.4e9].map(time), [
-    '6.42 ns',
-    '64.2 ns',
-    '642 ns',
-    '6.42 us',
-    '6.40 ms',
-    '6.40 s',
-  ]);
+  assert.deepEqual(
+    [6.4182, 64.182, 641.82, 6418.2, 6.4e6, 6.4e9].map((one) => duration(one)),
+    ['6.42 ns', '64.2 ns', '642 ns', '6.42 µs', '6.4 ms', '6.4 s'],
+  );
 });
 
 test('the environment names the machine, and names it the same twice', () => {
@@ -258,7 +254,7 @@ test("the README's table takes the figures that have targets, and nothing else o
     },
   ];
   const after = withFigures(before, { results } as unknown as BenchReport);
-  const rows = '| one | the floor | 5.42x (missed) | at least 8 |\n| two | it | 1.50 ms | at most 2 |\n';
+  const rows = '| one | the floor | 5.42x (missed) | at least 8 |\n| two | it | 1.5 ms | at most 2 |\n';
   assert.equal(after, before.replace('| old | old | old | old |\n', rows));
   assert.throws(() => withFigures('no table', { results } as unknown as BenchReport), { code: 'ERR_ISMIO_RESULTS' });
 });
