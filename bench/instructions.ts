@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { execute } from './execute.js';
+import { reasonIn } from '../src/reason.js';
+import { execute, type Failed } from './execute.js';
 import { cacheAdvice, cacheFolder, passingFolder } from './folders.js';
 
 export interface InstructionCount {
@@ -85,7 +86,8 @@ async function compiled(root: string): Promise<string> {
   } catch (error) {
     // Another process was faster: its program is as good.
     if (existsSync(join(folder, 'instructions'))) return folder;
-    throw new Missing(`bench/native of ${root} does not compile: ${firstError(error)}`);
+    const { stderr, message } = error as Failed;
+    throw new Missing(`bench/native of ${root} does not compile: ${reasonIn(stderr) ?? message}`);
   } finally {
     made.remove();
   }
@@ -107,12 +109,6 @@ async function fingerprint(root: string, compiler: string): Promise<string> {
     }
   }
   return hash.digest('hex').slice(0, 24);
-}
-
-function firstError(error: unknown): string {
-  const { stderr = '', message } = error as { stderr?: string; message: string };
-  const lines = (stderr === '' ? message : stderr).split('\n');
-  return (lines.find((line) => /error/i.test(line)) ?? (lines[0] as string)).trim();
 }
 
 async function listed(folder: string): Promise<Scenario[]> {

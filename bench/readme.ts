@@ -3,17 +3,19 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { IsmioError } from '../src/errors.js';
 import { packageRoot } from '../src/package.js';
+import { median, quantity, times } from './outputs/figures.js';
 import { readBench } from './outputs/read.js';
 import { writeWhole } from './outputs/write.js';
 import type { BenchReport, BenchResult } from './results.js';
-import { figure } from './table.js';
+
+/** What the target is for: times faster than the floor, or the figure itself. */
+function value(result: BenchResult): string {
+  const { unit, ratio, target, measured } = result;
+  if (unit === 'ns/op') return times(ratio ?? Number.NaN, target);
+  return unit === 'operations' ? quantity(measured.distribution.max, unit) : median(result);
+}
 
 const head = '| subject | floor | measured | target |\n|---|---|---|---|\n';
-
-function value({ unit, measured, ratio }: BenchResult): string {
-  if (unit === 'ns/op') return `${figure(ratio ?? Number.NaN)}x`;
-  return `${figure(unit === 'operations' ? measured.distribution.max : measured.median)} ${unit}`;
-}
 
 function row(result: BenchResult): string {
   const { title, floor, target, reached } = result;

@@ -1,8 +1,11 @@
 // A run of the benchmark: what is chosen, each in a process of its own, and what comes back as one document.
 import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { IsmioError } from '../src/errors.js';
 import { packageRoot } from '../src/package.js';
+import { reasonIn } from '../src/reason.js';
 import type { ChildAnswer, ChildRequest } from './child.js';
 import { commitOf } from './commit.js';
 import { versionOf } from './engine.js';
@@ -25,6 +28,8 @@ export interface BenchOptions {
   readonly suites?: readonly URL[];
   /** Told before each is measured. */
   onStart?(name: string, done: number, total: number): void;
+  /** Told what a reader of the results should know besides them. */
+  onNote?(note: string): void;
 }
 
 interface Thoroughness {
@@ -78,7 +83,7 @@ export async function runBench(options: BenchOptions = {}): Promise<BenchReport>
   return {
     schema: benchSchema,
     version: versionOf(packageRoot),
-    commit: commitOf(packageRoot),
+    commit: commitOf(packageRoot, (why) => options.onNote?.(why)),
     started: began.toISOString(),
     seconds: (Date.now() - began.getTime()) / 1000,
     quick: options.quick === true,
@@ -107,21 +112,31 @@ async function measureEntry(entry: Entry, options: BenchOptions, how: Thoroughne
 const childPath = fileURLToPath(new URL('./child.js', import.meta.url));
 
 /** What a workload prints goes to stderr, so that the results stay alone on stdout. */
-function inChild(request: ChildRequest): Promise<ChildAnswer> {
-  return new Promise((resolve, reject) => {
-    const child = fork(childPath, { serialization: 'advanced', stdio: ['ignore', 2, 2, 'ipc'], execArgv: [] });
-    let said: ChildAnswer | null = null;
-    child.once('error', reject);
-    child.once('message', (answer) => {
-      said = answer as ChildAnswer;
-      child.disconnect();
-    });
-    child.once('exit', (code, signal) => {
-      if (said !== null) resolve(said);
-      else reject(new Error(`its process ended with ${signal ?? `exit code ${code}`}`));
-    });
-    child.send(request);
+async function inChild(request: ChildRequest): Promise<ChildAnswer> {
+  const child = fork(childPath, { serialization: 'advanced', stdio: ['ignore', 2, 'pipe', 'ipc'], execArgv: [] });
+  let said: ChildAnswer | null = null;
+  child.once('message', (answer) => {
+    said = answer as ChildAnswer;
+    child.disconnect();
   });
+  // Not 'close': that never comes where this side has closed the channel.
+  const ended = once(child, 'exit') as Promise<[code: number | null, signal: string | null]>;
+  child.send(request);
+  const [[code, signal], complaint] = await Promise.all([ended, passedOn(child.stderr as Readable)]);
+  if (said !== null) return said;
+  const how = `its process ended with ${signal ?? `exit code ${code}`}`;
+  const why = reasonIn(complaint);
+  throw new Error(why === undefined ? how : `${how}: ${why}`);
+}
+
+/** Shows what is said there, and keeps the end of it. */
+async function passedOn(stream: Readable): Promise<string> {
+  let kept = '';
+  for await (const text of stream.setEncoding('utf8')) {
+    process.stderr.write(text);
+    kept = (kept + text).slice(-20_000);
+  }
+  return kept;
 }
 
 async function probed(probe: Probe, effort: Effort): Promise<BenchResult> {

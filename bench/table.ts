@@ -1,5 +1,6 @@
 // The table that `ismio bench` prints: 120 columns.
 import Table from 'cli-table3';
+import { duration, median, times } from './outputs/figures.js';
 import type { BenchReport, BenchResult, Measured } from './results.js';
 
 const columns = [
@@ -15,32 +16,15 @@ const textWidth = columns.reduce((sum, { width }) => sum + width, 0) + columns.l
 const legend = `Medians for one operation ± median absolute deviation over the rounds. Subject and floor take turns, and "faster" is the
 median over the rounds of their ratio. Issued: device operations of one batch. "missed" stands beside missed targets.`;
 
-/** Three digits that say something: 6.42, 64.2, 642. */
-export function figure(value: number): string {
-  const size = Math.abs(value);
-  return value.toFixed(size >= 100 || value === 0 ? 0 : size >= 10 ? 1 : 2);
-}
-
-/** A time in the unit in which it is short. */
-export function time(nanoseconds: number): string {
-  const steps: [number, string][] = [
-    [1e9, 's'],
-    [1e6, 'ms'],
-    [1e3, 'us'],
-  ];
-  const [size, unit] = steps.find(([size]) => Math.abs(nanoseconds) >= size) ?? [1, 'ns'];
-  return `${figure(nanoseconds / size)} ${unit}`;
-}
-
 /** '96.1 ns ±1.2 %' */
 function spread({ median, mad }: Measured, shown: string): string {
   return median === 0 ? shown : `${shown} ±${((100 * mad) / Math.abs(median)).toFixed(1)} %`;
 }
 
-function value({ measured, unit }: BenchResult): string {
-  if (unit === 'ns/op') return spread(measured, time(measured.median));
+function value(result: BenchResult): string {
+  const { measured, unit } = result;
   if (unit === 'operations') return `at most ${measured.distribution.max}`;
-  return spread(measured, `${figure(measured.median)} ${unit}`);
+  return spread(measured, median(result));
 }
 
 function target({ target, reached }: BenchResult): string {
@@ -79,8 +63,8 @@ function row(result: BenchResult): string[] {
   return [
     result.name,
     value(result),
-    floor === null ? '' : spread(floor, time(floor.median)),
-    ratio === null ? '' : `${figure(ratio)}x`,
+    floor === null ? '' : spread(floor, duration(floor.median)),
+    ratio === null ? '' : times(ratio, result.target),
     target(result),
     issued === null ? '' : issued.toLocaleString('en'),
   ];

@@ -10,6 +10,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { IsmioError } from './errors.js';
 import { packageRoot } from './package.js';
+import { reasonIn } from './reason.js';
 
 /**
  * Builds the addon with node-gyp and puts it where it is looked for first. Takes half a minute or so.
@@ -77,7 +78,7 @@ async function run(log: string, folder: string, ...args: string[]): Promise<void
     });
     const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
     if (code === 0) return;
-    const reason = firstError(await readFile(log, 'utf8')) ?? `it ended with ${signal ?? `exit code ${code}`}`;
+    const reason = reasonIn(await readFile(log, 'utf8')) ?? `it ended with ${signal ?? `exit code ${code}`}`;
     throw new IsmioError(
       'ERR_ISMIO_BUILD',
       `the addon could not be built: ${reason}. It needs a C++20 compiler (g++ 10 or later), make and python3, and ` +
@@ -93,12 +94,6 @@ async function run(log: string, folder: string, ...args: string[]): Promise<void
 function headers(): NodeJS.ProcessEnv {
   const there = existsSync(join(prefix(), 'include', 'node', 'common.gypi'));
   return there ? { npm_config_nodedir: prefix() } : {};
-}
-
-/** The line of a build's output that says what went wrong. */
-function firstError(output: string): string | undefined {
-  const lines = output.split('\n').map((line) => line.trim());
-  return lines.find((line) => /\berror:|\bError: |command not found|No such file/i.test(line));
 }
 
 /** What writes to the package's own folder, which may belong to somebody else. */

@@ -1,19 +1,19 @@
 // What the benchmark makes of what it times, and what it knows of where it runs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import * as ismio from 'ismio';
 import { commitOf } from '../bench/commit.js';
 import { entryOf, loadEngine, versionOf } from '../bench/engine.js';
 import { environment } from '../bench/environment.js';
 import { floorsPaths, loadFloors } from '../bench/floors.js';
 import { checkLength, measure, measuredFrom } from '../bench/measure.js';
+import { duration } from '../bench/outputs/figures.js';
 import { probes } from '../bench/probes/index.js';
 import { withFigures } from '../bench/readme.js';
 import type { BenchReport, BenchResult } from '../bench/results.js';
-import { time } from '../bench/table.js';
 import { reached } from '../bench/target.js';
 import { makeWindow } from '../bench/window.js';
 import type { Running } from '../bench/workload.js';
@@ -99,14 +99,10 @@ test('a target is reached or missed only where there is one, and a figure', () =
 });
 
 test('a time is shown in the unit in which it is short', () => {
-  assert.deepEqual([6.4182, 64.182, 641.82, 6418.2, 6.4e6, 6.4e9].map(time), [
-    '6.42 ns',
-    '64.2 ns',
-    '642 ns',
-    '6.42 us',
-    '6.40 ms',
-    '6.40 s',
-  ]);
+  assert.deepEqual(
+    [6.4182, 64.182, 641.82, 6418.2, 6.4e6, 6.4e9].map((one) => duration(one)),
+    ['6.42 ns', '64.2 ns', '642 ns', '6.42 µs', '6.4 ms', '6.4 s'],
+  );
 });
 
 test('the environment names the machine, and names it the same twice', () => {
@@ -126,7 +122,8 @@ test('the package is found by its folder', async () => {
 
 test('the commit is the one checked out, and dirty once a file has changed', (t) => {
   const folder = temporaryFolder(t);
-  assert.equal(commitOf(folder), null, 'no checkout');
+  const commitIn = (where: string) => commitOf(where, assert.fail);
+  assert.equal(commitIn(folder), null, 'no checkout');
   const git = (...words: string[]): string => {
     const identity = ['-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost'];
     return execFileSync('git', ['-C', folder, ...identity, ...words], { encoding: 'utf8' }).trim();
@@ -135,10 +132,48 @@ test('the commit is the one checked out, and dirty once a file has changed', (t)
   writeFileSync(join(folder, 'file'), 'one');
   git('add', 'file');
   git('commit', '--quiet', '--message', 'one');
-  assert.equal(commitOf(folder), git('rev-parse', 'HEAD'));
+  assert.equal(commitIn(folder), git('rev-parse', 'HEAD'));
   writeFileSync(join(folder, 'file'), 'two');
-  assert.equal(commitOf(folder), `${git('rev-parse', 'HEAD')}-dirty`);
+  assert.equal(commitIn(folder), `${git('rev-parse', 'HEAD')}-dirty`);
+  const installed = join(folder, 'node_modules', 'ismio');
+  mkdirSync(installed, { recursive: true });
+  assert.equal(commitIn(installed), null, "the project's commit is not that of a package in it");
 });
+
+test('a repository that the environment names, as in a hook, is not the one that is measured', (t) => {
+  const [measured, hooked] = [committed(t, 'measured'), committed(t, 'hooked')];
+  const inHook = { GIT_DIR: join(hooked.folder, '.git'), GIT_WORK_TREE: hooked.folder, GIT_INDEX_FILE: '/nonexistent' };
+  t.after(() => {
+    for (const name of Object.keys(inHook)) delete process.env[name];
+  });
+  Object.assign(process.env, inHook);
+  assert.equal(commitOf(measured.folder, assert.fail), measured.commit);
+  const plain = temporaryFolder(t);
+  assert.equal(commitOf(plain, assert.fail), null);
+});
+
+test('a checkout that git does not speak of has no commit, and git is quoted', (t) => {
+  const { folder } = committed(t, 'one');
+  t.after(() => delete process.env['GIT_TEST_ASSUME_DIFFERENT_OWNER']);
+  process.env['GIT_TEST_ASSUME_DIFFERENT_OWNER'] = '1'; // what git's own tests use
+  const told: string[] = [];
+  assert.equal(
+    commitOf(folder, (why) => told.push(why)),
+    null,
+  );
+  assert.match(told.join(), /git says .*dubious ownership[\s\S]*safe\.directory/);
+});
+
+/** A repository with one commit. */
+function committed(t: TestContext, message: string): { folder: string; commit: string } {
+  const folder = temporaryFolder(t);
+  const git = (...words: string[]): string =>
+    execFileSync('git', ['-C', folder, ...words], { encoding: 'utf8' }).trim();
+  git('init', '--quiet');
+  const identity = ['-c', 'user.name=nobody', '-c', 'user.email=nobody@localhost'];
+  git(...identity, 'commit', '--quiet', '--allow-empty', '--message', message);
+  return { folder, commit: git('rev-parse', 'HEAD') };
+}
 
 test("without the floors' addon there is a reason, and how to get it", (t) => {
   assert.match(
@@ -219,7 +254,7 @@ test("the README's table takes the figures that have targets, and nothing else o
     },
   ];
   const after = withFigures(before, { results } as unknown as BenchReport);
-  const rows = '| one | the floor | 5.42x (missed) | at least 8 |\n| two | it | 1.50 ms | at most 2 |\n';
+  const rows = '| one | the floor | 5.42x (missed) | at least 8 |\n| two | it | 1.5 ms | at most 2 |\n';
   assert.equal(after, before.replace('| old | old | old | old |\n', rows));
   assert.throws(() => withFigures('no table', { results } as unknown as BenchReport), { code: 'ERR_ISMIO_RESULTS' });
 });

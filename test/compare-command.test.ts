@@ -54,6 +54,31 @@ const hasGit = (() => {
 const git = { skip: hasGit ? false : 'git is not installed' };
 
 describe('what cannot be compared ends with 3 and one line', () => {
+  test("a repository that git does not trust is told in git's words, with its advice", git, async (t) => {
+    const cwd = repository(t, 'true');
+    const said = await ismio(['compare', 'HEAD', '.', '--quick'], {
+      cwd,
+      env: { GIT_TEST_ASSUME_DIFFERENT_OWNER: '1' },
+    });
+    oneLine(said, /ERR_ISMIO_BASELINE: HEAD is no .* git says: fatal: detected dubious ownership .* safe\.directory/);
+  });
+
+  test('a commit that a shallow clone lacks is told with what gets it', git, async (t) => {
+    const whole = repository(t, 'true');
+    const shallow = join(temporaryFolder(t), 'clone');
+    execFileSync('git', ['clone', '--quiet', '--depth', '1', `file://${whole}`, shallow]);
+    oneLine(await ismio(['compare', 'HEAD~1', '.', '--quick'], { cwd: shallow }), /git says: fatal: .* --unshallow/);
+  });
+
+  test('a measured process that dies is told by the error it died of', async (t) => {
+    const dying = build(
+      t,
+      (bundle) => `${bundle}\nglobalThis.setTimeout(() => { throw new Error('the real reason'); }, 50);\n`,
+    );
+    const words = ['compare', packageRoot, dying, '--quick', '--filter', '^drain', '--no-instructions'];
+    oneLine(await ismio(words), /ERR_ISMIO_BENCH: \S+ could not be measured: Error: the real reason/);
+  });
+
   test('an unknown ref', git, async () => {
     oneLine(await ismio(['compare', 'no-such-ref', '.', '--quick']), /ERR_ISMIO_BASELINE: no-such-ref is no directory/);
   });

@@ -22,6 +22,11 @@ const git = { skip: hasGit ? false : 'git is not installed' };
 
 const lock = JSON.stringify({ name: 'ismio', lockfileVersion: 3, packages: {} });
 
+/** package.json of a package that needs something to be built. */
+function manifestWith(tool: string): string {
+  return JSON.stringify({ name: 'ismio', version: '0.0.1', devDependencies: { [tool]: '1.0.0' } });
+}
+
 /** A repository of a package that is called ismio, with its dependencies installed. */
 function repository(t: TestContext): string {
   const folder = temporaryFolder(t);
@@ -109,4 +114,36 @@ test('a build that is interrupted leaves neither its folder nor its processes be
   assert.deepEqual(readdirSync(join(env.XDG_CACHE_HOME, 'ismio', 'builds')), []);
   for (let turn = 0; turn < 100 && runs(builder); turn++) await sleep(10);
   assert.ok(!runs(builder));
+});
+
+test('a build takes what npm leaves out where NODE_ENV is production', git, async (t) => {
+  const before = { ...process.env };
+  t.after(() => Object.assign(process.env, before));
+  const words = join(temporaryFolder(t), 'words');
+  Object.assign(process.env, standInForNpm(t, `echo "$@" >> ${words}; ${quickNpm}`));
+  const cwd = repository(t);
+  writeFileSync(join(cwd, 'package.json'), manifestWith('a-compiler'));
+  execFileSync('git', ['-C', cwd, '-c', 'user.name=test', '-c', 'user.email=test@localhost', 'commit', '-qam', 'two']);
+  await prepareIn(cwd, temporaryFolder(t));
+  assert.match(
+    readFileSync(words, 'utf8'),
+    /^ci --include=dev --include=optional .*\nrun build\n/,
+    'half of it is installed',
+  );
+});
+
+test('a build that is started in a hook sees nothing of the repository that the hook is of', git, async (t) => {
+  const before = { ...process.env };
+  t.after(() => {
+    delete process.env['GIT_DIR'];
+    Object.assign(process.env, before);
+  });
+  const seen = join(temporaryFolder(t), 'seen');
+  Object.assign(process.env, standInForNpm(t, `echo "[$GIT_DIR]" > ${seen}; ${quickNpm}`));
+  const cwd = repository(t);
+  const head = execFileSync('git', ['-C', cwd, 'rev-parse', 'HEAD'], { encoding: 'utf8' }).trim();
+  process.env['GIT_DIR'] = join(repository(t), '.git', 'elsewhere');
+  const { commit } = await prepareIn(cwd, temporaryFolder(t));
+  assert.equal(commit, head);
+  assert.equal(readFileSync(seen, 'utf8'), '[]\n');
 });

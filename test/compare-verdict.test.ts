@@ -23,6 +23,13 @@ function verdictOf(...rounds: Round[]): Verdict {
   return (judge([rounds], rules, randomFrom(1))[0] as { verdict: Verdict }).verdict;
 }
 
+test('a change is shown on the side of the limit that it lies on', () => {
+  assert.equal(percent(1.021), '+2.1 %');
+  assert.equal(percent(1.0398, [1.02, 1.04]), '+3.98 %');
+  assert.equal(percent(1.0401, [1.02, 1.04]), '+4.01 %');
+  assert.equal(percent(0.9804, [1 / 1.02]), '-1.960 %');
+});
+
 describe('the verdict', () => {
   test('of nothing changed is pass', () => assert.equal(verdictOf(round(1, 1)), 'pass'));
 

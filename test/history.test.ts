@@ -154,6 +154,20 @@ describe('trends', () => {
     assert.equal(newestFlagged(trendOf(...equal, 9)), true, 'a count that was exact');
   });
 
+  test('flag no run that is slower by less than the least share, however alike the runs before it were', () => {
+    const alike = [...equal, 8.0000001];
+    assert.equal(newestFlagged(trendOf(...alike)), false);
+    assert.equal(newestFlagged(trendOf(...equal, 8.15)), false);
+    assert.equal(newestFlagged(trendOf(...equal, 8.17)), true);
+    const growth = [-2, -2, -2, -2, -2, -2, -2, -2, -2, -2]; // of memory: it may be negative
+    assert.deepEqual(
+      [-1.97, -1.95].map((one) => newestFlagged(trendOf(...growth, one))),
+      [false, true],
+    );
+    const strict = trendsOf(days(...alike), /(?:)/, 0)[0] as Trend;
+    assert.equal(newestFlagged(strict), true);
+  });
+
   test('are flagged again where the two newest are, and not for one that passed', () => {
     assert.equal(flaggedAgain(trendOf(...eleven, 30)), false);
     assert.equal(flaggedAgain(trendOf(...eleven, 30, 12)), false);

@@ -189,7 +189,7 @@ describe('the report in a browser', { skip: noBrowser }, () => {
       }),
     );
     const records = runs.map(recordOf);
-    const [path] = writeHistory(trendsOf(records), records, temporaryFolder(t)) as [string];
+    const [path] = writeHistory(trendsOf(records), records, temporaryFolder(t), 0.02) as [string];
     const { page, complaints } = await browser.open(path);
     t.after(() => page.close());
     assert.equal(await count(page, '[data-chart=trend] svg'), 1);

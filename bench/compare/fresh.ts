@@ -6,6 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { quantile, shuffle } from 'simple-statistics';
 import { IsmioError } from '../../src/errors.js';
+import { reasonIn } from '../../src/reason.js';
 import type { ComparedTime, Distribution } from '../results.js';
 import { randomFrom } from '../statistics/random.js';
 import type { Arms } from './arms.js';
@@ -79,8 +80,9 @@ async function figuresOf(arm: string): Promise<Figures> {
     const { stdout } = await execute(process.execPath, ['--input-type=module', '-e', script, url], { env });
     return JSON.parse(stdout) as [number, number];
   } catch (cause) {
-    const why = (cause as { stderr?: string }).stderr?.split('\n').find((line) => /Error/.test(line)) ?? String(cause);
-    throw new IsmioError('ERR_ISMIO_BENCH', `a fresh process could not be measured: ${why.trim()}`, {}, cause);
+    const { stderr = '', message } = cause as Error & { stderr?: string };
+    const why = reasonIn(stderr) ?? message;
+    throw new IsmioError('ERR_ISMIO_BENCH', `a fresh process could not be measured: ${why}`, { log: stderr }, cause);
   }
 }
 

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { shuffle } from 'simple-statistics';
 import { IsmioError } from '../../src/errors.js';
+import { reasonIn } from '../../src/reason.js';
 import { randomFrom } from '../statistics/random.js';
 import { type Arms, renewAddons } from './arms.js';
 import type { Request } from './child.js';
@@ -94,9 +95,9 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-20_000);
   });
-  const ended = new Promise<number | null>((resolve, reject) => {
+  const ended = new Promise<{ code: number | null; signal: NodeJS.Signals | null }>((resolve, reject) => {
     child.on('error', reject);
-    child.on('close', (code) => resolve(code));
+    child.on('close', (code, signal) => resolve({ code, signal }));
   });
   let done = 0;
   let threw: string | null = null;
@@ -109,10 +110,11 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     take(told as Result);
     done++;
   }
-  const code = await ended;
+  const { code, signal } = await ended;
   process.off('exit', end);
   if (code === 0) return;
+  const howItEnded = `its process ended with ${signal ?? `exit code ${code}`}`;
   const benchmark = request.workloads[done];
-  const why = threw ?? (complaint.trim().split('\n').at(-1) || `exit code ${code}`);
+  const why = threw ?? reasonIn(complaint) ?? howItEnded;
   throw new IsmioError('ERR_ISMIO_BENCH', `${benchmark} could not be measured: ${why}`, { benchmark, log: complaint });
 }

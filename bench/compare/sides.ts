@@ -13,9 +13,11 @@ import {
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { IsmioError } from '../../src/errors.js';
+import { reasonIn } from '../../src/reason.js';
 import { commitOf } from '../commit.js';
 import { execute, type Failed } from '../execute.js';
 import { cacheAdvice, cacheFolder, passingFolder, scratchAdvice } from '../folders.js';
+import { runGit, withoutRepository } from '../git.js';
 import { attempt } from '../outputs/write.js';
 import type { Side } from '../results.js';
 
@@ -48,7 +50,7 @@ export async function prepareSide(spec: string, scratch: string, say: Say): Prom
 
 async function directorySide(spec: string, path: string, scratch: string, say: Say): Promise<BuiltSide> {
   const version = versionIn(spec, path);
-  const commit = commitOf(path);
+  const commit = commitOf(path, say);
   const side = { spec, kind: 'directory', version, commit } as const;
   if (isBuilt(path)) return { ...side, folder: path };
   const copy = mkdtempSync(join(scratch, 'directory-'));
@@ -65,7 +67,7 @@ async function tarballSide(spec: string, path: string, scratch: string, say: Say
     throw baseline(spec, `${spec} is no tarball that can be unpacked: ${whyOf(cause)}`, cause);
   });
   const version = versionIn(spec, folder);
-  await installDependencies(spec, folder, null, say);
+  await installOwn(spec, folder, ['--omit=dev'], say);
   if (!hasAddon(folder)) await run(spec, folder, process.execPath, ['dist/src/cli/main.js', 'build'], say);
   return { spec, kind: 'tarball', version, commit: null, folder };
 }
@@ -104,30 +106,32 @@ async function dependenciesOf(spec: string, folder: string, here: string | null,
 }
 
 async function resolveRef(spec: string): Promise<{ repository: string; commit: string }> {
-  try {
-    const repository = (await execute('git', ['rev-parse', '--show-toplevel'])).stdout.trim();
-    const { stdout } = await execute('git', [
-      'rev-parse',
-      '--verify',
-      '--quiet',
-      '--end-of-options',
-      `${spec}^{commit}`,
-    ]);
-    return { repository, commit: stdout.trim() };
-  } catch (cause) {
-    throw baseline(spec, `${spec} is no directory, no tarball, and no commit of a git repository here`, cause);
-  }
+  const top = await runGit('rev-parse', '--show-toplevel');
+  if ('refused' in top) throw notThere(spec, top.refused);
+  const commit = await runGit('rev-parse', '--verify', '--end-of-options', `${spec}^{commit}`);
+  if ('said' in commit) return { repository: top.said, commit: commit.said };
+  const shallow = await runGit('rev-parse', '--is-shallow-repository');
+  const cut = 'said' in shallow && shallow.said === 'true';
+  const advice = cut
+    ? '. The clone is shallow: git fetch --unshallow gets the rest (fetch-depth: 0 of actions/checkout)'
+    : '';
+  throw notThere(spec, `${commit.refused}${advice}`);
+}
+
+function notThere(spec: string, gitSays: string): IsmioError {
+  return baseline(spec, `${spec} is no directory and no tarball; and as a commit, git says: ${gitSays}`);
 }
 
 async function checkOut(spec: string, repository: string, commit: string, folder: string): Promise<void> {
   const archive = join(folder, 'archive.tar');
-  try {
-    await execute('git', ['-C', repository, 'archive', '--output', archive, commit]);
-    await execute('tar', ['-xf', archive, '-C', folder]);
-    rmSync(archive);
-  } catch (cause) {
-    throw baseline(spec, `${spec} could not be checked out of ${repository}: ${whyOf(cause)}`, cause);
-  }
+  const failed = (why: string): IsmioError =>
+    baseline(spec, `${spec} could not be checked out of ${repository}: ${why}`);
+  const archived = await runGit('-C', repository, 'archive', '--output', archive, commit);
+  if ('refused' in archived) throw failed(archived.refused);
+  await execute('tar', ['-xf', archive, '-C', folder]).catch((cause) => {
+    throw failed(whyOf(cause));
+  });
+  rmSync(archive);
 }
 
 async function build(spec: string, folder: string, nodeModules: string | null, say: Say): Promise<void> {
@@ -138,15 +142,25 @@ async function build(spec: string, folder: string, nodeModules: string | null, s
 
 /** Those of `nodeModules` where the two ask for the same; else what its own lock file says. */
 async function installDependencies(spec: string, folder: string, nodeModules: string | null, say: Say): Promise<void> {
-  if (nodeModules !== null && sameLock(folder, dirname(nodeModules))) {
+  if (nodeModules !== null && sameLock(folder, dirname(nodeModules)) && hasAllOf(folder, nodeModules)) {
     symlinkSync(nodeModules, join(folder, 'node_modules'));
     return;
   }
-  await installOwn(spec, folder, [], say);
+  await installOwn(spec, folder, everything, say);
+}
+
+/** What a build needs, also where NODE_ENV or npm's configuration says that a user needs less. */
+const everything = ['--include=dev', '--include=optional'];
+
+/** Whether all is installed that the package in `folder` asks for by name: where NODE_ENV was production, half of it is. */
+function hasAllOf(folder: string, nodeModules: string): boolean {
+  const text = readFileSync(join(folder, 'package.json'), 'utf8');
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(text) as Record<string, Record<string, string>>;
+  return Object.keys({ ...dependencies, ...devDependencies }).every((name) => existsSync(join(nodeModules, name)));
 }
 
 async function installOwn(spec: string, folder: string, options: readonly string[], say: Say): Promise<void> {
-  const how = existsSync(join(folder, 'package-lock.json')) ? ['ci'] : ['install', '--omit=dev', '--no-save'];
+  const how = existsSync(join(folder, 'package-lock.json')) ? ['ci'] : ['install', '--no-save'];
   await run(spec, folder, 'npm', [...how, ...options, '--ignore-scripts', '--no-audit', '--no-fund'], say);
 }
 
@@ -154,7 +168,7 @@ async function run(spec: string, folder: string, program: string, words: string[
   const command = [basename(program), ...words].join(' ');
   say(`${spec}: ${command}`);
   try {
-    await execute(program, words, { cwd: folder });
+    await execute(program, words, { cwd: folder, env: withoutRepository() });
   } catch (cause) {
     const { stderr, stdout, code } = cause as Failed;
     const said = `${stdout}\n${stderr}`.trim();
@@ -162,12 +176,9 @@ async function run(spec: string, folder: string, program: string, words: string[
   }
 }
 
-/** The line that says most, of what a program has said. */
 function whyOf(cause: unknown): string {
-  const { stderr = '', stdout = '', message } = cause as Partial<Failed>;
-  const lines = `${stdout}\n${stderr}`.trim().split('\n');
-  const why = lines.find((line) => /error/i.test(line)) ?? (lines.at(-1) || message);
-  return (why ?? '').trim();
+  const { stderr = '', stdout = '', message = String(cause) } = cause as Partial<Failed>;
+  return reasonIn(`${stdout}\n${stderr}`) ?? message;
 }
 
 function sameLock(a: string, b: string): boolean {

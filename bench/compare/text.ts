@@ -1,5 +1,6 @@
 // A comparison as a terminal shows it: the findings first, then every benchmark in a line.
 import Table from 'cli-table3';
+import { exact, quantity, ratio } from '../outputs/figures.js';
 import type { ComparedTime, CompareReport, Verdict } from '../results.js';
 import { percent } from './verdict.js';
 
@@ -50,7 +51,7 @@ function gateText({ counters, instructions }: CompareReport): string {
     ...changed.map((one) => `  ${marks[one.verdict]} ${one.name}: ${one.counter} ${one.base} -> ${one.head}`),
     `instructions: ${instructions.length} scenarios compared, ${heavier.length} changed by more than the tolerance`,
     ...heavier.map(
-      (one) => `  ${marks[one.verdict]} ${one.name}: ${one.base.toFixed(2)} -> ${one.head.toFixed(2)} an operation`,
+      (one) => `  ${marks[one.verdict]} ${one.name}: ${exact(one.base)} -> ${exact(one.head)} an operation`,
     ),
   ];
   return lines.join('\n');
@@ -65,18 +66,14 @@ function timesTable(times: readonly ComparedTime[]): string {
   for (const { name, unit, base, head, overall, nullOverall, verdict } of times) {
     table.push([
       name,
-      `${figure(base.median)} ${unit}`,
-      `${figure(head.median)} ${unit}`,
-      `${overall.ratio.toFixed(3)} [${overall.low.toFixed(3)}, ${overall.high.toFixed(3)}]`,
-      nullOverall.ratio.toFixed(3),
+      quantity(base.median, unit),
+      quantity(head.median, unit),
+      `${ratio(overall.ratio)} [${ratio(overall.low)}, ${ratio(overall.high)}]`,
+      ratio(nullOverall.ratio),
       marks[verdict],
     ]);
   }
   return table.toString();
-}
-
-function figure(value: number): string {
-  return value >= 1000 ? Math.round(value).toLocaleString('en') : value.toPrecision(3);
 }
 
 function findings({ times }: CompareReport): string[] {

@@ -1,5 +1,6 @@
 // From the ratios of the processes to a verdict. Ratios are head over base: above 1 is slower.
 
+import { digitsBeside } from '../outputs/figures.js';
 import type { Estimate, Verdict } from '../results.js';
 import { bootstrap, type Interval, intervalOf, midmean, pValueInside } from '../statistics/bootstrap.js';
 import { holmLevels } from '../statistics/holm.js';
@@ -93,9 +94,10 @@ function verdictOf(
   delta: number,
 ): { verdict: Verdict; reason: string } {
   const [low, high] = [1 / (1 + delta), 1 + delta];
-  const range = `${percent(overall.low)} to ${percent(overall.high)}`;
+  const limits = [low, high, 1 + 2 * delta];
+  const range = spanOf(overall, limits);
   if (beyond(still, low, high) !== null) {
-    const moved = `${percent(still.low)} to ${percent(still.high)}`;
+    const moved = spanOf(still, limits);
     return {
       verdict: 'contaminated',
       reason: `base against itself moved by ${moved}: nothing of this run can be trusted here`,
@@ -103,7 +105,7 @@ function verdictOf(
   }
   const found = beyond(overall, low, high);
   if (found !== null && [overBase, overCopy].some((one) => beyond(one, low, high) !== found)) {
-    const [one, other] = [overBase, overCopy].map((over) => `${percent(over.low)} to ${percent(over.high)}`);
+    const [one, other] = [overBase, overCopy].map((over) => spanOf(over, limits));
     return {
       verdict: 'inconclusive',
       reason: `changed by ${one} against base, and by ${other} against a copy of base: it may be where these lay`,
@@ -125,14 +127,19 @@ function verdictOf(
   return { verdict: 'inconclusive', reason: `changed by ${range}: neither a slowdown nor its absence is shown` };
 }
 
+function spanOf({ low, high }: Interval, limits: readonly number[]): string {
+  return `${percent(low, limits)} to ${percent(high, limits)}`;
+}
+
 /** What an interval shows that lies beyond [low, high] as a whole. */
 function beyond(interval: Interval, low: number, high: number): 'regressed' | 'improved' | null {
   if (interval.low > high) return 'regressed';
   return interval.high < low ? 'improved' : null;
 }
 
-/** '+2.1 %' of a ratio of 1.021. */
-export function percent(ratio: number): string {
+/** '+2.1 %' of a ratio of 1.021; with as many digits as show on which side of the limits it is. */
+export function percent(ratio: number, limits: readonly number[] = []): string {
   const share = (ratio - 1) * 100;
-  return `${share < 0 ? '-' : '+'}${Math.abs(share).toFixed(1)} %`;
+  const decimals = digitsBeside(ratio, limits, 1, (one, digits) => 1 + Number(((one - 1) * 100).toFixed(digits)) / 100);
+  return `${share < 0 ? '-' : '+'}${Math.abs(share).toFixed(decimals)} %`;
 }

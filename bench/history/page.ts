@@ -1,5 +1,5 @@
 // The page of a history: a small chart for each trend.
-import { change, counted, minute, quantity, shortCommit } from '../outputs/figures.js';
+import { change, counted, figure, minute, quantity, shortCommit } from '../outputs/figures.js';
 import type { Trend } from '../outputs/html/data.js';
 import { environmentSection } from '../outputs/html/environment.js';
 import { html, type Markup, name } from '../outputs/html/markup.js';
@@ -9,19 +9,27 @@ import { writePage } from '../outputs/html.js';
 import type { HistoryRecord } from './record.js';
 import { flaggedAgain, newestFlagged, pastMedian, pastNeeded } from './trends.js';
 
-/** Writes index.html and history.json into the directory; the paths of both. */
-export function writeHistory(trends: readonly Trend[], records: readonly HistoryRecord[], directory: string): string[] {
+/**
+ * Writes index.html and history.json into the directory; the paths of both.
+ * @param least as the trends were judged with
+ */
+export function writeHistory(
+  trends: readonly Trend[],
+  records: readonly HistoryRecord[],
+  directory: string,
+  least: number,
+): string[] {
   const text = `${JSON.stringify(trends, null, 2)}\n`;
-  return writePage(pageOf(trends, records), directory, [{ name: 'history.json', text }]);
+  return writePage(pageOf(trends, records, least), directory, [{ name: 'history.json', text }]);
 }
 
-function pageOf(trends: readonly Trend[], records: readonly HistoryRecord[]): Page {
+function pageOf(trends: readonly Trend[], records: readonly HistoryRecord[], least: number): Page {
   const [newest, before] = [records.at(-1) as HistoryRecord, records.at(-2)];
   const other =
     before === undefined ? null : { title: `the run before, ${runName(before)}`, environment: before.environment };
   return {
     title: `ismio history, ${minute(newest.started)}`,
-    header: header(trends, records, newest),
+    header: header(trends, records, newest, least),
     sections: [
       {
         id: 'newest',
@@ -35,7 +43,12 @@ function pageOf(trends: readonly Trend[], records: readonly HistoryRecord[]): Pa
   };
 }
 
-function header(trends: readonly Trend[], records: readonly HistoryRecord[], newest: HistoryRecord): Markup {
+function header(
+  trends: readonly Trend[],
+  records: readonly HistoryRecord[],
+  newest: HistoryRecord,
+  least: number,
+): Markup {
   const flagged = trends.filter(newestFlagged).length;
   const again = trends.filter(flaggedAgain).length;
   const said =
@@ -43,7 +56,7 @@ function header(trends: readonly Trend[], records: readonly HistoryRecord[], new
       ? html`<b class="reached">● No newest run is outside its past.</b>`
       : html`<b class="missed">▲ ${counted(flagged, 'benchmark')} outside the past, ${again} twice running.</b>`;
   return html`<h1>History of ${counted(records.length, 'run')}</h1>
-<p>${said} A run is flagged beyond the upper quartile plus three interquartile ranges of the runs before it on the same machine; ${pastNeeded} are needed.</p>
+<p>${said} A run is flagged beyond the upper quartile plus three interquartile ranges of the runs before it on the same machine, and by ${figure(least * 100)} % at least; ${pastNeeded} are needed.</p>
 <p class="muted">Newest: ${runName(newest)}</p>`;
 }
 

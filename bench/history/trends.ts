@@ -9,12 +9,16 @@ export const pastNeeded = 10;
 /** How many interquartile ranges beyond the upper quartile still are as usual. */
 const tolerated = 3;
 
+/** A run that is slower by less than this share of the upper quartile is not flagged, however alike the runs before it were. */
+export const leastShare = 0.02;
+
 /**
  * Quick runs and full ones are trends of their own, as are machines and units.
  * @param records the oldest first
+ * @param least a smaller share slower is never out of the ordinary
  */
-export function trendsOf(records: readonly HistoryRecord[], filter = /(?:)/): Trend[] {
-  const series = new Map<string, { record: HistoryRecord; result: HistoryResult }[]>();
+export function trendsOf(records: readonly HistoryRecord[], filter = /(?:)/, least = leastShare): Trend[] {
+  const series = new Map<string, Run[]>();
   for (const record of records) {
     for (const result of record.results) {
       if (!filter.test(result.name)) continue;
@@ -23,26 +27,28 @@ export function trendsOf(records: readonly HistoryRecord[], filter = /(?:)/): Tr
     }
   }
   return [...series.values()].map((runs) => {
-    const { record, result } = runs[0] as (typeof runs)[number];
+    const { record, result } = runs[0] as Run;
     const { machine, quick } = record;
-    return { name: result.name, unit: result.unit, machine, quick, points: judge(runs) };
+    return { name: result.name, unit: result.unit, machine, quick, points: judge(runs, least) };
   });
 }
 
-function judge(runs: readonly { readonly record: HistoryRecord; readonly result: HistoryResult }[]): TrendPoint[] {
+type Run = { readonly record: HistoryRecord; readonly result: HistoryResult };
+
+function judge(runs: readonly Run[], least: number): TrendPoint[] {
   const medians = runs.map(({ result }) => result.median);
   return runs.map(({ record: { started, commit }, result: { median } }, index) => {
-    const fence = fenceOf(medians.slice(0, index));
+    const fence = fenceOf(medians.slice(0, index), least);
     return { started, commit, median, fence, flagged: fence !== null && median > fence };
   });
 }
 
 /** Beyond this a value is out of the ordinary; null where the past is too short to say. */
-function fenceOf(past: readonly number[]): number | null {
+function fenceOf(past: readonly number[], least: number): number | null {
   if (past.length < pastNeeded) return null;
   const sorted = [...past].sort((a, b) => a - b);
   const [q1, q3] = [quantileSorted(sorted, 0.25), quantileSorted(sorted, 0.75)];
-  return q3 + tolerated * (q3 - q1);
+  return q3 + Math.max(tolerated * (q3 - q1), least * Math.abs(q3));
 }
 
 /** The median of all but the newest; null where there are no others. */

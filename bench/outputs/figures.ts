@@ -1,11 +1,39 @@
 // Numbers as people read them. The script of the HTML report uses these as well: nothing here is Node.js' own.
+import type { BenchResult } from '../results.js';
+import type { Target } from '../workload.js';
+
+/** Digits that count, where nothing asks for more. */
+const usual = 3;
 
 /** Three digits that count, and no exponent before that saves anything: 0.0123, 1.23, 12.3, 1,234. */
-export function figure(value: number, digits = 3): string {
+export function figure(value: number, digits = usual): string {
   const size = Math.abs(value);
   if (size >= 1e12 || (size > 0 && size < 1e-4)) return value.toExponential(digits - 1);
-  if (size >= 10 ** (digits - 1)) return Math.round(value).toLocaleString('en');
-  return String(Number(value.toPrecision(digits)));
+  return rounded(value, digits).toLocaleString('en', { maximumSignificantDigits: 21, useGrouping: size >= 1000 });
+}
+
+/** To this many digits, but never in front of the point: 1,234 stays what it is. */
+function rounded(value: number, digits: number): number {
+  return Math.abs(value) >= 10 ** (digits - 1) ? Math.round(value) : Number(value.toPrecision(digits));
+}
+
+/**
+ * So many digits that the figure, as it is shown, lies on the side of each limit that the value lies on: 0.9498 is not shown as
+ * 0.95 where 0.95 is what it has missed.
+ * @param round what is shown of a value with so many digits
+ */
+export function digitsBeside(value: number, limits: readonly number[], least = usual, round = rounded): number {
+  const tells = (digits: number): boolean =>
+    limits.every((limit) => Math.sign(round(value, digits) - limit) === Math.sign(value - limit));
+  let digits = least;
+  while (digits < 17 && !tells(digits)) digits++; // of 17 digits a number is the number itself
+  return digits;
+}
+
+/** What a target aims at; none where there is no target. */
+export function limitsOf(target: Target | null | undefined): number[] {
+  if (target === null || target === undefined) return [];
+  return ['atLeast' in target ? target.atLeast : target.atMost];
 }
 
 const timeSteps = [
@@ -28,9 +56,15 @@ export function quantity(value: number, unit: string, digits = 3): string {
   return `${figure(value, digits)} ${unit}`;
 }
 
-/** How many times faster: '5.42x'. */
-export function times(ratio: number): string {
-  return `${figure(ratio)}x`;
+/** How many times faster: '5.42x'; with as many digits as show whether it is as much as was aimed at. */
+export function times(ratio: number, target: Target | null = null): string {
+  return `${figure(ratio, digitsBeside(ratio, limitsOf(target)))}x`;
+}
+
+/** The median of a result; where that is what its target is for, with as many digits as show whether it is reached. */
+export function median({ unit, measured, target }: BenchResult): string {
+  const limits = unit === 'ns/op' ? [] : limitsOf(target);
+  return quantity(measured.median, unit, digitsBeside(measured.median, limits));
 }
 
 /** A ratio of two builds: differences of a part in a thousand can be read. */

@@ -1,6 +1,6 @@
 // A summary for people, the verdict first: GitHub's flavour of Markdown.
 import type { BenchReport, BenchResult, ComparedTime, CompareReport, Verdict } from '../results.js';
-import { change, counted, exact, figure, minute, quantity, ratio, shortCommit, times } from './figures.js';
+import { change, counted, exact, figure, median, minute, quantity, ratio, shortCommit, times } from './figures.js';
 import { code, table, words } from './markdown-text.js';
 import { isBench, type Report } from './report.js';
 import { distance, tally, worstFirst } from './verdicts.js';
@@ -33,10 +33,10 @@ function ofResult(result: BenchResult): string[] {
   return [
     reached === null ? '' : reached ? '✅' : '❌',
     code(name),
-    words(quantity(measured.median, unit)),
+    words(median(result)),
     words(quantity(measured.mad, unit)),
     floor === null ? '' : `${words(quantity(floor.median, unit))}, ${words(floor.title)}`,
-    ratio === null ? '' : times(ratio),
+    ratio === null ? '' : times(ratio, target),
     wanted,
   ];
 }

@@ -2,6 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { reasonIn } from '../../src/reason.js';
 import { entryOf } from '../engine.js';
 import type { Effort, Probe } from '../probe.js';
 import type { MeasureName } from './child.js';
@@ -16,7 +17,7 @@ function inChild(name: MeasureName): Probe['run'] {
     const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
     const [said, complaint] = await Promise.all([text(child.stdout), text(child.stderr)]);
     if ((await ended) === 0) return JSON.parse(said) as number[];
-    throw new Error(complaint || 'its process was killed');
+    throw new Error(reasonIn(complaint) ?? 'its process was killed');
   };
 }
 
@@ -24,7 +25,7 @@ function inChild(name: MeasureName): Probe['run'] {
 function lifetime(code: string): number {
   const before = process.hrtime.bigint();
   const { status, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(stderr);
+  if (status !== 0) throw new Error(reasonIn(stderr) ?? 'its process was killed');
   return Number(process.hrtime.bigint() - before) / 1e6;
 }
 

@@ -1,6 +1,6 @@
 // The profile as `ismio profile` prints it.
 import Table from 'cli-table3';
-import { figure, time } from '../table.js';
+import { duration, figure } from '../outputs/figures.js';
 import { type ProfileReport, stageNames } from './report.js';
 
 const barWidth = 40;
@@ -54,8 +54,8 @@ function latencyLines({ latency }: ProfileReport): string {
   const doublings = Math.max(1, Math.log2(max / min));
   const lines = rows.map(([name, nanoseconds]) => {
     const length = bar((Math.log2(nanoseconds / min) + doublings / 20) / (doublings * 1.05));
-    return `  ${name.padEnd(7)}${time(nanoseconds).padStart(10)}  ${length}`;
+    return `  ${name.padEnd(7)}${duration(nanoseconds).padStart(10)}  ${length}`;
   });
-  const title = `one batch, ${batches.toLocaleString('en')} of them, mean ${time(mean)}; bars on a logarithmic scale`;
+  const title = `one batch, ${batches.toLocaleString('en')} of them, mean ${duration(mean)}; bars on a logarithmic scale`;
   return [title, ...lines].join('\n');
 }

@@ -8,7 +8,7 @@ import type { BenchReport } from '../../bench/results.js';
 import type { BenchOptions } from '../../bench/run.js';
 import type { Workload } from '../../bench/workload.js';
 import { usageError } from './failure.js';
-import { print, printJson } from './output.js';
+import { note, print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
@@ -96,5 +96,5 @@ async function list(entries: readonly (Workload | Probe)[], options: BenchComman
 async function measure(what: BenchOptions, total: number): Promise<BenchReport> {
   const { runBench } = await import('../../bench/run.js');
   using progress = new Progress('measuring', total);
-  return await runBench({ ...what, onStart: (name, done) => progress.at(done, name) });
+  return await runBench({ ...what, onStart: (name, done) => progress.at(done, name), onNote: note });
 }

@@ -3,12 +3,14 @@ import { Command } from 'commander';
 import { exitCodes, usageError } from './failure.js';
 import { count, print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
+import { parseTolerance } from './shares.js';
 
 const defaultFile = 'history.jsonl';
 
 const examples = `
 Runs of another machine, and quick runs, are trends of their own: nothing is mixed. A run is flagged when it is beyond the
-upper quartile plus three interquartile ranges of the runs before it, and there are ten of those.
+upper quartile plus three interquartile ranges of the runs before it, and above that quartile by --delta at least, and there
+are ten of those.
 
 Exit codes of show: 0 as usual, 1 the two newest runs of some benchmark are flagged (one can be so by chance), 3 it could not
 be shown.
@@ -44,6 +46,7 @@ function showCommand(): Command {
     .description('show the trend of each benchmark, and flag the runs that are out of the ordinary')
     .option('--file <file>', 'the history', defaultFile)
     .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
+    .option('--delta <share>', 'a run that is slower by less is as usual', parseTolerance, 0.02)
     .option('--json', 'print JSON')
     .option('--report <folder>', 'write an HTML report there as well')
     .action(show);
@@ -62,16 +65,17 @@ async function add(path: string, { file }: { file: string }): Promise<void> {
 interface ShowOptions {
   file: string;
   filter?: RegExp;
+  delta: number;
   json?: boolean;
   report?: string;
 }
 
-async function show({ file, filter, json = false, report }: ShowOptions): Promise<void> {
+async function show({ file, filter, delta, json = false, report }: ShowOptions): Promise<void> {
   const { readHistory } = await import('../../bench/history/file.js');
   const { flaggedAgain, trendsOf } = await import('../../bench/history/trends.js');
   const { records, ignored } = readHistory(file);
   for (const line of ignored) process.stderr.write(`ismio: ${file}: ${line}; it was ignored\n`);
-  const trends = trendsOf(records, filter);
+  const trends = trendsOf(records, filter, delta);
   if (trends.length === 0) throw usageError(`no benchmark in ${file} matches ${filter ?? 'anything'}`);
   const written = report === undefined ? [] : await writePage(report);
   // Before anything is printed: a reader that goes early must not change what was found.
@@ -85,6 +89,6 @@ async function show({ file, filter, json = false, report }: ShowOptions): Promis
 
   async function writePage(folder: string): Promise<string[]> {
     const { writeHistory } = await import('../../bench/history/page.js');
-    return writeHistory(trends, records, folder);
+    return writeHistory(trends, records, folder, delta);
   }
 }

@@ -28,6 +28,11 @@ export function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
+/** What is to be known besides, and does not belong to what was asked for: a line on stderr. */
+export function note(text: string): void {
+  process.stderr.write(`ismio: ${text.trim().replace(/\s*\n\s*/g, ' ')}\n`);
+}
+
 /** Of a long text: waits until the reader has taken it, and lets the stream tell that there is none any more. */
 export async function printPart(text: string): Promise<void> {
   if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');

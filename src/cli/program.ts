@@ -7,6 +7,7 @@ import { benchCommand } from './bench.js';
 import { bindCommand } from './bind.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
+import { completeCommand, completionCommand } from './completion.js';
 import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
 import { historyCommand } from './history.js';
@@ -63,9 +64,12 @@ export function createProgram(): Command {
     recordCommand(),
     replayCommand(),
     buildCommand(),
+    completionCommand(),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of [program, ...commands, ...commands.flatMap(({ commands }) => commands)]) {
+  const hidden = completeCommand();
+  program.addCommand(hidden, { hidden: true });
+  for (const command of [program, hidden, ...commands, ...commands.flatMap(({ commands }) => commands)]) {
     // Thrown instead of printed: failure.ts gives every error the same form.
     command.exitOverride().configureOutput({ outputError: () => undefined });
     command.allowExcessArguments(false);

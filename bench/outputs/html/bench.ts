@@ -1,6 +1,6 @@
 // The page of a run.
 import type { BenchReport, BenchResult } from '../../results.js';
-import { counted, duration, exact, figure, minute, quantity, shortCommit, times } from '../figures.js';
+import { counted, duration, exact, figure, median, minute, quantity, shortCommit, times } from '../figures.js';
 import { environmentSection, type Other, skippedSection } from './environment.js';
 import { html, type Markup, name } from './markup.js';
 import { chart, type Page, type Section } from './page.js';
@@ -46,7 +46,7 @@ const resultColumns: readonly Column<BenchResult>[] = [
   { title: 'benchmark', cell: ({ name: text, title }) => html`${name(text)}<span class="muted below">${title}</span>` },
   {
     title: 'median',
-    cell: ({ measured, unit }) => quantity(measured.median, unit),
+    cell: median,
     by: ({ measured }) => measured.median,
   },
   { title: '±', hint: 'median absolute deviation', cell: mad, by: ({ measured }) => measured.mad },
@@ -54,7 +54,7 @@ const resultColumns: readonly Column<BenchResult>[] = [
   { title: 'floor', cell: floorOf, by: ({ floor }) => floor?.median ?? null },
   {
     title: 'faster by',
-    cell: ({ ratio }) => (ratio === null ? '' : times(ratio)),
+    cell: ({ ratio, target }) => (ratio === null ? '' : times(ratio, target)),
     by: ({ ratio }) => ratio,
   },
   { title: 'target', cell: targetOf },
@@ -91,7 +91,7 @@ function floorOf({ floor, unit }: BenchResult): Markup | string {
 
 function targetOf({ target, reached }: BenchResult): Markup | string {
   if (target === null) return '';
-  const wanted = 'atLeast' in target ? `at least ${figure(target.atLeast)}` : `at most ${figure(target.atMost)}`;
+  const wanted = 'atLeast' in target ? `at least ${exact(target.atLeast)}` : `at most ${exact(target.atMost)}`;
   return reached === false ? html`<b class="missed">▲ ${wanted}</b>` : html`<span class="reached">● ${wanted}</span>`;
 }
 

@@ -11,6 +11,8 @@ interface Row {
   readonly ratio: number;
   readonly target: number | null;
   readonly kind: 'missed' | 'reached' | 'free';
+  /** '5.42x' */
+  readonly shown: string;
   readonly text: string;
 }
 
@@ -77,9 +79,10 @@ function rowOf(result: BenchResult): Row[] {
   if (ratio === null || ratio <= 0) return [];
   const aimed = target === null ? null : 'atLeast' in target ? target.atLeast : target.atMost;
   const against = floor === null ? '' : `\nfloor: ${quantity(floor.median, unit)}, ${floor.title}`;
-  const text = `${name}\n${title}\n${times(ratio)}, ${quantity(measured.median, unit)}${against}`;
+  const shown = times(ratio, target);
+  const text = `${name}\n${title}\n${shown}, ${quantity(measured.median, unit)}${against}`;
   const kind = reached === null ? 'free' : reached ? 'reached' : 'missed';
-  return [{ name, ratio, target: aimed !== null && aimed > 0 ? aimed : null, kind, text }];
+  return [{ name, ratio, target: aimed !== null && aimed > 0 ? aimed : null, kind, shown, text }];
 }
 
 /** With room for the figures of what is slower than its floor, on the left. */
@@ -99,7 +102,7 @@ function figures(rows: readonly Row[], textAnchor: 'start' | 'end', dy: number):
     y: 'name',
     dy,
     dx: textAnchor === 'start' ? 10 : -10,
-    text: ({ ratio }: Row) => times(ratio),
+    text: 'shown',
     textAnchor,
     fill: color,
     stroke: 'var(--background)',

@@ -1,0 +1,93 @@
+// Completion of the command line: what is offered, and that real shells offer it.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { ismio } from './support/command.js';
+import { temporaryFolder } from './support/files.js';
+import { missing, typedInto } from './support/terminal.js';
+
+/** The words that are offered for the last of these. */
+async function offered(words: readonly string[], cwd?: string): Promise<string[]> {
+  const { code, stdout, stderr } = await ismio(['complete', '--', ...words], cwd === undefined ? {} : { cwd });
+  assert.deepEqual([code, stderr], [0, '']);
+  const lines = stdout.trimEnd().split('\n');
+  assert.match(lines.pop() ?? '', /^:\d+$/, 'the scripts end at this line');
+  return lines.map((line) => line.split('\t', 1)[0] as string);
+}
+
+describe('what is offered', () => {
+  test('are the commands, and not the hidden one', async () => {
+    assert.deepEqual(await offered(['re']), ['report', 'record', 'replay']);
+    assert.deepEqual(await offered(['comp']), ['compare', 'completion']);
+    assert.deepEqual(await offered(['history', '']), ['add', 'show']);
+  });
+
+  test('are the options of the command, and the values of those that have a choice', async () => {
+    assert.deepEqual(await offered(['compare', 'a', 'b', '--de']), ['--delta']);
+    assert.deepEqual(await offered(['report', 'x', '--format', 'b']), ['bencher']);
+    assert.deepEqual(await offered(['completion', '']), ['bash', 'zsh', 'fish']);
+  });
+
+  test('are the benchmarks where a workload is wanted', async () => {
+    assert.deepEqual(await offered(['profile', 'drain/blocks-4KiB/m']), ['drain/blocks-4KiB/memory']);
+  });
+
+  test('are files and folders where one is wanted, a folder with what is in it', async (t) => {
+    const cwd = temporaryFolder(t);
+    mkdirSync(join(cwd, 'results'));
+    writeFileSync(join(cwd, 'results', 'one.json'), '');
+    writeFileSync(join(cwd, 'rest.json'), '');
+    assert.deepEqual((await offered(['report', 're'], cwd)).sort(), ['rest.json', 'results/']);
+    assert.deepEqual(await offered(['report', 'resu'], cwd), ['results/', 'results/one.json']);
+    assert.deepEqual(await offered(['bench', '--out', 'results/o'], cwd), ['results/one.json']);
+    assert.deepEqual(await offered(['report', 'nowhere/'], cwd), []);
+  });
+});
+
+/** A folder with the script for a shell. */
+async function scriptFor(shell: string, folder: string): Promise<string> {
+  const { code, stdout } = await ismio(['completion', shell]);
+  assert.equal(code, 0);
+  const path = join(folder, `ismio.${shell}`);
+  writeFileSync(path, stdout);
+  return path;
+}
+
+describe('in a shell', () => {
+  const bashCompletion = '/usr/share/bash-completion/bash_completion';
+  const noBash = missing('script', 'bash') || (existsSync(bashCompletion) ? false : 'not installed: bash-completion');
+
+  test('bash completes a command and lists options', { skip: noBash }, async (t) => {
+    const path = await scriptFor('bash', temporaryFolder(t));
+    const sourced = [`source ${bashCompletion}`, `source ${path}`];
+    const commands = await typedInto('bash --norc --noprofile -i', [...sourced, 'ismio his\t'], /ismio history /);
+    assert.match(commands, /ismio history /);
+    const options = await typedInto(
+      'bash --norc --noprofile -i',
+      [...sourced, 'ismio compare --in\t\t'],
+      /--instructi/,
+    );
+    assert.match(options, /--instruction-tolerance/);
+  });
+
+  test('zsh completes a command and an option', { skip: missing('script', 'zsh') }, async (t) => {
+    const path = await scriptFor('zsh', temporaryFolder(t));
+    const sourced = ['autoload -U compinit && compinit -D -u', `source ${path}`];
+    assert.match(await typedInto('zsh -f -i', [...sourced, 'ismio his\t'], /ismio history/), /ismio history/);
+    const shown = await typedInto('zsh -f -i', [...sourced, 'ismio bench --fil\t'], /--filter/);
+    assert.match(shown, /--filter/);
+  });
+
+  test('fish completes a command and a value', { skip: missing('fish') }, async (t) => {
+    const path = await scriptFor('fish', temporaryFolder(t));
+    const completed = (line: string): string =>
+      execFileSync('fish', ['--no-config', '-c', `source ${path}; complete --do-complete '${line}'`], {
+        encoding: 'utf8',
+        env: { ...process.env, NODE_TEST_CONTEXT: undefined },
+      });
+    assert.match(completed('ismio his'), /^history\t/m);
+    assert.match(completed('ismio report x --format sm'), /^smaller-is-better/m);
+  });
+});
