@@ -56,7 +56,8 @@ export type { FunctionIds, IrqName, VfioDevice, VfioDeviceInfo } from './vfio/de
 export type { DmaMapping, DmaOptions } from './vfio/dma.js';
 export type { DeviceFlags, MappableArea, VfioIrqInfo, VfioRegionInfo, ZpciInfo } from './vfio/info.js';
 export type { IovaRange } from './vfio/iova.js';
-export type { Interrupt, VfioIrq } from './vfio/irq.js';
+export type { Interrupt, VfioVector, WaitOptions } from './vfio/interrupts.js';
+export type { VfioIrq } from './vfio/irq.js';
 export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { VfioRegionOptions } from './vfio/region.js';
 
