@@ -51,6 +51,7 @@ export {
 } from './region/open.js';
 export type { ByteOrder, PlannedStore, Region, RegionStats, StageTimes } from './region/region.js';
 export type { Rules } from './region/rules.js';
+export type { PciCapability, PciCapabilityKey, PciCapabilityName } from './vfio/capabilities.js';
 export type { ConfigSpace } from './vfio/config.js';
 export type { FunctionIds, IrqName, VfioDevice, VfioDeviceInfo } from './vfio/device.js';
 export type { DmaMapping, DmaOptions } from './vfio/dma.js';
