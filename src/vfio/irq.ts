@@ -204,7 +204,8 @@ export class VfioIrq extends Interrupts {
   }
 
   #open(vector: number): Signal {
-    const made = native.signalOpen((count) => this.#signalled({ vector, count }));
+    const own = this.vector(vector);
+    const made = native.signalOpen((count) => this.#signalled(own, { vector, count }));
     if (typeof made === 'object') return made;
     const cause = systemError(made, 'eventfd');
     const text = `${this.title}: no eventfd for vector ${vector}: ${cause.code}`;
@@ -212,9 +213,9 @@ export class VfioIrq extends Interrupts {
   }
 
   /** A handler of all vectors may disable the one it was told of, which then is told no more. */
-  #signalled(interrupt: Interrupt): void {
+  #signalled(vector: VfioVector, interrupt: Interrupt): void {
     this.tell(interrupt);
-    if (interrupt.vector < this.enabled) this.#vectors.get(interrupt.vector)?.tell(interrupt);
+    if (vector.enabled) vector.tell(interrupt);
   }
 
   #act(action: number, vector: number): void {
