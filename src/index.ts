@@ -52,12 +52,14 @@ export {
 } from './region/open.js';
 export type { ByteOrder, PlannedStore, Region, RegionStats, StageTimes } from './region/region.js';
 export type { Rules } from './region/rules.js';
+export type { PciCapability, PciCapabilityKey, PciCapabilityName } from './vfio/capabilities.js';
 export type { ConfigSpace } from './vfio/config.js';
 export type { FunctionIds, IrqName, VfioDevice, VfioDeviceInfo } from './vfio/device.js';
 export type { DmaMapping, DmaOptions } from './vfio/dma.js';
 export type { DeviceFlags, MappableArea, VfioIrqInfo, VfioRegionInfo, ZpciInfo } from './vfio/info.js';
+export type { Interrupt, VfioVector, WaitOptions } from './vfio/interrupts.js';
 export type { IovaRange } from './vfio/iova.js';
-export type { Interrupt, VfioIrq } from './vfio/irq.js';
+export type { VfioIrq } from './vfio/irq.js';
 export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { VfioRegionOptions } from './vfio/region.js';
 

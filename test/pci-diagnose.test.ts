@@ -4,6 +4,8 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { type DiagnosedFunction, diagnose, type PciProblem } from 'ismio';
+import { checkUses, planBind } from '../src/pci/bind.js';
+import { diagnoseOne } from '../src/pci/diagnose.js';
 import { temporaryFolder } from './support/files.js';
 import { bar, type FunctionParts, PciTree, readyTree } from './support/pci-tree.js';
 
@@ -120,6 +122,24 @@ describe('no IOMMU', () => {
     const it = on(t, { groupName: 'vfio-noiommu' }, unsafe);
     assert.deepEqual([it.verdict, it.openable], ['noiommu-mode', false]);
     assert.match(problem(it, 'noiommu-mode').message, /unsafe/);
+    assert.deepEqual(codes(it), ['noiommu-mode'], 'what would be missing without it is of no use');
+  });
+
+  test('the mode without an IOMMU has files of its own, and who has one open is named', (t) => {
+    const it = on(t, { groupName: 'vfio-noiommu' }, (tree) => {
+      tree.devices('vfio/noiommu-1');
+      tree.opener(7, 'dpdk', 'vfio/noiommu-1');
+    });
+    assert.deepEqual(
+      it.ways.map(({ files }) => files.map(({ path, state }) => [path.split('/').at(-1), state])),
+      [
+        [
+          ['vfio', 'usable'],
+          ['noiommu-1', 'usable'],
+        ],
+      ],
+    );
+    assert.deepEqual(it.users, [{ pid: 7, command: 'dpdk' }]);
   });
 });
 
@@ -172,6 +192,95 @@ describe('the driver', () => {
       tree.add(bdf, ism);
       assert.deepEqual(problem(diagnosed(tree), 'module').commands, commands, kernel);
     }
+  });
+});
+
+describe('what `ismio bind` refuses is told, and not advised', () => {
+  const other = '0000:00:05.0';
+  const disk = { driver: 'nvme', class: '0x010802', vfio: null } as const;
+
+  function mounted(tree: PciTree, under: string): void {
+    tree.block('nvme0n1', '259:0', under);
+    tree.proc('self/mountinfo', '22 1 259:0 / / rw - ext4 /dev/nvme0n1 rw\n');
+  }
+
+  /** Every command that is advised for any function. */
+  const advised = (tree: PciTree): string[] =>
+    diagnose(tree.roots).functions.flatMap(({ problems }) => problems.flatMap(({ commands }) => commands));
+
+  const uses: Readonly<Record<string, { parts: FunctionParts; use: (tree: PciTree) => void; told: RegExp }>> = {
+    'a mounted disk': {
+      parts: disk,
+      use: (tree) => mounted(tree, bdf),
+      told: /through nvme: nvme0n1 is mounted at \//,
+    },
+    'a disk that is swapped to': {
+      parts: disk,
+      use: (tree) => {
+        tree.block('nvme0n1p3', '259:3', bdf);
+        tree.proc('swaps', 'Filename\tType\tSize\tUsed\tPriority\n/dev/nvme0n1p3 partition\t1024\t0\t-2\n');
+      },
+      told: /nvme0n1p3 is swapped to/,
+    },
+    'a disk under LVM': {
+      parts: disk,
+      use: (tree) => {
+        tree.block('dm-0', '254:0', null);
+        tree.sys('devices/virtual/block/dm-0/dm/name', 'vg-root\n');
+        tree.block('nvme0n1', '259:0', bdf, ['dm-0']);
+        tree.proc('self/mountinfo', '22 1 254:0 / / rw - xfs /dev/mapper/vg-root rw\n');
+      },
+      told: /dm-0 \(vg-root\) is mounted at \//,
+    },
+    'the only network link': {
+      parts: { driver: 'e1000e', class: '0x020000', vfio: null },
+      use: (tree) => tree.net('eth0', 'up', bdf),
+      told: /through e1000e: eth0 is the only network link that is up/,
+    },
+  };
+
+  for (const [what, { parts, use, told }] of Object.entries(uses)) {
+    test(`${what}: by the same rule`, (t) => {
+      const tree = readyTree(t);
+      tree.add(bdf, parts);
+      assert.deepEqual(advised(tree), [`npx ismio bind ${bdf}`], 'nothing speaks against it yet');
+      use(tree);
+      const it = diagnosed(tree);
+      assert.deepEqual([it.verdict, it.openable, codes(it)], ['in-use', false, ['in-use']]);
+      assert.match(problem(it, 'in-use').message, told);
+      assert.deepEqual(advised(tree), []);
+      assert.throws(() => checkUses(planBind(bdf, tree.roots)), { code: 'ERR_ISMIO_IN_USE' });
+    });
+  }
+
+  test('a disk of the machine that has no IOMMU either: both are told', (t) => {
+    const tree = new PciTree(t);
+    tree.add(bdf, { ...disk, group: null });
+    mounted(tree, bdf);
+    assert.deepEqual(codes(diagnosed(tree)), ['in-use', 'no-iommu']);
+  });
+
+  test('in the group of another function: the group stays as it is, and the reason is told', (t) => {
+    const it = on(t, {}, (tree) => {
+      tree.add(other, disk);
+      tree.add('0000:00:06.0', { driver: 'e1000e' });
+      mounted(tree, other);
+      assert.deepEqual(advised(tree), [`npx ismio bind 0000:00:06.0`], 'of the neighbour itself, which nobody uses');
+    });
+    assert.deepEqual([it.verdict, problem(it, 'group').commands], ['group', []]);
+    assert.match(problem(it, 'group').message, /0000:00:05\.0 has to stay: nvme0n1 is mounted at \//);
+  });
+
+  test('of a function that is looked at by itself, with a neighbour', (t) => {
+    const tree = readyTree(t);
+    tree.add(bdf, { driver: 'vfio-pci', vfio: 'vfio0' });
+    tree.add(other, disk);
+    mounted(tree, other);
+    const [it] = diagnoseOne(tree.roots, bdf).functions;
+    assert.deepEqual(
+      it?.problems.flatMap(({ commands }) => commands),
+      [],
+    );
   });
 });
 

@@ -55,6 +55,20 @@ describe('listFunctions', () => {
     });
   });
 
+  test('lists in the order of addresses, domains of more than four digits behind those of four', (t) => {
+    const tree = new PciTree(t);
+    const ordered = ['0000:04:00.0', '0000:0a:00.0', '0000:0a:00.1', 'c05b:00:02.0', '10000:01:00.0', '10001:00:00.0'];
+    for (const bdf of [...ordered].reverse()) tree.add(bdf, { group: 3 });
+    const functions = listFunctions({ sysfs: tree.roots.sysfs });
+    assert.deepEqual(
+      functions.map(({ bdf }) => bdf),
+      ordered,
+    );
+    tree.link('kernel/iommu_groups/3/devices/soc:device', 'devices');
+    const members = listFunctions({ sysfs: tree.roots.sysfs })[0]?.iommuGroup?.members.map(({ name }) => name);
+    assert.deepEqual(members, [...ordered, 'soc:device'], 'what is no address is behind those');
+  });
+
   test('reads the BAR of 256 TiB and the zPCI attributes of ISM', (t) => {
     const tree = new PciTree(t);
     const zpci = { function_id: '0x00000077', function_handle: '0x81000001', pchid: '0x0100', pfgid: '0x04' };

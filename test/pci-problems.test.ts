@@ -38,7 +38,7 @@ const taken: PciFunction = {
 };
 
 function found(way: VfioWay, ...others: VfioWay[]): Findings {
-  return { ways: [way, ...others], users: [] };
+  return { ways: [way, ...others], users: [], usesOf: () => [] };
 }
 
 const cdev: VfioWay = {

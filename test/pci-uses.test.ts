@@ -4,7 +4,7 @@ import { realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { planBind, planUnbind } from '../src/pci/bind.js';
-import { disksInUse } from '../src/pci/disks.js';
+import { disksInUse, readDisks } from '../src/pci/disks.js';
 import { type PciTree, readyTree } from './support/pci-tree.js';
 
 const disk = '0000:00:02.0';
@@ -116,7 +116,9 @@ describe('a disk that the kernel holds for something that is not mounted here', 
   function held(tree: PciTree, ...names: string[]): string[] {
     const paths = names.map((name) => join(tree.roots.dev, name));
     const folder = realpathSync(join(tree.roots.sysfs, 'bus/pci/devices', disk));
-    return disksInUse(folder, tree.roots, (path) => paths.includes(path)).map((use) => use.split(' ')[0] ?? '');
+    return disksInUse(folder, tree.roots, readDisks(tree.roots), (path) => paths.includes(path)).map(
+      (use) => use.split(' ')[0] ?? '',
+    );
   }
 
   test('is in use', (t) => {

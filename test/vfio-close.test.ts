@@ -35,6 +35,7 @@ async function descriptors(): Promise<number> {
 
 for (const api of ['group', 'cdev'] as const) {
   describe(`a device opened as ${api}`, () => {
+    const unmapCall = api === 'group' ? 'unmapDma' : 'unmapIoas';
     const install = (t: Parameters<typeof StandInKernel.install>[0]) => {
       const kernel = StandInKernel.install(t, { functions: [whole] });
       return { kernel, open: (): VfioDevice => openVfio(bdf, { ...kernel.paths, api }) };
@@ -57,16 +58,33 @@ for (const api of ['group', 'cdev'] as const) {
       mapping.unmap();
     });
 
-    test('disables interrupts and unmaps before its descriptors are closed', (t) => {
+    test('stops its DMA, disables interrupts and unmaps, in this order, before its descriptors are closed', (t) => {
       const { kernel, open } = install(t);
       const device = open();
+      device.enableBusMaster();
       device.irq('msi').enable();
       device.dmaMap(allocBuffer(4096));
+      const commands: number[] = [];
+      kernel.replace('pwrite', (_device, offset, bytes) => {
+        commands.push(Number(offset & 0xffn), bytes[0] as number);
+        return bytes.length;
+      });
       const from = kernel.calls.length;
       device.close();
-      const unmap = api === 'group' ? 'unmapDma' : 'unmapIoas';
       const closes = api === 'group' ? 3 : 2;
-      assert.deepEqual(kernel.calls.slice(from), ['setIrqs', unmap, ...Array(closes).fill('close')]);
+      const last = kernel.calls.slice(kernel.calls.lastIndexOf('pwrite'));
+      assert.deepEqual(last, ['pwrite', 'setIrqs', unmapCall, ...Array(closes).fill('close')]);
+      assert.ok(kernel.calls.indexOf('pwrite', from) >= 0);
+      assert.deepEqual(commands, [4, 0], 'the bus master bit of the command register is cleared, and nothing else');
+    });
+
+    test('leaves the command register alone when the function is no bus master', (t) => {
+      const { kernel, open } = install(t);
+      const device = open();
+      device.enableMemory();
+      const from = kernel.calls.length;
+      device.close();
+      assert.equal(kernel.calls.includes('pwrite', from), false);
     });
 
     test('can be closed twice, and by its disposal, and again afterwards', (t) => {
@@ -112,22 +130,57 @@ for (const api of ['group', 'cdev'] as const) {
       irq.disable();
     });
 
-    test('that the kernel refuses to take leave of goes on closing, and tells the first refusal', async (t) => {
+    test('that the kernel refuses to take leave of goes on closing, and tells every refusal', async (t) => {
       const { kernel, open } = install(t);
       const before = await descriptors();
       const device = open();
+      device.enableBusMaster();
       device.irq('msi').enable();
       device.irq('err').enable();
-      device.dmaMap(allocBuffer(4096));
-      device.dmaMap(allocBuffer(4096));
+      const mappings = [device.dmaMap(allocBuffer(4096)), device.dmaMap(allocBuffer(4096))];
+      kernel.refuse('pwrite', constants.errno.EPERM);
       kernel.refuse('setIrqs', constants.errno.EIO);
-      kernel.refuse(api === 'group' ? 'unmapDma' : 'unmapIoas', constants.errno.ENODEV);
-      const values = { errno: 'EIO', call: 'VFIO_DEVICE_SET_IRQS' };
-      throwsCode(() => device.close(), IsmioError, 'ERR_ISMIO_VFIO', values);
+      kernel.refuse(unmapCall, constants.errno.ENODEV);
+      const error = throwsCode(() => device.close(), IsmioError, 'ERR_ISMIO_VFIO', {
+        errno: 'EPERM',
+        call: 'pwrite',
+        bdf,
+      });
+      const told = (error.cause as AggregateError).errors as IsmioError[];
+      assert.deepEqual(
+        told.map(({ errno }) => errno),
+        ['EPERM', 'EIO', 'EIO', 'ENODEV', 'ENODEV'],
+      );
+      assert.match(error.message, /refused 5 parts/);
       assert.equal(device.closed, true);
       device.close();
       assert.equal(kernel.open, 0);
       assert.equal(await descriptors(), before, 'the eventfds have gone too');
+      const asked = kernel.calls.length;
+      for (const mapping of mappings) throwsCode(() => mapping.unmap(), IsmioError, 'ERR_ISMIO_CLOSED', { bdf });
+      assert.equal(kernel.calls.length, asked, 'its descriptors may be those of somebody else by now');
+    });
+
+    test('that the kernel refuses one thing alone throws just that', (t) => {
+      const { kernel, open } = install(t);
+      const device = open();
+      device.dmaMap(allocBuffer(4096));
+      kernel.refuse(unmapCall, constants.errno.EBUSY);
+      const error = throwsCode(() => device.close(), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EBUSY' });
+      assert.equal(error.cause instanceof AggregateError, false);
+    });
+
+    test('unmaps what a refused unmap left', (t) => {
+      const { kernel, open } = install(t);
+      const device = open();
+      const mapping = device.dmaMap(allocBuffer(4096));
+      kernel.refuse(unmapCall, constants.errno.EINTR);
+      throwsCode(() => mapping.unmap(), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EINTR' });
+      assert.equal(mapping.mapped, true);
+      kernel.refuse(unmapCall, 0);
+      device.close();
+      assert.equal(mapping.mapped, false);
+      assert.deepEqual(kernel.mapped, []);
     });
   });
 }

@@ -127,16 +127,46 @@ for (const api of ['group', 'cdev'] as const) {
       assert.match(error.message, /mapped there already/);
     });
 
-    test('an unmap that the kernel refuses, or does in part, says so and keeps the address', (t) => {
+    test('an unmap that the kernel refuses is tried again by the next, and keeps the address until one went well', (t) => {
       const { kernel, device } = install(t);
-      const first = device.dmaMap(allocBuffer(1));
+      const mapping = device.dmaMap(allocBuffer(1));
       kernel.refuse(unmapCall, constants.errno.EBUSY);
-      throwsCode(() => first.unmap(), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EBUSY', iova: page });
+      const refused = { errno: 'EBUSY', iova: page };
+      for (let i = 0; i < 2; i++) throwsCode(() => mapping.unmap(), IsmioError, 'ERR_ISMIO_VFIO', refused);
+      assert.equal(mapping.mapped, true);
       assert.equal(device.dmaMap(allocBuffer(1)).iova, 2n * page);
       kernel.refuse(unmapCall, 0);
+      mapping.unmap();
+      assert.equal(mapping.mapped, false);
+      assert.deepEqual(
+        kernel.mapped.map(([iova]) => iova),
+        [2n * page],
+      );
+      assert.equal(device.dmaMap(allocBuffer(1)).iova, page, 'free again');
+      const asked = kernel.calls.length;
+      mapping.unmap();
+      assert.equal(kernel.calls.length, asked);
+    });
+
+    test('an unmap that the kernel does in part says how much, and is not taken for done', (t) => {
+      const { kernel, device } = install(t);
+      const mapping = device.dmaMap(allocBuffer(1));
       kernel.replace(unmapCall, () => 0);
-      const last = device.dmaMap(allocBuffer(1));
-      throwsCode(() => last.unmap(), IsmioError, 'ERR_ISMIO_VFIO', { bytesDone: 0, length: pageSize });
+      throwsCode(() => mapping.unmap(), IsmioError, 'ERR_ISMIO_VFIO', { bytesDone: 0, length: pageSize });
+      assert.equal(mapping.mapped, true);
+      assert.equal(device.dmaMap(allocBuffer(1)).iova, 2n * page);
+      kernel.replace(unmapCall, () => pageSize);
+    });
+
+    test('the address is there as a number and in two halves, for descriptors', (t) => {
+      const { device } = install(t, { iovaRanges: [[0n, 2n ** 64n - 1n]] });
+      const iova = 0x12_8765_4321n * page;
+      const mapping = device.dmaMap(allocBuffer(1), { iova });
+      assert.equal(mapping.iovaNumber, Number(iova));
+      assert.deepEqual([mapping.iovaLow, mapping.iovaHigh], [Number(iova % 2n ** 32n), Number(iova / 2n ** 32n)]);
+      const far = device.dmaMap(allocBuffer(1), { iova: 2n ** 64n - page });
+      assert.deepEqual([far.iovaLow, far.iovaHigh], [2 ** 32 - pageSize, 2 ** 32 - 1]);
+      throwsCode(() => far.iovaNumber, RangeError, 'ERR_ISMIO_VALUE', { iova: far.iova });
     });
   });
 }

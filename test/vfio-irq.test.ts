@@ -6,15 +6,15 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { IsmioError } from '../src/errors.js';
-import type { Interrupt, VfioIrq } from '../src/vfio/irq.js';
+import type { Interrupt, Interrupts } from '../src/vfio/interrupts.js';
 import { openVfio } from '../src/vfio/open.js';
-import { throwsCode } from './support/errors.js';
+import { rejectsCode, throwsCode } from './support/errors.js';
 import { StandInKernel } from './support/kernel.js';
 import { irqFlags } from './support/kernel-structs.js';
 import { patience, scaled } from './support/scale.js';
 
 const bdf = '0000:00:04.0';
-const { eventfd, maskable, autoMasked } = irqFlags;
+const { eventfd, maskable, autoMasked, noResize } = irqFlags;
 
 function install(t: TestContext) {
   const irqs = [
@@ -26,7 +26,7 @@ function install(t: TestContext) {
   return { kernel, device: kernel.closing(openVfio(bdf, kernel.paths)) };
 }
 
-function heard(irq: VfioIrq): Interrupt[] {
+function heard(irq: Interrupts): Interrupt[] {
   const interrupts: Interrupt[] = [];
   irq.on('interrupt', (interrupt) => interrupts.push(interrupt));
   return interrupts;
@@ -275,4 +275,176 @@ test('as many vectors as the system can give are enabled after that', (t) => {
   throwsCode(() => msix.enable(6), IsmioError, 'ERR_ISMIO_VFIO', { available: 5 });
   msix.enable(5);
   assert.equal(msix.enabled, 5);
+});
+
+/** Interrupts of one kind: those to which the kernel can add vectors, as MSI-X since Linux 6.5, and those to which it cannot. */
+function grown(t: TestContext, resizable: boolean) {
+  const irqs = [{ index: 2, count: 8, flags: resizable ? eventfd : eventfd | noResize, available: 6 }];
+  const kernel = StandInKernel.install(t, { functions: [{ bdf, irqs }] });
+  const msix = kernel.closing(openVfio(bdf, kernel.paths)).irq('msix');
+  assert.equal(msix.info.resizable, resizable);
+  return { kernel, msix, interrupts: heard(msix) };
+}
+
+test('vectors are added without touching those that are enabled: what they were signalled is told', async (t) => {
+  const { kernel, msix, interrupts } = grown(t, true);
+  msix.enable(2);
+  const iterator = msix[Symbol.asyncIterator]();
+  for (let round = 0; round < 20; round++) kernel.interrupt(2, round % 2);
+  const before = kernel.calls.length;
+  msix.enable(5);
+  assert.deepEqual(kernel.calls.slice(before), ['setIrqs'], 'nothing is disabled');
+  kernel.interrupt(2, 1);
+  kernel.interrupt(2, 4, 3);
+  await until(() => msix.signalled === 24);
+  assert.deepEqual([sum(interrupts, 0), sum(interrupts, 1), sum(interrupts, 4)], [10, 11, 3]);
+  assert.equal((await iterator.next()).done, false, 'an iteration that was begun before goes on');
+});
+
+test('where the kernel cannot add vectors, those before are signalled once more, and what they had is told', async (t) => {
+  const { kernel, msix, interrupts } = grown(t, false);
+  msix.enable(2);
+  kernel.interrupt(2, 0, 7);
+  msix.enable(4);
+  kernel.interrupt(2, 3);
+  await until(() => msix.signalled === 10);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((vector) => sum(interrupts, vector)),
+    [8, 1, 0, 1],
+  );
+  const before = kernel.calls.length;
+  msix.enable(3);
+  msix.enable(4);
+  assert.deepEqual(kernel.calls.slice(before), ['setIrqs', 'setIrqs'], 'the kernel has four set up: none is disabled');
+  kernel.interrupt(2, 3);
+  await until(() => msix.signalled === 11);
+});
+
+for (const resizable of [true, false]) {
+  const how = resizable ? 'in place' : 'anew';
+  test(`more vectors than there are, enabled ${how}, are refused, and those before stay enabled`, async (t) => {
+    const { kernel, msix, interrupts } = grown(t, resizable);
+    msix.enable(2);
+    kernel.interrupt(2, 1, 4);
+    const error = throwsCode(() => msix.enable(7), IsmioError, 'ERR_ISMIO_VFIO');
+    if (!resizable) assert.equal(error.available, 6);
+    assert.equal(msix.enabled, 2);
+    kernel.interrupt(2, 1);
+    await until(() => sum(interrupts, 1) >= 5);
+    msix.enable(6);
+    assert.equal(msix.enabled, 6);
+  });
+}
+
+test('vectors that cannot be enabled anew, nor as before, are all off, and both refusals are told', async (t) => {
+  const { kernel, msix } = grown(t, false);
+  msix.enable(2);
+  const waiting = msix[Symbol.asyncIterator]().next();
+  const { EIO, ENOMEM } = constants.errno;
+  const answers = [0, -ENOMEM, -EIO];
+  kernel.replace('setIrqs', () => answers.shift() ?? 0);
+  const error = throwsCode(() => msix.enable(4), IsmioError, 'ERR_ISMIO_VFIO', { irq: 'msix' });
+  const told = (error.cause as AggregateError).errors as IsmioError[];
+  assert.deepEqual(
+    told.map(({ errno }) => errno),
+    ['ENOMEM', 'EIO'],
+  );
+  assert.equal(msix.enabled, 0);
+  assert.equal((await waiting).done, true);
+});
+
+test('fewer vectors leave those that stay as they are, and the others without an eventfd', async (t) => {
+  const { kernel, msix, interrupts } = grown(t, true);
+  msix.enable(4);
+  kernel.interrupt(2, 0, 2);
+  kernel.interrupt(2, 3, 2);
+  msix.enable(2);
+  kernel.interrupt(2, 3);
+  kernel.interrupt(2, 1);
+  await until(() => msix.signalled === 3);
+  assert.deepEqual(
+    [0, 1, 2, 3].map((vector) => sum(interrupts, vector)),
+    [2, 1, 0, 0],
+  );
+  const before = kernel.calls.length;
+  msix.enable(2);
+  assert.equal(kernel.calls.length, before, 'as they are already');
+});
+
+test('a disable that the kernel refuses leaves them enabled, and is tried again by the next', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const interrupts = heard(msi);
+  msi.enable(2);
+  kernel.refuse('setIrqs', constants.errno.EINTR);
+  throwsCode(() => msi.disable(), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EINTR' });
+  assert.equal(msi.enabled, 2);
+  kernel.interrupt(1, 1);
+  await until(() => interrupts.length > 0);
+  kernel.refuse('setIrqs', 0);
+  msi.disable();
+  assert.equal(msi.enabled, 0);
+  throwsCode(() => msi.trigger(), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EINVAL' });
+});
+
+test('a vector has events, iterations and counts of its own', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const third = msi.vector(3);
+  assert.equal(third, msi.vector(3));
+  assert.equal(third.enabled, false);
+  for await (const _ of third) assert.fail('it is not enabled');
+  const interrupts = heard(third);
+  msi.enable(4);
+  assert.equal(third.enabled, true);
+  const iterator = third[Symbol.asyncIterator]();
+  kernel.interrupt(1, 2, 9);
+  kernel.interrupt(1, 3, 2);
+  await until(() => msi.signalled === 11);
+  assert.deepEqual(interrupts, [{ vector: 3, count: 2 }]);
+  assert.deepEqual([third.signalled, msi.vector(2).signalled, msi.signalled], [2, 9, 11], 'since it was enabled');
+  assert.deepEqual(await iterator.next(), { done: false, value: { vector: 3, count: 2 } });
+  msi.enable(3);
+  assert.deepEqual([third.enabled, (await iterator.next()).done], [false, true]);
+  for (const wrong of [8, -1, 0.5]) throwsCode(() => msi.vector(wrong), RangeError, 'ERR_ISMIO_OPTION');
+});
+
+test('a handler of all vectors that disables them keeps the vector from being told', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const told = heard(msi.vector(0));
+  msi.once('interrupt', () => msi.disable());
+  msi.enable(1);
+  kernel.interrupt(1, 0);
+  await until(() => msi.enabled === 0);
+  await setTimeout(5);
+  assert.deepEqual(told, []);
+});
+
+test('a wait ends with the next interrupt, of any vector or of one', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  msi.enable(3);
+  const [any, second] = [msi.wait(), msi.vector(1).wait()];
+  kernel.interrupt(1, 0);
+  assert.deepEqual(await any, { vector: 0, count: 1 });
+  kernel.interrupt(1, 1, 2);
+  assert.deepEqual(await second, { vector: 1, count: 2 });
+});
+
+test('a wait ends with its signal, and with the interrupts that it waits for', async (t) => {
+  const { device } = install(t);
+  const msi = device.irq('msi');
+  await rejectsCode(msi.wait(), IsmioError, 'ERR_ISMIO_CLOSED');
+  msi.enable(3);
+  await rejectsCode(msi.vector(5).wait(), IsmioError, 'ERR_ISMIO_CLOSED');
+  const error = await rejectsCode(msi.wait({ signal: AbortSignal.timeout(5) }), IsmioError, 'ERR_ISMIO_ABORTED');
+  assert.equal((error.cause as Error).name, 'TimeoutError');
+  const gone = rejectsCode(msi.vector(2).wait({ signal: AbortSignal.abort(1) }), IsmioError, 'ERR_ISMIO_ABORTED');
+  assert.equal((await gone).cause, 1);
+  const waits = [msi.wait(), msi.vector(2).wait({ signal: new AbortController().signal })];
+  device.close();
+  for (const wait of waits) await rejectsCode(wait, IsmioError, 'ERR_ISMIO_CLOSED');
+  await rejectsCode(msi.wait({ signal: 1 as never }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(msi.wait({ timeout: 1 } as never), RangeError, 'ERR_ISMIO_OPTION');
 });

@@ -12,7 +12,8 @@ interface InfoOptions extends RootOptions {
 }
 
 const examples = `
-Nothing is opened or changed. What to type is to be copied: a line of its own, never wrapped.
+Nothing is changed, and no function opened. What to type is to be copied: a line of its own, never wrapped. A disk that is in
+use, or the only network link, is told as such: what bind refuses is not advised.
 
 Exit codes: 0 done; with a BDF, 1 it cannot be opened.
 

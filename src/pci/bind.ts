@@ -8,7 +8,7 @@ import { findFunction, functionFolder, type PciFunction } from './functions.js';
 import type { PciRoots } from './machine.js';
 import { isVfioDriver, vfioDriverFor } from './names.js';
 import { isThere } from './tree.js';
-import { openedIn, usesOf } from './uses.js';
+import { openedOn, usesOn } from './uses.js';
 
 /** One write to sysfs. */
 export interface Write {
@@ -41,7 +41,7 @@ export function planBind(bdf: string, roots: Required<PciRoots>, driver?: string
   const plan = { bdf, action: 'bind', from: it.driver, to } as const;
   if (it.driver === to) return { ...plan, writes: [], uses: [] };
   if (!isThere(join(roots.sysfs, 'bus/pci/drivers', to))) throw notLoaded(to, roots.sysfs);
-  return { ...plan, writes: [override(it, to, roots), ...probe(it, roots)], uses: usesOf(it, roots) };
+  return { ...plan, writes: [override(it, to, roots), ...probe(it, roots)], uses: usesOn(roots)(it) };
 }
 
 /**
@@ -54,7 +54,7 @@ export function planUnbind(bdf: string, roots: Required<PciRoots>): BindPlan {
   const isTaken = it.driver === null || it.vfio !== null || isVfioDriver(it.driver);
   const cleared = it.driverOverride === null ? [] : [override(it, '\n', roots)];
   const writes = isTaken ? [...cleared, ...probe(it, roots)] : cleared;
-  return { bdf, action: 'unbind', from: it.driver, to: null, writes, uses: openedIn(it, roots) };
+  return { bdf, action: 'unbind', from: it.driver, to: null, writes, uses: openedOn(roots)(it) };
 }
 
 /**

@@ -1,10 +1,11 @@
 // The doctor: every function with a verdict, and what to do about it.
 import { join } from 'node:path';
-import { findFunction, listFunctions, type PciFunction } from './functions.js';
+import { findFunction, groupFile, listFunctions, type PciFunction } from './functions.js';
 import { checkRoots, fileState, type PciMachine, type PciRoots, readMachine } from './machine.js';
 import { isBridge } from './names.js';
 import { isOpenableDriver, type PciProblem, type PciProblemCode, problemsOf, type VfioWay } from './problems.js';
 import { type FileUser, vfioUsers } from './users.js';
+import { usesOn } from './uses.js';
 
 export interface PciDiagnosis {
   readonly machine: PciMachine;
@@ -24,7 +25,9 @@ export interface DiagnosedFunction extends PciFunction {
 }
 
 /**
- * All functions, what is missing to open each, and the commands that would mend it. Nothing is opened or changed.
+ * All functions, what is missing to open each, and the commands that would mend it. No function is opened, and nothing changed.
+ * A disk that no file system of this process is on is opened for a moment, where this user may, as one who wants it for
+ * himself: the kernel then says whether something else holds it.
  * @throws IsmioError ERR_ISMIO_OPEN: sysfs has PCI and cannot be read
  */
 export function diagnose(options: PciRoots = {}): PciDiagnosis {
@@ -42,7 +45,24 @@ function diagnosis(roots: Required<PciRoots>, functions: readonly PciFunction[])
   const machine = readMachine(roots);
   // It takes a look at every descriptor of every process: not where it can find nothing.
   const users = functions.some(isOpenableDriver) ? vfioUsers(roots) : new Map<string, FileUser[]>();
-  return { machine, functions: functions.map((it) => diagnosed(it, machine, roots.dev, users)) };
+  const usesOf = usesByAddress(functions, roots);
+  return { machine, functions: functions.map((it) => diagnosed(it, machine, roots.dev, users, usesOf)) };
+}
+
+/** What `ismio bind` would refuse to take a function for, by its address: of these, and of their neighbours in a group. */
+function usesByAddress(
+  functions: readonly PciFunction[],
+  roots: Required<PciRoots>,
+): (bdf: string) => readonly string[] {
+  const usesOf = usesOn(roots);
+  const read = new Map(functions.map((it) => [it.bdf, it]));
+  const known = new Map<string, readonly string[]>();
+  return (bdf) => {
+    const it = read.get(bdf) ?? findFunction(roots.sysfs, bdf);
+    const uses = known.get(bdf) ?? (it === null ? [] : usesOf(it));
+    known.set(bdf, uses);
+    return uses;
+  };
 }
 
 function diagnosed(
@@ -50,12 +70,13 @@ function diagnosed(
   machine: PciMachine,
   dev: string,
   users: ReadonlyMap<string, readonly FileUser[]>,
+  usesOf: (bdf: string) => readonly string[],
 ): DiagnosedFunction {
   const ways = isOpenableDriver(it) ? waysTo(it, dev) : [];
   // The last file is the function's own, or its group's; everybody has the others open.
   const own = ways.flatMap(({ files }) => users.get(files.at(-1)?.path ?? '') ?? []);
   const findings = { ways, users: own.filter(({ pid }, i) => own.findIndex((other) => other.pid === pid) === i) };
-  const problems = problemsOf(it, machine, findings);
+  const problems = problemsOf(it, machine, { ...findings, usesOf });
   const first = problems.find(({ blocks }) => blocks)?.code ?? 'ready';
   const verdict = isBridge(it.classCode) ? 'bridge' : first;
   return { ...it, verdict, openable: verdict === 'ready', ...findings, problems };
@@ -68,7 +89,7 @@ function waysTo({ vfio, iommuGroup }: PciFunction, dev: string): VfioWay[] {
     files: paths.map((path) => ({ path: join(dev, path), state: fileState(join(dev, path)) })),
   });
   const cdev = vfio?.cdev === true ? [way('cdev', 'iommu', `vfio/devices/${vfio.name}`)] : [];
-  const group = iommuGroup === null ? [] : [way('group', 'vfio/vfio', `vfio/${iommuGroup.id}`)];
+  const group = iommuGroup === null ? [] : [way('group', 'vfio/vfio', groupFile(iommuGroup))];
   const offered = cdev.some(({ files: [iommu] }) => iommu?.state !== 'missing');
   return offered ? [...cdev, ...group] : [...group, ...cdev];
 }

@@ -12,6 +12,17 @@ interface Uses {
   readonly byName: ReadonlyMap<string, string>;
 }
 
+/** The disks of this machine, and what they are used for. */
+export interface Disks {
+  /** Disks and partitions, each with where it really is in sysfs. */
+  readonly devices: ReadonlyMap<string, string>;
+  readonly uses: Uses;
+}
+
+export function readDisks({ sysfs, dev, proc }: Required<PciRoots>): Disks {
+  return { devices: blockDevices(sysfs), uses: readUses(sysfs, dev, proc) };
+}
+
 /**
  * @param folder the function's folder in sysfs, with all links followed
  * @param isHeld whether the kernel holds a block device for somebody
@@ -19,11 +30,11 @@ interface Uses {
  */
 export function disksInUse(
   folder: string,
-  { sysfs, dev, proc }: Required<PciRoots>,
+  { sysfs, dev }: Required<PciRoots>,
+  { devices, uses }: Disks,
   isHeld = isHeldByKernel,
 ): string[] {
-  const under = new Map([...blockDevices(sysfs)].filter(isUnder(folder, sysfs)));
-  const uses = readUses(sysfs, dev, proc);
+  const under = new Map([...devices].filter(isUnder(folder, sysfs)));
   const found = [...withHolders(under.keys(), sysfs)].flatMap((name) => {
     const number = readText(join(sysfs, 'class/block', name, 'dev')) ?? '';
     const use = uses.byNumber.get(number) ?? uses.byName.get(name);
@@ -53,7 +64,6 @@ function isHeldByKernel(path: string): boolean {
   }
 }
 
-/** Disks and partitions, each with where it really is in sysfs. */
 function blockDevices(sysfs: string): Map<string, string> {
   const folder = join(sysfs, 'class/block');
   const found = names(folder).map((name) => [name, realPath(join(folder, name))] as const);

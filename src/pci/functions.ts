@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkOptions, checkText } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { type PciBar, readBars } from './bars.js';
-import { isBdf, kindOf } from './names.js';
+import { compareAddresses, isBdf, kindOf } from './names.js';
 import { isThere, linkName, names, readBytes, readNumber, readText } from './tree.js';
 
 export interface PciFunction {
@@ -91,6 +91,11 @@ export function findFunction(sysfs: string, bdf: string): PciFunction | null {
   return isThere(functionFolder(sysfs, bdf)) ? readFunction(sysfs, bdf, new Map()) : null;
 }
 
+/** The file of a group, below /dev. Without an IOMMU it has another name (Linux drivers/vfio/group.c, VFIO_NO_IOMMU). */
+export function groupFile({ id, noiommu }: PciGroup): string {
+  return `vfio/${noiommu ? 'noiommu-' : ''}${id}`;
+}
+
 export function functionFolder(sysfs: string, bdf: string): string {
   return join(sysfs, 'bus/pci/devices', bdf);
 }
@@ -98,7 +103,7 @@ export function functionFolder(sysfs: string, bdf: string): string {
 function addresses(sysfs: string): string[] {
   const folder = join(sysfs, 'bus/pci/devices');
   try {
-    return readdirSync(folder).filter(isBdf).sort();
+    return readdirSync(folder).filter(isBdf).sort(compareAddresses);
   } catch (cause) {
     const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
     if (code === 'ENOENT' || code === 'ENOTDIR') return [];
@@ -146,7 +151,8 @@ function readGroup(folder: string, groups: Map<string, GroupMember[]>): PciGroup
 }
 
 function readMembers(folder: string): GroupMember[] {
-  return names(folder).map((name) => ({
+  const members = names(folder).sort(compareAddresses);
+  return members.map((name) => ({
     name,
     driver: linkName(join(folder, name, 'driver')),
     classCode: readNumber(join(folder, name, 'class')),

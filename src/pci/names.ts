@@ -5,6 +5,18 @@ export function isBdf(name: string): boolean {
   return /^[0-9a-f]{4,8}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]$/.test(name);
 }
 
+/**
+ * The order of addresses: by number, so that a domain of more than four digits (VMD, Azure) comes behind one of four. What is no
+ * address, as a member of an IOMMU group may be, comes behind those.
+ */
+export function compareAddresses(one: string, other: string): number {
+  const domain = (name: string) => (isBdf(name) ? Number.parseInt(name, 16) : Number.POSITIVE_INFINITY);
+  const [first, second] = [domain(one), domain(other)];
+  if (first !== second) return first - second;
+  // Bus, device and function have as many digits in each.
+  return one < other ? -1 : one > other ? 1 : 0;
+}
+
 /** Linux drivers/s390/net/ism_drv.c, PCI_DEVICE_ID_IBM_ISM. */
 export const ism = { vendor: 0x1014, device: 0x04ed } as const;
 

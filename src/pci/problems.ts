@@ -13,7 +13,7 @@ export type PciProblemCode =
   | 'group' // something else in its group has a driver of the kernel's own
   | 'no-file' // a device file is missing
   | 'permission' // a device file may not be opened
-  | 'in-use' // another process has it open
+  | 'in-use' // another process has it open, or this machine uses it: a mounted disk, the only network link
   | 'memory-decode' // its BARs do not answer
   | 'lock-limit'; // little memory can be mapped for DMA
 
@@ -38,6 +38,8 @@ export interface Findings {
   /** The way that openVfio takes, then the other one, where the kernel has both. */
   readonly ways: readonly VfioWay[];
   readonly users: readonly FileUser[];
+  /** What this machine uses the function at an address for: why `ismio bind` would refuse it. */
+  readonly usesOf: (bdf: string) => readonly string[];
 }
 
 /** Below this, buffers of an ordinary size do not fit: many systems start with 8 MiB, old ones with 64 KiB. */
@@ -48,10 +50,16 @@ type Find = (it: PciFunction, machine: PciMachine, findings: Findings) => PciPro
 /** None for a bridge: VFIO does not drive those. */
 export function problemsOf(it: PciFunction, machine: PciMachine, findings: Findings): PciProblem[] {
   if (isBridge(it.classCode)) return [];
-  const found = isOpenableDriver(it) ? [noIommu, group, files, inUse, lockLimit] : [noIommu, module, driver, group];
-  return [...found, memoryDecode]
+  return [...findsFor(it, findings), memoryDecode]
     .map((find: Find) => find(it, machine, findings))
     .filter((problem) => problem !== null);
+}
+
+/** What to look for. Behind what cannot be mended nothing is told that would be of use only without it. */
+function findsFor(it: PciFunction, { usesOf }: Findings): readonly Find[] {
+  if (it.iommuGroup?.noiommu === true) return [noIommu];
+  if (isOpenableDriver(it)) return [noIommu, group, files, inUse, lockLimit];
+  return usesOf(it.bdf).length > 0 ? [used, noIommu] : [noIommu, module, driver, group];
 }
 
 /** Whether its driver is the one through which it can be opened. */
@@ -59,6 +67,12 @@ export function isOpenableDriver(it: PciFunction): boolean {
   const isVfio = it.vfio !== null || isVfioDriver(it.driver);
   return isVfio && (!isIsm(it) || it.driver !== 'vfio-pci');
 }
+
+const used: Find = (it, _, { usesOf }) => {
+  const uses = usesOf(it.bdf).join('; ');
+  const message = `this machine uses it through ${it.driver}: ${uses}. "ismio bind" does not take it from there`;
+  return { code: 'in-use', scope: 'function', blocks: true, message, commands: [] };
+};
 
 const noIommu: Find = (it, machine) => {
   const problem = { code: 'no-iommu', scope: 'machine', blocks: true } as const;
@@ -148,19 +162,23 @@ function bindCommand(bdf: string, { root }: PciMachine): string {
  */
 const harmless = new Set(['pci-stub', 'pcieport']);
 
-const group: Find = (it, machine) => {
+const group: Find = (it, machine, { usesOf }) => {
   const inTheWay = (it.iommuGroup?.members ?? []).filter(
     ({ name, driver, classCode }) =>
       name !== it.bdf && driver !== null && !isVfioDriver(driver) && !harmless.has(driver) && !isBridge(classCode),
   );
   if (inTheWay.length === 0) return null;
+  const functions = inTheWay.map(({ name }) => name).filter(isBdf);
+  const inUse = functions.filter((name) => usesOf(name).length > 0);
   const told = inTheWay.map(({ name, driver }) => `${name} (${driver})`).join(', ');
+  const stays = inUse.map((name) => `. ${name} has to stay: ${usesOf(name).join('; ')}`).join('');
   return {
     code: 'group',
     scope: 'function',
     blocks: true,
-    message: `its IOMMU group ${it.iommuGroup?.id} is not viable: the kernel drives ${told} in it`,
-    commands: inTheWay.filter(({ name }) => isBdf(name)).map(({ name }) => bindCommand(name, machine)),
+    message: `its IOMMU group ${it.iommuGroup?.id} is not viable: the kernel drives ${told} in it${stays}`,
+    // With one that stays, moving the others would not make the group viable.
+    commands: inUse.length > 0 ? [] : functions.map((name) => bindCommand(name, machine)),
   };
 };
 

@@ -1,17 +1,18 @@
 // A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
 import { join } from 'node:path';
+import type { PciFunction } from '../pci/functions.js';
 import type { DeviceAccess, Pinned } from './access.js';
 import { checked, opened } from './failure.js';
 import { type IovaRange, IovaSpace } from './iova.js';
 import { ioasFlag, kernel, plausible } from './kernel.js';
 
-/** Opens `bdf`, whose character device is called `name`. */
-export function openCdev(dev: string, name: string, bdf: string): DeviceAccess {
+/** Opens a function whose character device is called `name`. */
+export function openCdev(dev: string, name: string, { bdf, driver }: PciFunction): DeviceAccess {
   const path = join(dev, 'vfio/devices', name);
   const iommuPath = join(dev, 'iommu');
   const descriptors: number[] = [];
   try {
-    const device = opened('device', path, { bdf });
+    const device = opened('device', path, { bdf, driver });
     descriptors.push(device);
     const iommufd = opened('iommufd', iommuPath, { bdf });
     descriptors.push(iommufd);

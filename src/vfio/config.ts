@@ -2,6 +2,13 @@
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { checkValue } from '../region/region.js';
+import {
+  checkCapabilityKey,
+  isCapability,
+  type PciCapability,
+  type PciCapabilityKey,
+  walkCapabilities,
+} from './capabilities.js';
 import { checked } from './failure.js';
 import type { VfioRegionInfo } from './info.js';
 import { kernel } from './kernel.js';
@@ -13,6 +20,7 @@ export class ConfigSpace {
   /** In bytes: 256, or 4096 with PCI Express. */
   readonly size: number;
   readonly #name: string;
+  readonly #bdf: string;
   readonly #base: bigint;
   readonly #device: () => number;
 
@@ -21,6 +29,7 @@ export class ConfigSpace {
     this.size = Number(info.size);
     this.#base = info.offset;
     this.#name = `configuration space of ${bdf}`;
+    this.#bdf = bdf;
     this.#device = device;
   }
 
@@ -54,6 +63,32 @@ export class ConfigSpace {
     const place = checkOffset(offset, bytes.length, this.size, this.#name);
     const answer = kernel.pread(this.#device(), this.#base + BigInt(place), bytes);
     this.#moved('pread', answer, place, bytes.length);
+  }
+
+  /**
+   * The first capability of a kind: by its name, such as 'msix' or 'aer', or by its id in the standard list. Null where the
+   * function has none. A function may have several of one kind ('vendor'): `capabilities` lists all.
+   * @throws IsmioError ERR_ISMIO_VFIO when the list leads astray before one is found
+   */
+  capability(key: PciCapabilityKey): PciCapability | null {
+    checkCapabilityKey(key);
+    for (const one of walkCapabilities(this, this.#bdf)) if (isCapability(one, key)) return one;
+    return null;
+  }
+
+  /**
+   * All capabilities, in the order of their lists: the standard one, then with PCI Express the extended one.
+   * @throws IsmioError ERR_ISMIO_VFIO when a list leads outside of where capabilities can be, goes round, or does not answer;
+   * `capabilities` of the error are those before that
+   */
+  capabilities(): PciCapability[] {
+    const found: PciCapability[] = [];
+    try {
+      for (const one of walkCapabilities(this, this.#bdf)) found.push(one);
+    } catch (error) {
+      throw Object.assign(error as Error, { capabilities: found });
+    }
+    return found;
   }
 
   #load(offset: Whole, width: Width): DataView {

@@ -158,32 +158,40 @@ export class VfioDevice {
     return mapping;
   }
 
-  /** Function-level, or whatever reset the function has; `info.flags.reset` says whether it has one. */
+  /**
+   * Resets the function, by a function-level reset or whatever it has; `info.flags.reset` says whether it has one. What the
+   * function holds is gone; configuration space (BARs, command register), enabled interrupts and DMA mappings are as before.
+   * @throws IsmioError ERR_ISMIO_VFIO when it has no reset, or the kernel refuses
+   */
   reset(): void {
     checked('VFIO_DEVICE_RESET', kernel.resetDevice(this.#device()), this.bdf, { bdf: this.bdf });
   }
 
   /**
-   * Closes its regions, disables its interrupts, unmaps its DMA and lets go of the device. In this order, once. Where the kernel
-   * refuses a part of it, the rest is done all the same, and the first refusal thrown.
+   * Closes its regions, takes bus mastering from the function, disables its interrupts, unmaps its DMA and lets go of it: in
+   * this order, so that the function has stopped reading and writing memory before its buffers are taken away. Once. Where the
+   * kernel refuses a part of it, the rest is done all the same.
+   * @throws IsmioError ERR_ISMIO_VFIO what the kernel refused; several refusals are an AggregateError in `cause`
    */
   close(): void {
     if (this.#closed) return;
-    const refusals: unknown[] = [];
+    const refusals: IsmioError[] = [];
     const attempt = (part: () => void) => {
       try {
         part();
       } catch (error) {
-        refusals.push(error);
+        refusals.push(error as IsmioError);
       }
     };
     for (const region of this.#regions) region.deref()?.close();
-    for (const irq of this.#irqs.values()) attempt(() => irq.disable());
+    attempt(() => this.#stopMastering());
+    for (const irq of this.#irqs.values()) attempt(() => irq.end());
     for (const mapping of this.#dma.mappings) attempt(() => mapping.unmap());
     this.#closed = true;
+    this.#dma.end();
     abandoned.unregister(this);
     this.#access.close();
-    if (refusals.length > 0) throw refusals[0];
+    if (refusals.length > 0) throw refusedClosing(this.bdf, refusals);
   }
 
   [Symbol.dispose](): void {
@@ -195,8 +203,28 @@ export class VfioDevice {
     throw new IsmioError('ERR_ISMIO_CLOSED', `device ${this.bdf} is closed`, { bdf: this.bdf });
   }
 
+  /** A function that is no bus master already is left as it is, and so is a device that is no PCI function. */
+  #stopMastering(): void {
+    if (this.info.regions.some(({ index }) => index === configIndex) && this.busMaster) this.enableBusMaster(false);
+  }
+
   #command(bit: number, on: boolean): void {
     const now = this.config.read16(command.offset);
     this.config.write16(command.offset, on ? now | bit : now & ~bit);
   }
+}
+
+/** The one refusal, or the first with all of them: none is told in place of another. */
+function refusedClosing(bdf: string, refusals: readonly IsmioError[]): IsmioError {
+  const [first] = refusals as [IsmioError];
+  if (refusals.length === 1) return first;
+  const told = refusals.map(({ message }) => message).join('; ');
+  const { call, errno } = first;
+  const text = `${bdf} is closed, but the kernel refused ${refusals.length} parts of it: ${told}`;
+  return new IsmioError(
+    first.code,
+    text,
+    { bdf, call, ...(errno === undefined ? {} : { errno }) },
+    new AggregateError(refusals, text),
+  );
 }

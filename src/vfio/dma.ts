@@ -1,6 +1,6 @@
 // Buffers that a device reads and writes by itself.
 import { checkFlag, checkOptions } from '../check.js';
-import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
@@ -21,10 +21,28 @@ export interface DmaOptions {
 export interface DmaMapping {
   /** Bus address of the buffer's first byte. */
   readonly iova: bigint;
-  /** In bytes. */
+  /**
+   * The same as a number, for arithmetic and for descriptors that are filled with numbers.
+   * @throws RangeError ERR_ISMIO_VALUE when it is past 2^53 - 1, where numbers are no longer exact
+   */
+  readonly iovaNumber: number;
+  /** Bits 0 to 31 of the bus address: the lower word of a descriptor that has it in two. */
+  readonly iovaLow: number;
+  /** Bits 32 to 63 of the bus address: the upper word. */
+  readonly iovaHigh: number;
+  /** The buffer's length in bytes. */
   readonly length: number;
+  /** The buffer that was mapped. */
   readonly buffer: Uint8Array;
-  /** The device can no longer reach the buffer when it returns. Again: does nothing. */
+  /** Whether the device can still reach the buffer: true until an `unmap`, or the device's `close`, has succeeded. */
+  readonly mapped: boolean;
+  /**
+   * Takes the buffer away from the device, which can no longer reach it when this returns. A device that is still at it meets a
+   * fault of the IOMMU: stop it first, or `enableBusMaster(false)`. Where the kernel refuses, the buffer stays mapped, and
+   * another call tries again; once it is unmapped, another call does nothing.
+   * @throws IsmioError ERR_ISMIO_VFIO when the kernel refuses; ERR_ISMIO_CLOSED when the kernel refused it at the device's
+   * `close` already, and nobody can ask any more
+   */
   unmap(): void;
   [Symbol.dispose](): void;
 }
@@ -37,6 +55,7 @@ export class DmaMappings {
   readonly #access: DeviceAccess;
   readonly #bdf: string;
   readonly #mapped = new Set<DmaMapping>();
+  #ended = false;
 
   constructor(access: DeviceAccess, bdf: string) {
     this.#access = access;
@@ -64,37 +83,71 @@ export class DmaMappings {
     if (!writable) populate(buffer);
     const answer = this.#access.map(iova, [memory, buffer.byteOffset, length], readable, writable);
     if (answer < 0) space.release(iova);
-    checked(this.#access.mapCall, answer, `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`, {
+    checked(this.#access.mapCall, answer, `${length} bytes at bus address ${hex(iova)} of ${this.#bdf}`, {
       iova,
       length,
     });
     return this.#keep(iova, length, buffer);
   }
 
-  /** Those there are. */
+  /** The buffers that the device can reach. */
   get mappings(): readonly DmaMapping[] {
     return [...this.#mapped];
   }
 
+  /** The device's descriptors are somebody else's from now on: what is mapped still can no longer be unmapped from here. */
+  end(): void {
+    this.#ended = true;
+  }
+
   #keep(iova: bigint, length: number, buffer: Uint8Array): DmaMapping {
+    const isMapped = () => this.#mapped.has(mapping);
     const unmap = () => {
-      if (!this.#mapped.delete(mapping)) return;
-      const what = `${length} bytes at bus address 0x${iova.toString(16)} of ${this.#bdf}`;
-      const done = checked(this.#access.unmapCall, this.#access.unmap(iova, length), what, { iova, length });
-      if (done === length) return this.#access.space.release(iova);
-      const text = `${what}: ${this.#access.unmapCall} unmapped ${done} bytes`;
-      throw new IsmioError('ERR_ISMIO_VFIO', text, { iova, length, bytesDone: done });
+      if (!isMapped()) return;
+      this.#unmap(iova, length);
+      this.#mapped.delete(mapping);
+      this.#access.space.release(iova);
     };
     const mapping: DmaMapping = Object.freeze({
       iova,
+      get iovaNumber() {
+        return exact(iova);
+      },
+      iovaLow: Number(iova & 0xffff_ffffn),
+      iovaHigh: Number(iova >> 32n),
       length: buffer.byteLength,
       buffer,
+      get mapped() {
+        return isMapped();
+      },
       unmap,
       [Symbol.dispose]: unmap,
     });
     this.#mapped.add(mapping);
     return mapping;
   }
+
+  /** Returns when the kernel has unmapped all of it. */
+  #unmap(iova: bigint, length: number): void {
+    const what = `${length} bytes at bus address ${hex(iova)} of ${this.#bdf}`;
+    const values = { iova, length };
+    if (this.#ended) {
+      const text = `${what}: the device is closed, and the kernel refused to unmap them; they stay mapped until the last device of its IOMMU group is closed`;
+      throw new IsmioError('ERR_ISMIO_CLOSED', text, { ...values, bdf: this.#bdf });
+    }
+    const done = checked(this.#access.unmapCall, this.#access.unmap(iova, length), what, values);
+    if (done === length) return;
+    const text = `${what}: ${this.#access.unmapCall} unmapped ${done} bytes`;
+    throw new IsmioError('ERR_ISMIO_VFIO', text, { ...values, bytesDone: done });
+  }
+}
+
+function exact(iova: bigint): number {
+  const number = Number(iova);
+  if (Number.isSafeInteger(number)) return number;
+  throw rangeError('ERR_ISMIO_VALUE', `bus address ${hex(iova)} is not exact as a number; use iova, or its halves`, {
+    iova,
+  });
 }
 
 /** The IOMMU maps pages, so the buffer begins at one and gets all of its last one, which is nobody else's. */

@@ -63,7 +63,10 @@ export function refused(
   const otherwise: ErrorCode = call === 'open' ? 'ERR_ISMIO_OPEN' : 'ERR_ISMIO_VFIO';
   const known = meanings[`${what}:${cause.code}`] ?? meanings[`${call}:${cause.code}`];
   const [code, meaning] = known ?? [otherwise, undefined];
-  const text = `${subject}: ${call} answered ${cause.code}${meaning === undefined ? '' : `: ${meaning}`}`;
+  // Whose the function is instead.
+  const has =
+    code === 'ERR_ISMIO_NOT_BOUND' && typeof values['driver'] === 'string' ? `; its driver is ${values['driver']}` : '';
+  const text = `${subject}: ${call} answered ${cause.code}${meaning === undefined ? '' : `: ${meaning}`}${has}`;
   return new IsmioError(code, text, { ...values, call, errno: cause.code }, cause);
 }
 

@@ -1,8 +1,8 @@
 // A device through its IOMMU group: /dev/vfio/vfio and /dev/vfio/N. A group can be opened once, so the devices of one group
 // that this thread opens share it.
-import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { IsmioError } from '../errors.js';
+import { type ErrorValues, IsmioError } from '../errors.js';
+import type { GroupMember, PciFunction } from '../pci/functions.js';
 import type { DeviceAccess, Pinned } from './access.js';
 import { checked, opened } from './failure.js';
 import { type IovaRange, IovaSpace } from './iova.js';
@@ -19,13 +19,20 @@ interface Group {
 
 const groups = new Map<string, Group>();
 
-/** Opens `bdf` through group `number`. `members`: where sysfs lists the functions of the group. */
-export function openGroup(dev: string, number: number, bdf: string, members: string): DeviceAccess {
-  const path = join(dev, 'vfio', String(number));
-  const shared = groups.get(path) ?? openContainer(path, join(dev, 'vfio/vfio'), members);
+/** Opens a function through its group, which is `group` and has these members. */
+export function openGroup(
+  dev: string,
+  group: string,
+  found: PciFunction,
+  members: readonly GroupMember[],
+): DeviceAccess {
+  const path = join(dev, 'vfio', group);
+  const { bdf, driver } = found;
+  const shared = groups.get(path) ?? openContainer(path, join(dev, 'vfio/vfio'), { bdf, driver }, members);
   shared.users++;
   try {
-    const device = checked('VFIO_GROUP_GET_DEVICE_FD', kernel.groupDevice(shared.group, bdf), bdf, { bdf, path });
+    const values = { bdf, driver, path };
+    const device = checked('VFIO_GROUP_GET_DEVICE_FD', kernel.groupDevice(shared.group, bdf), bdf, values);
     return new GroupAccess(device, shared);
   } catch (error) {
     letGo(shared);
@@ -33,8 +40,13 @@ export function openGroup(dev: string, number: number, bdf: string, members: str
   }
 }
 
-function openContainer(path: string, containerPath: string, members: string): Group {
-  const group = opened('group', path);
+function openContainer(
+  path: string,
+  containerPath: string,
+  values: ErrorValues,
+  members: readonly GroupMember[],
+): Group {
+  const group = opened('group', path, values);
   let container = -1;
   try {
     const flags = checked('VFIO_GROUP_GET_STATUS', kernel.groupStatus(group), path, { path });
@@ -65,23 +77,14 @@ function checkContainer(container: number, path: string): void {
   throw new IsmioError('ERR_ISMIO_VFIO', text, { path, extension: extension.type1v2 });
 }
 
-function notViable(path: string, members: string): IsmioError {
-  const others = listed(members);
+function notViable(path: string, members: readonly GroupMember[]): IsmioError {
+  const told = members.map(({ name, driver }) => `${name} (${driver ?? 'no driver'})`).join(', ');
   return new IsmioError(
     'ERR_ISMIO_GROUP_NOT_VIABLE',
-    `${path}: the group is not viable: another function of it has a driver that is not VFIO's. It has ${others.join(', ') || 'members that sysfs does not tell'}; ` +
+    `${path}: the group is not viable: another function of it has a driver that is not VFIO's. It has ${told || 'members that sysfs does not tell'}; ` +
       'bind each to a VFIO driver, or unbind it ("ismio info" tells which)',
-    { path, members: others },
+    { path, members: members.map(({ name }) => name) },
   );
-}
-
-/** What sysfs cannot tell does not hide what is wrong. */
-function listed(folder: string): string[] {
-  try {
-    return readdirSync(folder).sort();
-  } catch {
-    return [];
-  }
 }
 
 function letGo(group: Group): void {

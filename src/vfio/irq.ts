@@ -1,42 +1,38 @@
-// Interrupts: an eventfd for each vector, told as events and as an async iterable.
-import { EventEmitter } from 'node:events';
+// The interrupts of one kind of a device: an eventfd for each vector, given to the kernel and taken back.
 import { native } from '../binding.js';
 import { checkBetween } from '../check.js';
 import { IsmioError, systemError } from '../errors.js';
 import { checked } from './failure.js';
 import type { VfioIrqInfo } from './info.js';
+import { type Interrupt, Interrupts, VfioVector } from './interrupts.js';
 import { irqSet, kernel } from './kernel.js';
-
-/** How often a vector was signalled since it was last told. */
-export interface Interrupt {
-  readonly vector: number;
-  /** At least 1: signals that come faster than the event loop turns are counted together, and none is lost. */
-  readonly count: number;
-}
 
 interface Signal {
   readonly signal: number;
   readonly eventfd: number;
 }
 
+/** In the place of an eventfd: the vector is to have none. */
+const noEventfd = -1;
+
 /**
  * The interrupts of one kind of a device. While enabled, they keep the process running (as a listening socket does), until
  * `unref`.
- *
- * Emits 'interrupt' with an Interrupt. `for await (const interrupt of irq)` takes those that come while it waits and while
- * its body runs; what is not taken yet is counted together for each vector. The iteration ends at `disable`.
  */
-export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
+export class VfioIrq extends Interrupts {
+  /** 'intx', 'msi', 'msix', 'err' or 'req'. */
   readonly name: string;
   /** How many vectors there are. */
   readonly count: number;
   readonly info: VfioIrqInfo;
+  protected readonly title: string;
   readonly #device: () => number;
-  readonly #bdf: string;
-  #signals: Signal[] = [];
-  #signalled = 0;
+  readonly #vectors = new Map<number, VfioVector>();
+  /** Those of the vectors that are enabled: from the first on, without a gap. */
+  #signals: readonly Signal[] = [];
+  /** How many vectors the kernel has set up, whether they have an eventfd now or not. */
+  #setUp = 0;
   #keepsAlive = true;
-  readonly #waiting = new Set<Waiting>();
 
   /** @internal `device` gives the descriptor, or throws when the device is closed. */
   constructor(device: () => number, info: VfioIrqInfo, bdf: string) {
@@ -44,49 +40,61 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     this.name = info.name;
     this.count = info.count;
     this.info = info;
+    this.title = `${info.name} of ${bdf}`;
     this.#device = device;
-    this.#bdf = bdf;
   }
 
-  /** How many vectors are enabled. */
+  /** How many vectors are enabled: the first ones. */
   get enabled(): number {
     return this.#signals.length;
   }
 
-  /** Signals since the device was opened, of all vectors. */
-  get signalled(): number {
-    return this.#signalled;
+  protected get live(): boolean {
+    return this.enabled > 0;
   }
 
-  /** Enables the first `vectors` vectors (default: all), each with an eventfd of its own. */
+  /** The interrupts of one vector by itself, enabled or not. The same object each time. */
+  vector(vector: number): VfioVector {
+    const number = checkBetween(vector, 'vector', 0, this.count - 1);
+    const known = this.#vectors.get(number);
+    if (known !== undefined) return known;
+    const made = new VfioVector(number, `vector ${number} of ${this.title}`, () => number < this.enabled);
+    this.#vectors.set(number, made);
+    return made;
+  }
+
+  /**
+   * Enables the first `vectors` vectors (default: all), each with an eventfd of its own. Those that are enabled already stay as
+   * they are: what they have been signalled is told. Vectors behind them, when fewer are asked for, are disabled.
+   *
+   * Where the kernel cannot add vectors to those that are enabled (`info.resizable` is false), it is made to enable all of them
+   * anew. What the device raises in the moment between is lost, so each vector that was enabled before is signalled once
+   * afterwards: a driver then looks at what the device has done.
+   * @throws IsmioError ERR_ISMIO_VFIO when the kernel refuses, or has fewer to give (`available`): what was enabled stays so
+   */
   enable(vectors: number = this.count): void {
     const wanted = checkBetween(vectors, 'vectors', 1, this.count);
     const device = this.#device();
-    if (this.#signals.length > 0) this.disable();
-    const signals: Signal[] = [];
-    try {
-      for (let vector = 0; vector < wanted; vector++) signals.push(this.#open(vector));
-      const eventfds = Int32Array.from(signals, ({ eventfd }) => eventfd);
-      const available = this.#set(device, irqSet.eventfd | irqSet.trigger, 0, wanted, eventfds);
-      if (available > 0) throw this.#tooMany(wanted, available);
-    } catch (error) {
-      for (const { signal } of signals) native.signalClose(signal);
-      throw error;
-    }
-    this.#signals = signals;
-    if (!this.#keepsAlive) this.unref();
+    if (wanted > this.enabled) this.#add(device, wanted);
+    else if (wanted < this.enabled) this.#drop(device, wanted);
   }
 
-  /** No event comes after it; iterations end. */
+  /**
+   * Disables all vectors: no event comes after it, and iterations end.
+   * @throws IsmioError ERR_ISMIO_VFIO when the kernel refuses: they are enabled still
+   */
   disable(): void {
-    if (this.#signals.length === 0) return;
-    const signals = this.#signals;
-    this.#signals = [];
+    if (this.enabled === 0) return;
+    this.#disarm(this.#device());
+    this.#keep([]);
+  }
+
+  /** @internal Disables them, and lets go of their eventfds whatever the kernel says to that. */
+  end(): void {
     try {
-      this.#set(this.#device(), irqSet.none | irqSet.trigger, 0, 0, null);
+      this.disable();
     } finally {
-      for (const { signal } of signals) native.signalClose(signal);
-      for (const waiting of this.#waiting) waiting.end();
+      this.#keep([]);
     }
   }
 
@@ -119,25 +127,95 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     return this;
   }
 
-  [Symbol.asyncIterator](): AsyncIterableIterator<Interrupt> {
-    const waiting = new Waiting(() => this.#waiting.delete(waiting));
-    if (this.#signals.length === 0) waiting.end();
-    else this.#waiting.add(waiting);
-    return waiting;
+  /** More vectors, behind those there are. */
+  #add(device: number, wanted: number): void {
+    const had = this.#signals;
+    const added: Signal[] = [];
+    try {
+      for (let vector = had.length; vector < wanted; vector++) added.push(this.#open(vector));
+      if (had.length === 0 || this.info.resizable || wanted <= this.#setUp) this.#arm(device, had.length, added);
+      else this.#armAnew(device, had, added);
+    } catch (error) {
+      for (const { signal } of added) native.signalClose(signal);
+      throw error;
+    }
+    this.#signals = [...had, ...added];
+    if (!this.#keepsAlive) this.unref();
+  }
+
+  /** Fewer vectors: those behind them have no eventfd any more. */
+  #drop(device: number, wanted: number): void {
+    const none = Array<number>(this.enabled - wanted).fill(noEventfd);
+    this.#setEventfds(device, wanted, none);
+    this.#keep(this.#signals.slice(0, wanted));
+  }
+
+  /** Those that are enabled from now on; the others of those that were are let go of. */
+  #keep(kept: readonly Signal[]): void {
+    const dropped = this.#signals.slice(kept.length);
+    this.#signals = kept;
+    for (const { signal } of dropped) native.signalClose(signal);
+    if (kept.length === 0) this.endIterations();
+    for (const [number, vector] of this.#vectors) if (number >= kept.length) vector.endIterations();
+  }
+
+  /** The kernel gives eventfds to vectors, from `start` on. */
+  #arm(device: number, start: number, signals: readonly Signal[]): void {
+    const wanted = start + signals.length;
+    const available = this.#setEventfds(
+      device,
+      start,
+      signals.map(({ eventfd }) => eventfd),
+    );
+    if (available > 0) throw this.#tooMany(wanted, available);
+    this.#setUp = Math.max(this.#setUp, wanted);
+  }
+
+  /** All of them at once. Eventfds that were armed keep what they count, and are signalled in place of what was missed. */
+  #armAnew(device: number, had: readonly Signal[], added: readonly Signal[]): void {
+    this.#disarm(device);
+    try {
+      this.#arm(device, 0, [...had, ...added]);
+    } catch (error) {
+      this.#restore(device, had, error);
+      throw error;
+    }
+    this.#signalAll(device, had.length);
+  }
+
+  #restore(device: number, had: readonly Signal[], refusal: unknown): void {
+    try {
+      this.#arm(device, 0, had);
+    } catch (error) {
+      this.#keep([]);
+      const text = `${this.title}: none is enabled any more: ${(error as Error).message}`;
+      throw new IsmioError('ERR_ISMIO_VFIO', text, { irq: this.name }, new AggregateError([refusal, error], text));
+    }
+    this.#signalAll(device, had.length);
+  }
+
+  #signalAll(device: number, count: number): void {
+    this.#set(device, irqSet.none | irqSet.trigger, 0, count, null);
+  }
+
+  #disarm(device: number): void {
+    this.#set(device, irqSet.none | irqSet.trigger, 0, 0, null);
+    this.#setUp = 0;
   }
 
   #open(vector: number): Signal {
-    const made = native.signalOpen((count) => this.#tell({ vector, count }));
+    const own = this.vector(vector);
+    const made = native.signalOpen((count) => this.#signalled(own, { vector, count }));
     if (typeof made === 'object') return made;
     const cause = systemError(made, 'eventfd');
-    const text = `${this.name} of ${this.#bdf}: no eventfd for vector ${vector}: ${cause.code}`;
+    const text = `${this.title}: no eventfd for vector ${vector}: ${cause.code}`;
     throw new IsmioError('ERR_ISMIO_SYSTEM', text, { vector, errno: cause.code }, cause);
   }
 
-  #tell(interrupt: Interrupt): void {
-    this.#signalled += interrupt.count;
-    for (const waiting of this.#waiting) waiting.put(interrupt);
-    this.emit('interrupt', interrupt);
+  /** A handler of all vectors may disable the one it was told of, which then is told no more. */
+  #signalled(vector: VfioVector, interrupt: Interrupt): void {
+    this.tell(interrupt);
+    if (vector.enabled) vector.tell(interrupt);
   }
 
   #act(action: number, vector: number): void {
@@ -145,57 +223,18 @@ export class VfioIrq extends EventEmitter<{ interrupt: [Interrupt] }> {
     this.#set(this.#device(), irqSet.none | action, vector, 1, null);
   }
 
+  #setEventfds(device: number, start: number, eventfds: readonly number[]): number {
+    return this.#set(device, irqSet.eventfd | irqSet.trigger, start, eventfds.length, Int32Array.from(eventfds));
+  }
+
   #set(device: number, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
     const answer = kernel.setIrqs(device, flags, this.info.index, start, count, eventfds);
-    return checked('VFIO_DEVICE_SET_IRQS', answer, `${this.name} of ${this.#bdf}`, { irq: this.name, start, count });
+    return checked('VFIO_DEVICE_SET_IRQS', answer, this.title, { irq: this.name, start, count });
   }
 
   /** The kernel then has enabled none, and answers how many there are (Linux drivers/vfio/pci/vfio_pci_intrs.c). */
   #tooMany(vectors: number, available: number): IsmioError {
-    const text = `${this.name} of ${this.#bdf}: of ${vectors} vectors the system can give only ${available}; enable(${available})`;
+    const text = `${this.title}: of ${vectors} vectors the system can give only ${available}; enable(${available})`;
     return new IsmioError('ERR_ISMIO_VFIO', text, { irq: this.name, vectors, available });
-  }
-}
-
-/** One iteration. It never holds more than one count for each vector. */
-class Waiting implements AsyncIterableIterator<Interrupt> {
-  readonly #counts = new Map<number, number>();
-  readonly #takers: ((result: IteratorResult<Interrupt>) => void)[] = [];
-  readonly #forget: () => void;
-  #ended = false;
-
-  constructor(forget: () => void) {
-    this.#forget = forget;
-  }
-
-  put({ vector, count }: Interrupt): void {
-    const taker = this.#takers.shift();
-    if (taker !== undefined) taker({ done: false, value: { vector, count } });
-    else this.#counts.set(vector, (this.#counts.get(vector) ?? 0) + count);
-  }
-
-  end(): void {
-    this.#ended = true;
-    this.#forget();
-    for (const taker of this.#takers.splice(0)) taker({ done: true, value: undefined });
-  }
-
-  next(): Promise<IteratorResult<Interrupt>> {
-    for (const [vector, count] of this.#counts) {
-      this.#counts.delete(vector);
-      return Promise.resolve({ done: false, value: { vector, count } });
-    }
-    if (this.#ended) return Promise.resolve({ done: true, value: undefined });
-    return new Promise((resolve) => this.#takers.push(resolve));
-  }
-
-  return(): Promise<IteratorResult<Interrupt>> {
-    this.end();
-    this.#counts.clear();
-    return Promise.resolve({ done: true, value: undefined });
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { checkBdf, checkOptions, checkText, checkWord } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { notThere } from '../pci/failure.js';
-import { findFunction, functionFolder, type PciFunction } from '../pci/functions.js';
+import { findFunction, type PciFunction } from '../pci/functions.js';
 import type { DeviceAccess } from './access.js';
 import { openCdev } from './cdev.js';
 import { type FunctionIds, VfioDevice } from './device.js';
@@ -41,7 +41,7 @@ export function openVfio(bdf: string, options: VfioOptions = {}): VfioDevice {
     throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, { bdf: name });
   }
   const ids = idsOf(found, found.driver);
-  const access = openAccess(api, dev, sysfs, found);
+  const access = openAccess(api, dev, found);
   try {
     return new VfioDevice(access, name, ids);
   } catch (error) {
@@ -50,12 +50,12 @@ export function openVfio(bdf: string, options: VfioOptions = {}): VfioDevice {
   }
 }
 
-function openAccess(api: 'auto' | 'group' | 'cdev', dev: string, sysfs: string, found: PciFunction): DeviceAccess {
+function openAccess(api: 'auto' | 'group' | 'cdev', dev: string, found: PciFunction): DeviceAccess {
   const { bdf, driver, vfio, iommuGroup } = found;
   const offered = vfio?.cdev === true && existsSync(join(dev, 'iommu'));
   const values = { bdf, driver };
   if (api === 'cdev' || (api === 'auto' && offered)) {
-    if (vfio?.cdev === true) return openCdev(dev, vfio.name, bdf);
+    if (vfio?.cdev === true) return openCdev(dev, vfio.name, found);
     const text = `${bdf} has no VFIO character device: its driver is ${driver}, or the kernel has no VFIO_DEVICE_CDEV; use { api: 'group' }`;
     throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, values);
   }
@@ -67,8 +67,7 @@ function openAccess(api: 'auto' | 'group' | 'cdev', dev: string, sysfs: string, 
     const text = `${bdf} is bound without an IOMMU: nothing would check where the device reads and writes. Give the machine one`;
     throw new IsmioError('ERR_ISMIO_NOT_BOUND', text, values);
   }
-  const members = join(functionFolder(sysfs, bdf), 'iommu_group/devices');
-  return openGroup(dev, Number(iommuGroup.id), bdf, members);
+  return openGroup(dev, iommuGroup.id, found, iommuGroup.members);
 }
 
 function idsOf(found: PciFunction, driver: string): FunctionIds {

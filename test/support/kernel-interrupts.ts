@@ -3,13 +3,13 @@ import { writeSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type IrqDescription, irqFlags } from './kernel-structs.js';
 
-const { EINVAL, ENOTTY } = constants.errno;
+const { EINVAL, ENOSPC, ENOTTY } = constants.errno;
 
 /** What a call does, by its flags. Source: Linux include/uapi/linux/vfio.h. */
 const act = { mask: 8, trigger: 32 } as const;
 
 export class StandInInterrupts {
-  /** Eventfds of the vectors that are enabled, by index of their kind. */
+  /** Eventfds of the vectors that are set up, by index of their kind; -1 for a vector that has none. */
   readonly #enabled = new Map<number, Int32Array>();
   /** Interrupts of masked vectors that wait for the end of that. */
   readonly #held = new Map<string, number>();
@@ -33,19 +33,29 @@ export class StandInInterrupts {
   ): number {
     const irq = irqs.find((irq) => irq.index === index);
     if (irq === undefined || start + count > irq.count) return -EINVAL;
-    if (eventfds !== null) return this.#enable(irq, count, eventfds);
+    if (eventfds !== null) return this.#enable(irq, start, eventfds);
     if (count === 0) return this.#enabled.delete(index) ? 0 : -EINVAL;
     const eventfd = this.#enabled.get(index)?.[start];
     if (eventfd === undefined) return -EINVAL;
-    if ((flags & act.trigger) !== 0) signal(eventfd, 1);
+    if ((flags & act.trigger) !== 0) for (let i = 0; i < count; i++) this.raise(index, start + i, 1);
     else if (((irq.flags ?? 0) & irqFlags.maskable) === 0) return -ENOTTY;
     else this.#mask(`${index}:${start}`, (flags & act.mask) !== 0, eventfd);
     return 0;
   }
 
-  #enable({ index, count, available = count }: IrqDescription, wanted: number, eventfds: Int32Array): number {
-    if (wanted > available) return available;
-    this.#enabled.set(index, eventfds.slice());
+  /** Vectors that are set up already get other eventfds; further ones are set up where that can be done later. */
+  #enable({ index, count, flags = 0, available = count }: IrqDescription, start: number, given: Int32Array): number {
+    const enabled = this.#enabled.get(index);
+    const wanted = start + given.length;
+    if (enabled === undefined && wanted > available) return available;
+    if (enabled !== undefined && wanted > enabled.length) {
+      if ((flags & irqFlags.noResize) !== 0) return -EINVAL;
+      if (wanted > available) return -ENOSPC;
+    }
+    const eventfds = new Int32Array(Math.max(wanted, enabled?.length ?? 0)).fill(-1);
+    eventfds.set(enabled ?? []);
+    eventfds.set(given, start);
+    this.#enabled.set(index, eventfds);
     return 0;
   }
 
@@ -56,7 +66,8 @@ export class StandInInterrupts {
   }
 }
 
-/** Adds to an eventfd's count. */
+/** Adds to an eventfd's count. A vector without one has nobody to tell. */
 function signal(eventfd: number, times: number): void {
+  if (eventfd < 0) return;
   writeSync(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
 }
