@@ -37,6 +37,10 @@ const fullMilliseconds = 2;
 /** What the system says where a file cannot be replaced, though it may be one that can be written to. */
 const notReplaceable = new Set(['EACCES', 'EBUSY', 'ENAMETOOLONG', 'EPERM', 'EROFS', 'EXDEV', 'ETXTBSY']);
 
+function cannotReplace(error: unknown): boolean {
+  return notReplaceable.has((error as NodeJS.ErrnoException).code ?? '');
+}
+
 type Pieces = () => Iterable<Uint8Array>;
 
 /**
@@ -72,9 +76,22 @@ export interface Temporary {
   readonly file: number;
 }
 
-/** A new file, open for reading and writing, that can become the one at this place: beside it where it is a file. */
-export function makeTemporary(place: Place): Temporary {
-  const [folder, name] = place.what === 'file' ? [dirname(place.path), basename(place.path)] : [tmpdir(), 'ismio'];
+/**
+ * A new file, open for reading and writing, that can become the one at this place: beside it where it is a file.
+ * @param anywhere also elsewhere, where the folder of a file that is there takes no new one
+ */
+export function makeTemporary(place: Place, { anywhere = false } = {}): Temporary {
+  if (place.what !== 'file') return makeIn(tmpdir(), 'ismio');
+  const name = basename(place.path);
+  try {
+    return makeIn(dirname(place.path), name);
+  } catch (error) {
+    if (!anywhere || place.there === null || !cannotReplace(error)) throw error;
+    return makeIn(tmpdir(), name);
+  }
+}
+
+function makeIn(folder: string, name: string): Temporary {
   for (let tried = 0; ; tried++) {
     const path = join(folder, temporaryName(name, `${process.pid}-${threadId}-${tried}.tmp`));
     try {
@@ -95,10 +112,11 @@ export function temporaryName(name: string, end: string): string {
 
 /**
  * Gives the file at `temporary`, which is whole, its place, and takes it away from where it was. Where that fails it stays.
+ * @returns whether it is the same file still, under its name, and not a copy
  * @throws what the system says
  */
-export function moveTo(temporary: string, place: Place): void {
-  if (place.what === 'file' && replaceable(place.there) && renamed(temporary, place)) return;
+export function moveTo(temporary: string, place: Place): boolean {
+  if (place.what === 'file' && replaceable(place.there) && renamed(temporary, place)) return true;
   const file = openSync(temporary, 'r');
   try {
     if (place.what === 'file') writeInPlace(place, () => piecesOf(file));
@@ -107,6 +125,7 @@ export function moveTo(temporary: string, place: Place): void {
     closeSync(file);
   }
   rmSync(temporary);
+  return false;
 }
 
 /** Whether a rename could give it its place, with the mode and the owner of what was there. */
@@ -116,7 +135,7 @@ function renamed(temporary: string, { path, there }: Place & { what: 'file' }): 
     renameSync(temporary, path);
     return true;
   } catch (error) {
-    if (notReplaceable.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+    if (cannotReplace(error)) return false;
     throw error;
   }
 }
@@ -152,7 +171,7 @@ function replaced(place: Place & { what: 'file' }, pieces: Pieces): boolean {
   try {
     temporary = makeTemporary(place);
   } catch (error) {
-    if (notReplaceable.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+    if (cannotReplace(error)) return false;
     throw error;
   }
   try {
