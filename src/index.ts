@@ -36,7 +36,13 @@ export type {
   Stride,
   Values,
 } from './queue/queue.js';
-export { inspectRecording, type RecordedOperation, type RecordingInfo, readRecording } from './record/operations.js';
+export {
+  inspectRecording,
+  type ReadOptions,
+  type RecordedOperation,
+  type RecordingInfo,
+  readRecording,
+} from './record/operations.js';
 export { type Recorded, type Recorder, type RecordOptions, record } from './record/recorder.js';
 export { type ReplayedRegion, type ReplayOptions, type ReplayReport, replay } from './record/replay.js';
 export type { RecordedRegion } from './record/run.js';

@@ -1,6 +1,6 @@
 // Recorders that end before their time: what they leave, and who is told.
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { emulate, IsmioError, inspectRecording, type Region, record, replay } from 'ismio';
@@ -85,15 +85,49 @@ test('a recorder that is closed takes no more regions', (t) => {
   record(region, path).close(); // nobody listens to it
 });
 
-test('a folder or a device in the place of the recording is told at once, and left alone', (t) => {
+test('a folder in the place of the recording is told at once, and left alone', (t) => {
   const folder = temporaryFolder(t);
-  const device = join(folder, 'device');
-  symlinkSync('/dev/null', device);
   using region = emulate({ size: 4096 });
   const before = holdings(folder);
   throwsCode(() => record(region, folder), IsmioError, 'ERR_ISMIO_WRITE_FILE', { errno: 'EISDIR', path: folder });
-  throwsCode(() => record(region, device), IsmioError, 'ERR_ISMIO_WRITE_FILE', { errno: 'EEXIST', path: device });
+  throwsCode(() => record(region, join(folder, 'new/')), IsmioError, 'ERR_ISMIO_WRITE_FILE', { errno: 'EISDIR' });
   assert.deepEqual(holdings(folder), before);
+});
+
+test('what the path of a recording leads to is written, and never replaced by a file', async (t) => {
+  const folder = temporaryFolder(t);
+  const [link, device, target] = ['link', 'device', 'target'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ];
+  symlinkSync('target', link);
+  symlinkSync('/dev/null', device);
+  using region = emulate({ size: 4096 });
+  const before = holdings(folder);
+  for (const path of [link, device]) {
+    const recorder = record(region, path);
+    region.store8(0, 1);
+    recorder.close();
+    assert.ok(lstatSync(path).isSymbolicLink());
+  }
+  assert.equal((await inspectRecording(target)).operations, 1);
+  assert.ok(statSync(device).isCharacterDevice());
+  assert.deepEqual(holdings(folder), { ...before, files: ['device', 'link', 'target'] });
+});
+
+test('a recording is where its path led when it was begun, whatever becomes of the working folder', async (t) => {
+  const folder = temporaryFolder(t);
+  const { stderr } = await runModule(`
+    import { emulate, record } from 'ismio';
+    process.chdir(${JSON.stringify(folder)});
+    const region = emulate({ size: 8 });
+    const recorder = record(region, 'here');
+    process.chdir('/');
+    region.store8(0, 1);
+    recorder.close();`);
+  assert.equal(stderr, '');
+  assert.equal((await inspectRecording(join(folder, 'here'))).operations, 1);
 });
 
 test('a recording that cannot have its name in the end stays where it is, and close says where', async (t) => {

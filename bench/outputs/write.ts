@@ -1,43 +1,10 @@
-// Files that are there whole, or not at all.
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { IsmioError } from '../../src/errors.js';
+// Folders that are there with all of their files, or not at all.
+import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { placeOf } from '../../src/files/place.js';
+import { attempt, checkPlace, checkWritable, writeWhole } from '../../src/files/write.js';
 
-/**
- * Writes beside the file first and renames then, so that a full disk leaves what was there before. What a link points to
- * is replaced, not the link; what is no file, such as /dev/stdout or a pipe, is written to.
- */
-export function writeWhole(path: string, data: string | Uint8Array): void {
-  attempt(path, () => {
-    if (isSpecial(path)) writeFileSync(path, data);
-    else replace(targetOf(path), data);
-  });
-}
-
-/**
- * Throws what `writeWhole` would throw for want of a folder or of permission: before minutes of measuring, not after them.
- */
-export function checkWritable(path: string): void {
-  attempt(path, () => tryWriting(path));
-}
-
-function tryWriting(path: string): void {
-  if (isSpecial(path)) return;
-  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw Object.assign(new Error(), { code: 'EISDIR' });
-  const beside = besideOf(targetOf(path));
-  writeFileSync(beside, '');
-  rmSync(beside);
-}
+export { attempt, checkWritable, writeWhole };
 
 /** The folder, with those above it. */
 export function makeFolder(path: string, advice?: string): void {
@@ -71,7 +38,8 @@ export function writeFolder(folder: string, files: readonly NamedText[]): string
 export function checkFolder(folder: string): void {
   const path = resolve(folder);
   const outermost = missingFolders(path).at(-1);
-  attempt(folder, () => tryWriting(join(outermost === undefined ? path : dirname(outermost), 'index.html')));
+  const inside = join(outermost === undefined ? path : dirname(outermost), 'index.html');
+  attempt(folder, () => checkPlace(placeOf(inside)));
 }
 
 /** The folder and those above it, as far as they are not there: the innermost first. */
@@ -84,40 +52,4 @@ function makeWithParents(path: string): void {
   if (existsSync(path)) return;
   makeWithParents(dirname(path));
   mkdirSync(path);
-}
-
-/** What `write` gives back; where the system refuses it, an error with the path. */
-export function attempt<T>(path: string, write: () => T, advice = 'nothing of it was written'): T {
-  try {
-    return write();
-  } catch (cause) {
-    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
-    const text = `cannot write ${path}: ${code}; ${advice}`;
-    throw new IsmioError('ERR_ISMIO_WRITE_FILE', text, { path, errno: code }, cause);
-  }
-}
-
-function replace(path: string, data: string | Uint8Array): void {
-  const beside = besideOf(path);
-  try {
-    writeFileSync(beside, data, { flush: true });
-    renameSync(beside, path);
-  } catch (cause) {
-    rmSync(beside, { force: true });
-    throw cause;
-  }
-}
-
-function besideOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}.tmp`);
-}
-
-/** /dev/stdout, a pipe: written to, never replaced. */
-function isSpecial(path: string): boolean {
-  const found = statSync(path, { throwIfNoEntry: false });
-  return found !== undefined && !found.isFile() && !found.isDirectory();
-}
-
-function targetOf(path: string): string {
-  return statSync(path, { throwIfNoEntry: false }) === undefined ? path : realpathSync(path);
 }

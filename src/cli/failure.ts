@@ -2,6 +2,7 @@
 import { debuglog } from 'node:util';
 import { CommanderError } from 'commander';
 import { IsmioError } from '../errors.js';
+import { harmless } from '../text.js';
 
 export const exitCodes = { done: 0, failed: 1, usage: 2, couldNotRun: 3 } as const;
 
@@ -30,7 +31,7 @@ export function fileError(path: string, cause: unknown): IsmioError {
 export function reportFailure(thrown: unknown, command = ''): number {
   if (thrown instanceof CommanderError && thrown.exitCode === 0) return exitCodes.done;
   const { code, message } = told(thrown);
-  process.stderr.write(`ismio: ${code}: ${message.trim().replace(/\s*\n\s*/g, ' ')}\n`);
+  process.stderr.write(`ismio: ${code}: ${harmless(message.trim().replace(/\s*\n\s*/g, ' '))}\n`);
   debug('%s', (thrown as Error)?.stack ?? thrown);
   if (measuring.has(command)) return exitCodes.couldNotRun;
   return usageCodes.has(code) ? exitCodes.usage : exitCodes.failed;

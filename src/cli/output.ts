@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { IsmioError } from '../errors.js';
+import { harmlessLines } from '../text.js';
 import { reportFailure } from './failure.js';
 
 /**
@@ -24,8 +25,9 @@ function outputError(cause: NodeJS.ErrnoException): IsmioError {
   return new IsmioError('ERR_ISMIO_WRITE_FILE', text, { path: '/dev/stdout', errno: code }, cause);
 }
 
+/** Lines, of which the words may come from anywhere. */
 export function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${harmlessLines(text)}\n`);
 }
 
 /** What is to be known besides, and does not belong to what was asked for: a line on stderr. */

@@ -1,10 +1,24 @@
 // ismio record: runs a program and records every region that it opens.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmdirSync, rmSync } from 'node:fs';
-import { constants } from 'node:os';
-import { basename, dirname, join, resolve } from 'node:path';
+import {
+  closeSync,
+  constants as fs,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { basename, dirname, join } from 'node:path';
 import { Command } from 'commander';
-import { checkPlace, suffixes, writeError } from '../record/place.js';
+import { type Place, placeOf } from '../files/place.js';
+import { moveTo, temporaryName } from '../files/write.js';
+import { magic } from '../record/format.js';
+import { findPlace, recordingError, suffixes } from '../record/place.js';
+import { harmless } from '../text.js';
 import { exitCodes } from './failure.js';
 import { count } from './output.js';
 
@@ -41,21 +55,25 @@ interface Told {
 }
 
 async function record(command: string, args: readonly string[], { output, payload }: RecordOptions): Promise<void> {
-  const path = resolve(output);
-  const folder = makeFolder(path);
+  const there = findPlace(output);
+  const folder = makeFolder(output, there);
   const code = await run(command, args, folder, payload);
-  const told = await collect(folder, path);
-  for (const { line } of told) process.stderr.write(`ismio: ${line}\n`);
+  const told = await collect(folder, output, there.what === 'file');
+  for (const { line } of told) process.stderr.write(`ismio: ${harmless(line)}\n`);
   process.exitCode = code === 0 && told.some(({ whole }) => !whole) ? exitCodes.failed : code;
 }
 
-/** Beside the recording, so that it can be renamed to it. */
-function makeFolder(path: string): string {
-  checkPlace(path);
+/** Beside the recording, so that it can be renamed to it; elsewhere where it will be copied anyway. */
+function makeFolder(output: string, place: Place): string {
+  const beside = place.what === 'file' ? place.path : join(tmpdir(), 'ismio');
+  const random = 'XXXXXX'; // so many letters mkdtemp puts at the end
+  const make = (path: string): string =>
+    mkdtempSync(join(dirname(path), temporaryName(basename(path), random).slice(0, -random.length)));
   try {
-    return mkdtempSync(join(dirname(path), `.${basename(path)}.`));
+    return make(beside);
   } catch (cause) {
-    throw writeError(path, cause, 'the program was not started');
+    if (place.what === 'file' && place.there !== null) return make(join(tmpdir(), 'ismio'));
+    throw recordingError(output, cause, 'the program was not started');
   }
 }
 
@@ -71,13 +89,13 @@ function run(command: string, args: readonly string[], folder: string, payload: 
     child.on('error', fail);
     child.on('close', (code, signal) => done(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
   }).catch(({ code }: NodeJS.ErrnoException) => {
-    process.stderr.write(`ismio: cannot run ${command}: ${code}\n`);
+    process.stderr.write(`ismio: cannot run ${harmless(command)}: ${code}\n`);
     return 127;
   });
 }
 
 /** Gives the recordings their names. What cannot have its name stays in the folder, which then stays as well. */
-async function collect(folder: string, path: string): Promise<Told[]> {
+async function collect(folder: string, output: string, named: boolean): Promise<Told[]> {
   const failed: Told[] = [];
   const found: Found[] = [];
   for (const name of readdirSync(folder)) {
@@ -86,14 +104,56 @@ async function collect(folder: string, path: string): Promise<Told[]> {
     else found.push(await look(file));
   }
   found.sort((a, b) => (a.started < b.started ? -1 : 1));
-  const told = found.map((one, index) => place(one, index === 0 ? path : `${path}.${index + 1}`)).concat(failed);
+  const told = found.map((one, index) => place(one, nameOf(output, index, named))).concat(failed);
   if (told.length === 0) told.push({ line: 'nothing was recorded: the program opened no region', whole: true });
+  if (named) told.push(...earlier(output, found.length));
   try {
     rmdirSync(folder);
   } catch (error) {
     told.push({ line: `recordings are left in ${folder}: ${(error as NodeJS.ErrnoException).code}`, whole: false });
   }
   return told;
+}
+
+/** FILE, FILE.2, ..; null for what has no name: there is one standard output. */
+function nameOf(output: string, index: number, named: boolean): string | null {
+  if (index === 0) return output;
+  return named ? `${output}.${index + 1}` : null;
+}
+
+/** What an earlier run with more processes has left would be taken for a part of this one: it goes, and that is told. */
+function earlier(output: string, recordings: number): Told[] {
+  const told: Told[] = [];
+  if (recordings === 0 && isRecording(output)) {
+    told.push({ line: `${output} is of an earlier run, not of this one`, whole: true });
+  }
+  for (let number = Math.max(recordings + 1, 2); isRecording(`${output}.${number}`); number++) {
+    try {
+      rmSync(`${output}.${number}`);
+      told.push({ line: `removed ${output}.${number}, which was of an earlier run`, whole: true });
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      told.push({ line: `${output}.${number} is of an earlier run, and cannot be removed: ${code}`, whole: true });
+    }
+  }
+  return told;
+}
+
+function isRecording(path: string): boolean {
+  let file: number;
+  try {
+    file = openSync(path, fs.O_RDONLY | fs.O_NONBLOCK);
+  } catch {
+    return false; // nothing that could be taken for one
+  }
+  try {
+    const bytes = new Uint8Array(magic.length);
+    return readSync(file, bytes, 0, bytes.length, 0) === bytes.length && magic.every((byte, at) => bytes[at] === byte);
+  } catch {
+    return false;
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Why a thread has no recording. */
@@ -118,18 +178,21 @@ interface Found {
 async function look(file: string): Promise<Found> {
   const { inspectRecording } = await import('../record/operations.js');
   try {
-    const { started, operations, regions } = await inspectRecording(file);
-    const says = `recorded ${count(operations, 'operation')} on ${count(regions.length, 'region')} in ${file}`;
-    return { file, started, says, whole: true };
+    const { started, operations, regions, whole } = await inspectRecording(file, { partial: true });
+    const what = `${count(operations, 'operation')} on ${count(regions.length, 'region')} in ${file}`;
+    const says = whole
+      ? `recorded ${what}`
+      : `recorded in part: ${what}; its process was ended before the recording was`;
+    return { file, started, says, whole };
   } catch (error) {
-    // A process that was ended by force: what it has written may still be of use.
-    return { file, started: '~', says: `recorded in part: ${(error as Error).message}`, whole: false };
+    return { file, started: '~', says: `nothing can be replayed: ${(error as Error).message}`, whole: false };
   }
 }
 
-function place({ file, says, whole }: Found, target: string): Told {
+function place({ file, says, whole }: Found, target: string | null): Told {
+  if (target === null) return { line: `${says}: the output takes one recording alone`, whole: false };
   try {
-    renameSync(file, target);
+    moveTo(file, placeOf(target));
     return { line: says.replaceAll(file, target), whole };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;

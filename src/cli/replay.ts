@@ -5,6 +5,7 @@ import type { RecordingInfo } from '../record/operations.js';
 import type { ReplayOptions, ReplayReport } from '../record/replay.js';
 import type { RecordedRegion } from '../record/run.js';
 import type { Region } from '../region/region.js';
+import { harmless } from '../text.js';
 import { exitCodes, reportFailure, usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { count, print, printJson } from './output.js';
@@ -37,6 +38,8 @@ const notes = `
 Without --target it takes place on emulated regions with the sizes and rules of the recorded ones. With it, one region of the
 recording is replayed on the target, the others on emulated ones; its rules are those of the recorded region unless they are given.
 After the operations everything that was stored is read back and compared, unless --no-verify says otherwise.
+
+A recording that was interrupted is replayed as far as it is whole: stderr says so, and --json has "whole": false.
 
 Exit codes: 0 the bytes are right, 1 they are not or an operation failed, 3 it could not be replayed.
 
@@ -77,7 +80,7 @@ function parseNumber(text: string): number {
 async function replay(path: string, options: ReplayCommandOptions): Promise<void> {
   if (options.info === true) {
     const { inspectRecording } = await import('../record/operations.js');
-    const info = await inspectRecording(path);
+    const info = await orPart(path, 'this is what is in it', (partial) => inspectRecording(path, { partial }));
     if (options.json === true) printJson(info);
     else printInfo(info);
     return;
@@ -86,6 +89,18 @@ async function replay(path: string, options: ReplayCommandOptions): Promise<void
   if (report.firstFailure !== null) {
     reportFailure(report.firstFailure, 'replay');
     process.exitCode = exitCodes.failed;
+  }
+}
+
+/** Of a recording that was interrupted, what is whole: never without a word. */
+async function orPart<T>(path: string, so: string, take: (partial: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await take(false);
+  } catch (error) {
+    const { operations } = error as { operations?: number };
+    if (operations === undefined) throw error;
+    process.stderr.write(`ismio: ${harmless(path)} was recorded in part: ${count(operations, 'operation')}; ${so}\n`);
+    return take(true);
   }
 }
 
@@ -116,7 +131,7 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
     },
   };
   try {
-    const report = await play(path, settings);
+    const report = await orPart(path, 'replaying those', (partial) => play(path, { ...settings, partial }));
     checkUsed();
     tell(report, json);
     return report;
@@ -179,7 +194,7 @@ function tell(report: ReplayReport, json: boolean): void {
     const { name, loads, stores, storeBlocks, merged, retries, verified } = region;
     const again = retries > 0 ? `, ${retries} tried again` : '';
     print(
-      `  ${name}: ${count(loads, 'load')}, ${count(stores, 'store')}, ${count(storeBlocks, 'store block')}, ${merged.toLocaleString('en')} merged${again}`,
+      `  ${harmless(name)}: ${count(loads, 'load')}, ${count(stores, 'store')}, ${count(storeBlocks, 'store block')}, ${merged.toLocaleString('en')} merged${again}`,
     );
     if (verified === null) continue;
     const uncertain = verified.uncertain > 0 ? `, ${count(verified.uncertain, 'byte')} uncertain` : '';
@@ -192,14 +207,14 @@ function tell(report: ReplayReport, json: boolean): void {
 function printInfo(info: RecordingInfo): void {
   const { path, fileBytes, started, version, payload, operations, bytes, batches, failedBatches, seconds } = info;
   print(
-    `${path}: ${count(fileBytes, 'byte')}, recorded ${started} by ismio ${version}, ${payload ? 'with' : 'without'} payload`,
+    `${harmless(path)}: ${count(fileBytes, 'byte')}, recorded ${harmless(started)} by ismio ${harmless(version)}, ${payload ? 'with' : 'without'} payload`,
   );
   print(`  ${count(operations, 'operation')} in ${seconds.toFixed(3)} s, ${count(bytes, 'byte')} moved`);
   print(`  ${count(info.queues, 'queue')}, ${count(batches, 'batch', 'batches')}, ${failedBatches} of them failed`);
   for (const { number, name, size, kind, rules } of info.regions) {
     const { maxStoreBlock, boundary, alignment, merge } = rules;
     print(
-      `  region ${number}: ${name}, ${count(size, 'byte')}, ${kind}; maxStoreBlock ${maxStoreBlock}, boundary ${boundary}, ${alignment}, ${merge}`,
+      `  region ${number}: ${harmless(name)}, ${count(size, 'byte')}, ${kind}; maxStoreBlock ${maxStoreBlock}, boundary ${boundary}, ${alignment}, ${merge}`,
     );
   }
   print('  operations:');

@@ -484,7 +484,10 @@ export class Queue {
   }
 
   #drain(signal: AbortSignal | undefined): Promise<Completion> {
-    if (this.queued === 0 && this.#tickets.length === 0) return nothingToDrain(signal);
+    if (this.queued === 0 && this.#tickets.length === 0) {
+      const reading = this.#tap === null ? null : this.#tap.reading();
+      return reading === null ? nothingToDrain(signal) : reading.then(() => nothingToDrain(signal));
+    }
     const loads = this.#takeLoads();
     const from = this.#ring.published;
     const to = this.#publish('drain');
@@ -515,8 +518,10 @@ export class Queue {
     const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads, ticket.stopped);
     if (ticket.handedOver !== null) this.#tell('drain', ticket.handedOver, completion, error);
     this.#settled(ticket.mark);
-    if (error === null) ticket.resolve(completion);
-    else ticket.reject(error);
+    const end = (): void => (error === null ? ticket.resolve(completion) : ticket.reject(error));
+    const reading = this.#tap === null ? null : this.#tap.reading();
+    if (reading === null) end();
+    else void reading.then(end);
     if (this.#ring.timed) this.#completed();
     if (this.#tickets.length > 0) return;
     draining.delete(this);

@@ -4,10 +4,12 @@
 import { lengthAt } from './batch.js';
 import type { Block } from './buffers.js';
 import { ByteReader, Damage } from './bytes.js';
+import { checkOutcomes } from './documents.js';
 import {
   blockHeaderBytes,
   carriesPayload,
   contentHeaderBytes,
+  type End,
   lengthModes,
   limits,
   mergeWords,
@@ -35,6 +37,7 @@ import {
 export type Entry =
   | { readonly what: 'region' | 'regionClosed'; readonly region: RecordedRegion }
   | { readonly what: 'queue' | 'queueClosed'; readonly queue: RecordedQueue }
+  | { readonly what: 'failed'; readonly batch: number; readonly outcomes: readonly Outcome[] }
   | { readonly what: 'submit' | 'drain' | 'settled'; readonly queue: RecordedQueue; readonly time: number }
   | {
       readonly what: 'run';
@@ -76,7 +79,7 @@ interface Last {
 
 export class Decoder {
   readonly #made: Uint8Array | null;
-  readonly #failures: ReadonlyMap<number, readonly Outcome[]>;
+  readonly #failures: ReadonlyMap<number, readonly Outcome[]> | null;
   readonly #regions = new Map<number, RecordedRegion>();
   readonly #queues = new Map<number, OpenQueue>();
   /** The queue whose operations were the last ones and are to be handed over, and how many they are. */
@@ -91,16 +94,26 @@ export class Decoder {
 
   /**
    * @param made the bytes to store where the recording has none; null for a recording that has them
-   * @param failures what the end says of the batches
+   * @param failures what the end says of the batches; null where it is not known, because the end is missing
    */
-  constructor(made: Uint8Array | null, failures: readonly (readonly [batch: number, outcomes: readonly Outcome[]])[]) {
+  constructor(made: Uint8Array | null, failures: End['failures'] | null) {
     this.#made = made;
-    this.#failures = new Map(failures);
+    this.#failures = failures === null ? null : new Map(failures);
   }
 
   /** Whether there are operations that no batch has handed over yet. */
   get waiting(): boolean {
     return this.#waiting !== null;
+  }
+
+  /** How many they are. */
+  get waitingOperations(): number {
+    return this.#waitingOperations;
+  }
+
+  /** Nanoseconds since the recording began, of the last record that has a time. */
+  get clock(): number {
+    return this.#clock;
   }
 
   /** The records of a block, in order. The offsets of a run are good until the next one is asked for. */
@@ -122,6 +135,7 @@ export class Decoder {
 
   #record(first: number, reader: ByteReader): Entry {
     const number = reader.varint('a number', largestNumber);
+    if (first === records.failed) return this.#failedBatch(number, reader);
     this.#last = null;
     if (first === records.submit) return { what: 'submit', ...this.#handOver(number, reader, false) };
     if (first === records.drain) return { what: 'drain', ...this.#handOver(number, reader, true) };
@@ -151,11 +165,25 @@ export class Decoder {
     }
   }
 
+  /** What of a batch did not go through: the end lists the same, where there is one. */
+  #failedBatch(batch: number, reader: ByteReader): Entry {
+    if (batch >= this.batches) throw new Damage(`batch ${batch} fails, which was not handed over`);
+    const count = reader.varint('the outcomes of a batch', limits.block);
+    const outcomes: Outcome[] = [];
+    for (let index = 0; index < count; index++) {
+      const [first, many, state, bytesDone] = [0, 0, 0, 0].map(() => reader.varint('a number of an outcome'));
+      outcomes.push([first, many, state, bytesDone] as Outcome);
+    }
+    checkOutcomes(outcomes);
+    if (this.#failures?.has(batch) === false) throw new Damage(`batch ${batch} fails, of which the end says nothing`);
+    return { what: 'failed', batch, outcomes };
+  }
+
   /** The batch that a record hands over: it has the operations directly before it. */
   #handOver(number: number, reader: ByteReader, drain: boolean): { queue: RecordedQueue; time: number } {
     const queue = this.#queue(number);
     this.#checkHandedOver(queue);
-    const [first, count] = this.#failures.get(this.batches)?.at(-1) ?? [0, 0];
+    const [first, count] = this.#failures?.get(this.batches)?.at(-1) ?? [0, 0];
     if (first + count > this.#waitingOperations) throw new Damage(`a batch without the operation ${first} that failed`);
     this.#waiting = null;
     this.#waitingOperations = 0;

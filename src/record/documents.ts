@@ -27,7 +27,7 @@ export function checkEnd(value: unknown): End {
       if (!Array.isArray(outcomes)) throw new Damage('a failure in the end has no outcomes');
       if (!(whole(batch, 'the batch of a failure') < batches))
         throw new Damage(`a failure of batch ${batch} of ${batches}`);
-      return [batch, ascending(outcomes.map(checkOutcome))];
+      return [batch, checkOutcomes(outcomes.map(checkOutcome))];
     }),
   };
 }
@@ -35,13 +35,14 @@ export function checkEnd(value: unknown): End {
 function checkOutcome(value: unknown): Outcome {
   if (!Array.isArray(value) || value.length !== 4) throw new Damage('an outcome in the end is no four numbers');
   const outcome = value.map((number) => whole(number, 'a number of an outcome')) as [number, number, number, number];
-  if (outcome[2] < 1 || outcome[2] > 3) throw new Damage(`no outcome has the state ${outcome[2]}`);
   return outcome;
 }
 
-function ascending(outcomes: Outcome[]): Outcome[] {
+/** Of one batch, of which they are in order. */
+export function checkOutcomes(outcomes: Outcome[]): Outcome[] {
   let end = 0;
-  for (const [first, count] of outcomes) {
+  for (const [first, count, state] of outcomes) {
+    if (state < 1 || state > 3) throw new Damage(`no outcome has the state ${state}`);
     if (first < end) throw new Damage('the outcomes of a batch are not in order');
     end = first + count;
   }

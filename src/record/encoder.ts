@@ -1,7 +1,9 @@
 // Operations into blocks. Operations of the same kind that follow each other are a run: their offsets, lengths and times
 // stand in columns, or in a few bytes where they are regular, and their payloads in one piece.
 import { ByteWriter } from './bytes.js';
+import { Draft } from './draft.js';
 import {
+  blockTypes,
   contentHeaderBytes,
   lengthModes,
   limits,
@@ -13,9 +15,9 @@ import {
   runFlags,
   wanted,
 } from './format.js';
+import { Payload } from './payload.js';
 
-/** Takes the parts of a whole block, which are used again afterwards. */
-export type TakeBlock = (parts: readonly Uint8Array[], operations: number) => void;
+export type TakeBlock = (block: Draft) => void;
 
 const longestGap = 0xffff_ffff;
 
@@ -38,7 +40,7 @@ export class Encoder {
   readonly #take: TakeBlock;
   readonly #control = new ByteWriter(1 << 16);
   readonly #columns = new ByteWriter(1 << 18);
-  readonly #payload = new ByteWriter(wanted.payload + (1 << 12));
+  readonly #payload = new Payload(1 << 18);
   #operations = 0;
 
   #run: Run | null = null;
@@ -89,7 +91,7 @@ export class Encoder {
     if (special !== undefined) this.#end(special);
   }
 
-  get payload(): ByteWriter {
+  get payload(): Payload {
     return this.#payload;
   }
 
@@ -109,20 +111,28 @@ export class Encoder {
     });
   }
 
+  /** Whether there is something that no block has yet. */
+  get holds(): boolean {
+    return this.#control.length > 0 || this.#count > 0;
+  }
+
   /** Ends the block that is being filled. */
   flush(): void {
     this.#end();
     if (this.#control.length === 0) return;
-    const parts = [this.#control, this.#columns, this.#payload];
+    const written = [this.#control, this.#columns, this.#payload];
     const lengths = new DataView(new ArrayBuffer(contentHeaderBytes));
-    for (const [index, part] of parts.entries()) {
+    for (const [index, part] of written.entries()) {
       part.align();
       lengths.setUint32(4 * index, part.length, true);
     }
-    const operations = this.#operations;
+    const parts = [new Uint8Array(lengths.buffer), this.#control.written, this.#columns.written, this.#payload.copied];
+    const before = contentHeaderBytes + this.#control.length + this.#columns.length;
+    const references = this.#payload.takeReferences().map((one) => ({ ...one, at: before + one.at }));
+    const draft = new Draft(blockTypes.operations, parts, this.#operations, references);
     this.#operations = 0;
-    this.#take([new Uint8Array(lengths.buffer), ...parts.map((part) => part.written)], operations);
-    for (const part of parts) part.clear();
+    for (const part of written) part.clear();
+    this.#take(draft);
   }
 
   #begin(run: Run, time: number): void {

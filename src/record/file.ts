@@ -1,82 +1,92 @@
-// A recording's file as it is written: beside its place first, and renamed when it is whole.
-import { closeSync, fsyncSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { native } from '../binding.js';
-import { zlib } from './builtins.js';
-import {
-  blockHeaderBytes,
-  blockMagic,
-  blockTypes,
-  codings,
-  endMagic,
-  formatVersion,
-  magic,
-  preambleBytes,
-  trailerBytes,
-} from './format.js';
-import { checkPlace, openBeside, writeError } from './place.js';
-
-/** So many bytes tell whether the rest is worth deflating. */
-const sampleBytes = 1 << 16;
-/** It is, when this share of them is left at most. */
-const worthwhile = 0.8;
-const level = 4;
+// A recording's file as it is written: beside its place first, and given that when it is whole.
+import { rmSync, writeSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { placeOf } from '../files/place.js';
+import { makeTemporary, moveTo } from '../files/write.js';
+import { Draft } from './draft.js';
+import { blockTypes, type End, endMagic, formatVersion, magic, preambleBytes, trailerBytes } from './format.js';
+import { findPlace, recordingError } from './place.js';
+import { BlockWriter } from './writer.js';
 
 export class RecordingFile {
   readonly path: string;
-  readonly #compress: boolean;
+  /** The same, whatever becomes of the working folder. */
+  readonly #path: string;
   readonly #beside: string;
-  /** Null when it is whole, or gone. */
-  #file: number | null;
-  /** The block that is put together; used again for the next. */
-  #buffer = new Uint8Array(0);
-  #position = 0;
-  #blocks = 0;
+  readonly #writer: BlockWriter;
+  /** 'named': it has its name, and what is written to it still goes there. */
+  #state: 'recording' | 'named' | 'ended' = 'recording';
 
-  constructor(path: string, metadata: unknown, compress: boolean) {
-    checkPlace(path);
+  /** @param failed is told what went wrong while nobody waited; the file is gone then */
+  constructor(path: string, metadata: unknown, compress: boolean, failed: (error: unknown) => void = () => undefined) {
     this.path = path;
-    this.#compress = compress;
-    const { beside, file } = openBeside(path);
+    this.#path = path.endsWith('/') ? path : resolve(path);
+    const place = findPlace(this.#path);
+    const { path: beside, file } = this.#trying(() => makeTemporary(place, { anywhere: true }), true);
     this.#beside = beside;
-    this.#file = file;
+    this.#writer = new BlockWriter(file, preambleBytes, compress, (cause) => failed(this.#given(cause)));
     this.#trying(() => {
       const preamble = new Uint8Array(preambleBytes);
       preamble.set(magic);
       new DataView(preamble.buffer).setUint32(magic.length, formatVersion, true);
-      this.#write(preamble);
-      this.#block(blockTypes.metadata, [json(metadata)], 0);
+      writeSync(file, preamble);
+      this.#writer.add(new Draft(blockTypes.metadata, [json(metadata)], 0));
+      this.#writer.flush();
     });
   }
 
   /** Adds a block of operations. Throws ERR_ISMIO_WRITE_FILE; the file is gone then. */
-  operations(parts: readonly Uint8Array[], operations: number): void {
-    this.#trying(() => this.#block(blockTypes.operations, parts, operations));
+  add(block: Draft): void {
+    this.#trying(() => this.#writer.add(block));
   }
 
-  /** Writes the end and gives the file its name. Where it cannot have that, it stays where it is, and is told. */
-  finish(end: unknown): void {
+  /** Writes every block that was added, now. */
+  flush(): void {
+    this.#trying(() => this.#writer.flush());
+  }
+
+  /** Resolves when nothing of the blocks so far is in the program's memory alone; null where nothing is. */
+  reading(): Promise<void> | null {
+    return this.#state === 'ended' ? null : this.#writer.reading();
+  }
+
+  /** Whether more can be added: not when it was written to a place that has it for good. */
+  get open(): boolean {
+    return this.#state !== 'ended';
+  }
+
+  /**
+   * Writes the end, and gives the file its name. Where it cannot have that, it stays where it is, and is told. When it is
+   * `open` then, more blocks may follow, behind which the end is written again.
+   */
+  finish(end: End): void {
     this.#trying(() => {
-      const at = this.#position;
-      this.#block(blockTypes.end, [json(end)], 0);
-      const trailer = new Uint8Array(trailerBytes);
-      new DataView(trailer.buffer).setBigUint64(0, BigInt(at), true);
-      trailer.set(endMagic, 8);
-      this.#write(trailer);
-      fsyncSync(this.#file as number);
+      this.#writer.writeLast(new Draft(blockTypes.end, [json(end)], 0), trailerOf);
+      if (this.#state === 'recording') this.#writer.sync();
     });
-    this.#close();
+    if (this.#state === 'named') return;
+    this.#state = 'ended'; // whatever comes of it: what is whole is not taken away
     try {
-      renameSync(this.#beside, this.path);
+      if (moveTo(this.#beside, placeOf(this.#path))) this.#state = 'named';
+      else this.#writer.end();
     } catch (cause) {
-      throw writeError(this.path, cause, `it is whole, in ${this.#beside}`);
+      this.#writer.end();
+      throw recordingError(this.path, cause, `it is whole, in ${this.#beside}`);
     }
+  }
+
+  /** Nothing more will be added to a file that is finished. */
+  close(): void {
+    this.#state = 'ended';
+    this.#writer.end();
   }
 
   /** Takes away what is not whole. What became of it, in words. */
   discard(): string {
-    if (this.#file !== null) {
+    const { open } = this;
+    this.close();
+    if (open) {
       try {
-        this.#close();
         rmSync(this.#beside, { force: true });
       } catch {
         return `what there is of it is in ${this.#beside}`;
@@ -85,58 +95,16 @@ export class RecordingFile {
     return 'nothing of it is kept';
   }
 
-  #trying(act: () => void): void {
+  #given(cause: unknown): unknown {
+    return recordingError(this.path, cause, this.discard());
+  }
+
+  #trying<T>(act: () => T, nothingYet = false): T {
     try {
-      act();
+      return act();
     } catch (cause) {
-      throw writeError(this.path, cause, this.discard());
+      throw nothingYet ? recordingError(this.path, cause, 'name another file') : this.#given(cause);
     }
-  }
-
-  #close(): void {
-    const file = this.#file as number;
-    this.#file = null; // whatever comes of it, the number is not this file's any more
-    closeSync(file);
-  }
-
-  #block(type: number, parts: readonly Uint8Array[], operations: number): void {
-    const content = this.#gather(parts);
-    const raw = content.length;
-    const deflated = this.#compress ? deflate(content) : null;
-    if (deflated !== null) content.set(deflated);
-    const stored = deflated?.length ?? raw;
-    const padded = Math.ceil(stored / 16) * 16;
-    const block = this.#buffer.subarray(0, blockHeaderBytes + padded);
-    block.fill(0, 0, blockHeaderBytes).fill(0, blockHeaderBytes + stored);
-    const fields = new DataView(block.buffer, blockHeaderBytes / 2);
-    fields.setUint32(0, blockMagic, true);
-    fields.setUint8(4, type);
-    fields.setUint8(5, deflated === null ? codings.plain : codings.deflated);
-    fields.setUint32(8, stored, true);
-    fields.setUint32(12, raw, true);
-    fields.setUint32(16, operations, true);
-    fields.setUint32(20, this.#blocks++, true);
-    fields.setBigUint64(24, BigInt(this.#position), true);
-    native.seal(block);
-    this.#write(block);
-  }
-
-  /** One piece of the parts, with room for the header before it and for what fills it up behind. */
-  #gather(parts: readonly Uint8Array[]): Uint8Array {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const needed = blockHeaderBytes + length + 16;
-    if (this.#buffer.length < needed) this.#buffer = new Uint8Array(2 * needed);
-    let at = blockHeaderBytes;
-    for (const part of parts) {
-      this.#buffer.set(part, at);
-      at += part.length;
-    }
-    return this.#buffer.subarray(blockHeaderBytes, at);
-  }
-
-  #write(bytes: Uint8Array): void {
-    for (let done = 0; done < bytes.length; ) done += writeSync(this.#file as number, bytes, done);
-    this.#position += bytes.length;
   }
 }
 
@@ -144,11 +112,10 @@ function json(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
 
-/** Null where it would not be much shorter. */
-function deflate(content: Uint8Array): Uint8Array | null {
-  const { deflateRawSync } = zlib();
-  const sample = content.subarray(0, sampleBytes);
-  if (deflateRawSync(sample, { level: 1 }).length > sample.length * worthwhile) return null;
-  const deflated = deflateRawSync(content, { level });
-  return deflated.length > content.length * worthwhile ? null : deflated;
+/** @param position of the last block */
+function trailerOf(position: number): Uint8Array {
+  const trailer = new Uint8Array(trailerBytes);
+  new DataView(trailer.buffer).setBigUint64(0, BigInt(position), true);
+  trailer.set(endMagic, 8);
+  return trailer;
 }

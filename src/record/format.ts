@@ -6,7 +6,9 @@
 //     last block    end: totals, and what of the batches did not go through (JSON)
 //     trailer       where the last block is, magic
 
-export const formatVersion = 1;
+export const formatVersion = 2;
+/** Which can be read. Version 1 has fewer kinds of records. */
+export const readableVersions: readonly number[] = [1, 2];
 
 /** Not text, and damaged by anything that takes it for text. */
 export const magic = Uint8Array.of(0x89, 0x49, 0x53, 0x4d, 0x52, 0x45, 0x43, 0x0a); // \x89ISMREC\n
@@ -52,6 +54,7 @@ export const records = {
   submit: 0x05,
   drain: 0x06,
   settled: 0x07,
+  failed: 0x08,
   direct: 0x10,
   queued: 0x20,
   pooled: 0x30,

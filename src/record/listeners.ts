@@ -71,7 +71,7 @@ export class RegionListener implements RegionTap {
   }
 
   closed(): void {
-    this.#recorder.write(() => this.#recorder.closed('region', this.#number));
+    this.#recorder.write(() => this.#recorder.ended('region', this.#number));
   }
 }
 
@@ -90,7 +90,7 @@ export class QueueListener implements QueueTap {
     const recorder = this.#recorder;
     const time = recorder.now();
     recorder.write(() => {
-      this.#operations(batch, time);
+      this.#operations(batch, time, how === 'drain');
       this.#batches.push({ from: batch.from, number: recorder.handedOver(how, this.#number, time), how });
     });
   }
@@ -107,12 +107,19 @@ export class QueueListener implements QueueTap {
     });
   }
 
-  closed(): void {
-    this.#recorder.write(() => this.#recorder.closed('queue', this.#number));
+  reading(): Promise<void> | null {
+    return this.#recorder.reading();
   }
 
-  /** Walks the entries once: while they were queued, recording cost nothing. */
-  #operations({ entries, from, to, sourceAt }: HandedOver, time: number): void {
+  closed(): void {
+    this.#recorder.write(() => this.#recorder.ended('queue', this.#number));
+  }
+
+  /**
+   * Walks the entries once: while they were queued, recording cost nothing.
+   * @param later whether the program leaves its own buffers alone until it is told that the batch has ended
+   */
+  #operations({ entries, from, to, sourceAt }: HandedOver, time: number, later: boolean): void {
     const { doubles, words, mask } = entries;
     const recorder = this.#recorder;
     const number = this.#number;
@@ -137,8 +144,10 @@ export class QueueListener implements QueueTap {
           slot = words[word | Word.source] as number;
           source = sourceAt(slot);
         }
-        const stored = opcode === Opcode.write ? source.subarray(position, position + length) : null;
-        recorder.operation('queued', opcode === Opcode.write ? 'write' : 'load', number, offset, length, time, stored);
+        if (opcode === Opcode.write) {
+          const stays = later && slot !== 0; // slot 0 has the copies, and is used again when the batch has ended
+          recorder.operation('queued', 'write', number, offset, length, time, source, undefined, position, stays);
+        } else recorder.operation('queued', 'load', number, offset, length, time, null);
       }
     }
   }

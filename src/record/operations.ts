@@ -1,5 +1,5 @@
 // A recording's operations one by one, and what it has in sum.
-import { checkText } from '../check.js';
+import { checkFlag, checkOptions, checkText } from '../check.js';
 import { behind, lengthAt } from './batch.js';
 import { Damage } from './bytes.js';
 import { Decoder, type Entry } from './decoder.js';
@@ -26,10 +26,17 @@ export interface RecordedOperation {
   readonly bytesDone: number | null;
 }
 
+export interface ReadOptions {
+  /** Takes what is whole of a recording that has no end, instead of refusing it. Default false. */
+  partial?: boolean;
+}
+
 /** What a recording has in it. */
 export interface RecordingInfo extends Metadata {
   readonly path: string;
   readonly fileBytes: number;
+  /** False for one without an end, of which the rest tells what is whole. */
+  readonly whole: boolean;
   readonly operations: number;
   /** Moved, in either direction. */
   readonly bytes: number;
@@ -48,33 +55,37 @@ export interface RecordingInfo extends Metadata {
  * The operations of a recording, in their order. Operations longer than 1 MiB come in pieces.
  * @throws IsmioError ERR_ISMIO_OPEN, ERR_ISMIO_RECORDING
  */
-export async function* readRecording(path: string): AsyncGenerator<RecordedOperation> {
+export async function* readRecording(path: string, options: ReadOptions = {}): AsyncGenerator<RecordedOperation> {
   const offsets = new Float64Array(limits.run);
-  for await (const { entry, payload } of entriesOf(path)) {
+  for await (const { entry, payload } of entriesOf(path, options)) {
     if (entry.what === 'run') yield* operationsOf(entry.run, offsets, payload);
     else if (entry.what === 'submit' || entry.what === 'drain' || entry.what === 'settled') yield handOver(entry);
   }
 }
 
-/** What is in a recording. Reads all of it. */
-export async function inspectRecording(path: string): Promise<RecordingInfo> {
+/**
+ * What is in a recording. Reads all of it.
+ * @throws IsmioError ERR_ISMIO_OPEN, ERR_ISMIO_RECORDING
+ */
+export async function inspectRecording(path: string, options: ReadOptions = {}): Promise<RecordingInfo> {
   const regions: RecordedRegion[] = [];
   const kinds: Record<string, number> = {};
   const lengths = new Map<number, number>();
   let queues = 0;
   let opened: RecordingReader | null = null;
-  for await (const { entry } of entriesOf(path, (reader) => {
+  for await (const { entry } of entriesOf(path, options, (reader) => {
     opened = reader;
   })) {
     if (entry.what === 'region') regions.push(entry.region);
     if (entry.what === 'queue') queues++;
     if (entry.what === 'run' && !entry.run.continued) count(entry.run, kinds, lengths);
   }
-  const { metadata, end, size } = opened as unknown as RecordingReader;
+  const { metadata, end, size, whole } = opened as unknown as RecordingReader;
   return {
     path,
     ...metadata,
     fileBytes: size,
+    whole,
     operations: end.operations,
     bytes: end.bytes,
     batches: end.batches,
@@ -90,9 +101,12 @@ export async function inspectRecording(path: string): Promise<RecordingInfo> {
 /** The records of a recording, and whether it has payload. What is wrong is told with its place. */
 async function* entriesOf(
   path: string,
+  options: ReadOptions,
   opened: (reader: RecordingReader) => void = () => undefined,
 ): AsyncGenerator<{ entry: Entry; payload: boolean }> {
-  const reader = await RecordingReader.open(checkText(path, 'path'));
+  checkOptions(options, ['partial'], 'a recording that is read');
+  const partial = checkFlag(options.partial ?? false, 'partial');
+  const reader = await RecordingReader.open(checkText(path, 'path'), partial);
   try {
     opened(reader);
     const { payload } = reader.metadata;

@@ -14,13 +14,14 @@ import {
   codings,
   type End,
   endMagic,
-  formatVersion,
   limits,
   type Metadata,
   magic,
   preambleBytes,
+  readableVersions,
   trailerBytes,
 } from './format.js';
+import { measurePart } from './part.js';
 
 const readSealed = promisify(native.readSealed);
 
@@ -57,6 +58,8 @@ export class RecordingReader {
   readonly buffers = new Buffers();
   metadata!: Metadata;
   end!: End;
+  /** False where there is no end, and what `end` says is worked out from the part that is whole. */
+  whole = true;
   readonly #file: FileHandle;
   #first = 0;
   #endAt = 0;
@@ -67,15 +70,18 @@ export class RecordingReader {
     this.size = size;
   }
 
-  /** @throws IsmioError ERR_ISMIO_OPEN when there is no such file, ERR_ISMIO_RECORDING when it is no whole recording */
-  static async open(path: string): Promise<RecordingReader> {
+  /**
+   * @param partial takes what is whole of a recording that has no end
+   * @throws IsmioError ERR_ISMIO_OPEN when there is no such file, ERR_ISMIO_RECORDING when it is no whole recording
+   */
+  static async open(path: string, partial = false): Promise<RecordingReader> {
     let file: FileHandle | undefined;
     try {
       file = await open(path, 'r');
       const status = await file.stat();
       if (!status.isFile()) throw Object.assign(new Error('no regular file'), { code: 'no regular file' });
       const reader = new RecordingReader(path, file, status.size);
-      await reader.#begin();
+      await reader.#begin(partial);
       return reader;
     } catch (error) {
       await file?.close();
@@ -100,8 +106,10 @@ export class RecordingReader {
       begun.push(next);
       last = next;
     };
+    let at = this.#first;
     try {
       for (;;) {
+        if (!this.whole && at === this.#endAt) return;
         while (begun.length < ahead) begin();
         const { block: made } = await (begun.shift() as Promise<Begun>);
         const block = await made;
@@ -112,6 +120,7 @@ export class RecordingReader {
         }
         if (block.type !== blockTypes.operations) throw this.damaged(block.position, 'it has two metadata blocks');
         await setImmediate(); // the next read begins before this block keeps the thread busy
+        at = block.next;
         yield block;
       }
     } finally {
@@ -128,6 +137,7 @@ export class RecordingReader {
   /** Compares what the blocks had with what the end says. */
   checkTotals(operations: number, { batches, waiting }: { batches: number; waiting: boolean }): void {
     const { end } = this;
+    if (!this.whole) return;
     const wrong =
       (operations !== end.operations && `it has ${operations} operations, its end speaks of ${end.operations}`) ||
       (batches !== end.batches && `it has ${batches} batches, its end speaks of ${end.batches}`) ||
@@ -145,19 +155,22 @@ export class RecordingReader {
     );
   }
 
-  async #begin(): Promise<void> {
+  async #begin(partial: boolean): Promise<void> {
     const preamble = await this.#read(0, Math.min(preambleBytes, this.size));
     if (!startsWith(preamble, magic)) throw this.#refused(0, 'is no recording: it does not begin as one');
     if (preamble.length < preambleBytes) throw await this.#truncated();
     const view = new DataView(preamble.buffer, preamble.byteOffset);
     const version = view.getUint32(magic.length, true);
-    if (version !== formatVersion) {
-      throw this.#refused(8, `is of format version ${version}; this ismio reads version ${formatVersion}`);
+    if (!readableVersions.includes(version)) {
+      throw this.#refused(8, `is of format version ${version}; this ismio reads ${readableVersions.join(' and ')}`);
     }
     if (view.getUint32(magic.length + 4, true) !== 0) throw this.damaged(12, 'the preamble does not end in zeros');
     if (this.size < preambleBytes + trailerBytes) throw await this.#truncated();
     const trailer = await this.#read(this.size - trailerBytes, trailerBytes);
-    if (!startsWith(trailer.subarray(8), endMagic)) throw await this.#truncated();
+    if (!startsWith(trailer.subarray(8), endMagic)) {
+      if (partial && (await this.#takePart())) return;
+      throw await this.#truncated();
+    }
     this.#endAt = Number(new DataView(trailer.buffer, trailer.byteOffset).getBigUint64(0, true));
     if (!(this.#endAt >= preambleBytes && this.#endAt <= this.size - trailerBytes - blockHeaderBytes)) {
       throw this.damaged(this.size - trailerBytes, `the last block cannot be at byte ${this.#endAt}`);
@@ -170,6 +183,24 @@ export class RecordingReader {
     this.end = this.#document(end, checkEnd);
     this.metadata = this.#document(first, checkMetadata);
     this.#first = first.next;
+  }
+
+  /** Whether there is a part that can be taken: it begins with the metadata. */
+  async #takePart(): Promise<boolean> {
+    let first: Block;
+    try {
+      first = await this.#blockAt(preambleBytes, 0);
+    } catch {
+      return false;
+    }
+    this.metadata = this.#document(first, checkMetadata);
+    this.#first = first.next;
+    const blockAt = (position: number, index: number): Promise<Block> => this.#blockAt(position, index);
+    const { endAt, end } = await measurePart(first.next, this.metadata.payload, blockAt);
+    this.#endAt = endAt;
+    this.end = end;
+    this.whole = false;
+    return true;
   }
 
   #document<T>(block: Block, check: (value: unknown) => T): T {
@@ -205,9 +236,10 @@ export class RecordingReader {
     } catch {
       // Here the whole part ends.
     }
-    whole = Math.min(whole, this.size);
-    const text = `ends too early, at byte ${this.size}: the recording was not finished, or cut. Whole are its first ${whole} bytes with ${operations} operations`;
-    return Object.assign(this.#refused(this.size, text), { whole, operations });
+    const text = `ends too early, at byte ${this.size}: the recording was not finished, or cut`;
+    if (whole === preambleBytes) return this.#refused(this.size, `${text}; nothing of it can be replayed`);
+    const part = `Whole are its first ${whole} bytes with ${operations} operations; { partial: true } takes these`;
+    return Object.assign(this.#refused(this.size, `${text}. ${part}`), { whole, operations });
   }
 
   async #blockAt(position: number, index: number | null): Promise<Block> {

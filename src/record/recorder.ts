@@ -1,9 +1,11 @@
 // The recorder: listens to regions and their queues, and writes down what they are asked for.
 import { checkFlag, checkOptions, checkText } from '../check.js';
-import { IsmioError, rangeError } from '../errors.js';
+import { IsmioError, rangeError, shown } from '../errors.js';
+import { atExit } from '../exit.js';
 import { packageVersion } from '../package.js';
 import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
+import { harmless } from '../text.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
 import {
@@ -17,6 +19,7 @@ import {
   pieceBytes,
   records,
 } from './format.js';
+import { Keeper } from './keeper.js';
 import { QueueListener, RegionListener } from './listeners.js';
 
 export interface RecordOptions {
@@ -54,12 +57,15 @@ export class Recorder {
   readonly #payload: boolean;
   readonly #file: RecordingFile;
   readonly #encoder: Encoder;
+  readonly #keeper: Keeper;
   readonly #began = performance.now();
   /** Milliseconds that recording itself took: they are left out of the times. */
   #own = 0;
   #error: unknown = null;
   #closed = false;
   #finished = false;
+  /** The process exits: whatever comes now may be the last, and is stored at once. */
+  #exiting = false;
   readonly #regions: WeakRef<Region>[] = [];
   readonly #numbers = new Map<number, number>();
   #open = { regions: 0, queues: 0 };
@@ -67,9 +73,11 @@ export class Recorder {
   #batches = 0;
   #operations = 0;
   #bytes = 0;
+  /** What came after the file was finished for good. */
+  #missed = 0;
   readonly #failures: [batch: number, outcomes: Outcome[]][] = [];
   readonly #failed: ((error: unknown) => void) | null;
-  readonly #onExit = (): void => this.#finishAtExit();
+  readonly #notAtExit: () => void;
 
   /** @internal @param failed is told at once what ended the recording too early; `close` throws it all the same */
   constructor(path: string, options: RecordOptions = {}, failed: ((error: unknown) => void) | null = null) {
@@ -83,9 +91,10 @@ export class Recorder {
       started: new Date().toISOString(),
       payload: this.#payload,
     };
-    this.#file = new RecordingFile(path, metadata, compress);
-    this.#encoder = new Encoder((parts, operations) => this.#file.operations(parts, operations));
-    process.once('exit', this.#onExit);
+    this.#file = new RecordingFile(path, metadata, compress, (error) => this.#fail(error));
+    this.#encoder = new Encoder((block) => this.#file.add(block));
+    this.#keeper = new Keeper(() => this.write(() => this.#encoder.flush()));
+    this.#notAtExit = atExit(() => this.#finishAtExit());
   }
 
   /**
@@ -102,6 +111,7 @@ export class Recorder {
         { region: region.name },
       );
     }
+    checkName(region);
     const number = this.#regions.length;
     this.#regions.push(new WeakRef(region));
     this.#numbers.set(id, number);
@@ -116,27 +126,26 @@ export class Recorder {
   }
 
   /**
-   * Stops listening and finishes the file. A drain in flight is in it as though all of it goes through.
+   * Stops listening and finishes the file: what is not in it yet is written now. A drain in flight is in it as though all of
+   * it goes through.
    * @throws IsmioError ERR_ISMIO_WRITE_FILE when something of it could not be written; there is no file at its path then
    */
   close(): Recorded {
     if (!this.#finished) {
-      process.removeListener('exit', this.#onExit);
-      const nanoseconds = this.now();
+      this.#notAtExit();
       this.#end();
-      this.write(() => {
-        this.#encoder.flush();
-        const { operations, bytes, batches } = {
-          operations: this.#operations,
-          bytes: this.#bytes,
-          batches: this.#batches,
-        };
-        this.#file.finish({ operations, bytes, batches, nanoseconds, failures: this.#failures });
-      });
+      this.#exiting = false;
+      this.write(() => this.#file.open && this.#finish());
       this.#finished = true;
+      if (this.#error === null) this.#file.close();
     }
     if (this.#error !== null) throw this.#error;
     return { path: this.#file.path, regions: this.#regions.length, operations: this.#operations, bytes: this.#bytes };
+  }
+
+  /** Whether it has stopped listening: it was closed, or could not go on. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   [Symbol.dispose](): void {
@@ -145,7 +154,7 @@ export class Recorder {
 
   /** @internal Ends it without a file. */
   discard(): void {
-    process.removeListener('exit', this.#onExit);
+    this.#notAtExit();
     this.#end();
     this.#file.discard();
     this.#finished = true;
@@ -162,13 +171,18 @@ export class Recorder {
     const began = performance.now();
     try {
       act();
+      if (this.#exiting) this.#storeAtExit();
+      else if (!this.#closed && this.#encoder.holds && this.#keeper.noted(began)) this.#storeNow();
     } catch (error) {
-      this.#error = error;
-      this.#end();
-      this.#file.discard();
-      this.#failed?.(error);
+      this.#fail(error);
     }
     this.#own += performance.now() - began;
+  }
+
+  /** @internal Resolves when the bytes of all drains so far have been read from where they are; null where they have been. */
+  reading(): Promise<void> | null {
+    this.write(() => this.#encoder.payload.readAll());
+    return this.#file.reading();
   }
 
   /** @internal Who listens to the queue: nobody, when the recording has ended. */
@@ -187,7 +201,11 @@ export class Recorder {
     return this.#error === null ? new QueueListener(this, number) : null;
   }
 
-  /** @internal An operation of any length; `bytes` has what it stored, if it did. */
+  /**
+   * @internal An operation of any length.
+   * @param bytes what it stored, if it did, from the byte `from` on
+   * @param later whether they stay as they are until `reading` says that they were read
+   */
   operation(
     origin: Origin,
     kind: OperationKind,
@@ -197,6 +215,8 @@ export class Recorder {
     time: number,
     bytes: Uint8Array | null,
     special?: Special,
+    from = 0,
+    later = false,
   ): void {
     this.#operations++;
     this.#bytes += special?.bytesDone ?? length;
@@ -204,7 +224,11 @@ export class Recorder {
       const at = offset + done;
       const piece = Math.min(length - done, pieceBytes - (at % pieceBytes));
       this.#encoder.operation(origin, kind, number, at, piece, time, pieceOf(special, done, piece, length));
-      if (this.#payload && bytes !== null) this.#encoder.payload.append(bytes.subarray(done, done + piece));
+      if (this.#payload && bytes !== null) {
+        const { payload } = this.#encoder;
+        if (later) payload.refer(bytes, from + done, piece);
+        else payload.append(bytes.subarray(from + done, from + done + piece));
+      }
       done += piece;
       if (done >= length) return;
     }
@@ -249,11 +273,17 @@ export class Recorder {
 
   /** @internal */
   failed(batch: number, outcomes: Outcome[]): void {
-    if (outcomes.length > 0) this.#failures.push([batch, outcomes]);
+    if (outcomes.length === 0) return;
+    this.#failures.push([batch, outcomes]);
+    this.#encoder.record(records.failed, (control) => {
+      control.varint(batch);
+      control.varint(outcomes.length);
+      for (const outcome of outcomes) for (const number of outcome) control.varint(number);
+    });
   }
 
-  /** @internal */
-  closed(what: 'region' | 'queue', number: number): void {
+  /** @internal A region or a queue has come to its end. */
+  ended(what: 'region' | 'queue', number: number): void {
     this.#open[what === 'region' ? 'regions' : 'queues']--;
     const kind = what === 'region' ? records.regionClosed : records.queueClosed;
     this.#encoder.record(kind, (control) => control.varint(number));
@@ -277,7 +307,7 @@ export class Recorder {
       );
       control.varint(rules.maxStoreBlock);
       control.varint(rules.boundary);
-      control.text([...name].slice(0, limits.name / 4).join(''));
+      control.text(name);
     });
   }
 
@@ -290,10 +320,50 @@ export class Recorder {
     );
   }
 
+  /** Writes what there is, and the end behind it. */
+  #finish(): void {
+    const nanoseconds = this.now();
+    this.#encoder.flush();
+    this.#file.finish({
+      operations: this.#operations,
+      bytes: this.#bytes,
+      batches: this.#batches,
+      nanoseconds,
+      failures: this.#failures,
+    });
+  }
+
+  #storeNow(): void {
+    this.#encoder.flush();
+    this.#file.flush();
+  }
+
+  /** What the program does in its own handlers of 'exit', which may come after this package's. */
+  #storeAtExit(): void {
+    if (this.#file.open) {
+      this.#finish();
+      return;
+    }
+    if (this.#missed++ > 0) return;
+    const { path } = this.#file;
+    process.stderr.write(
+      `ismio: not recorded in ${path}, which was finished before: what was done while the process exited\n`,
+    );
+  }
+
+  #fail(error: unknown): void {
+    if (this.#error !== null || this.#finished) return;
+    this.#error = error;
+    this.#end();
+    this.#file.discard();
+    this.#failed?.(error);
+  }
+
   /** Lets go of the regions and queues. */
   #end(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#keeper.stop();
     for (const reference of this.#regions) {
       const region = reference.deref();
       if (region !== undefined) tapRegion(region, null, () => null);
@@ -307,14 +377,26 @@ export class Recorder {
     throw new IsmioError('ERR_ISMIO_CLOSED', `the recorder of ${path} is closed; make another`, { path });
   }
 
+  /** Finishes the file, and goes on listening: the program may have handlers that come later. */
   #finishAtExit(): void {
-    try {
-      this.close();
-    } catch (error) {
-      if (this.#failed !== null) return; // it was told when it happened
-      process.stderr.write(`ismio: ${(error as IsmioError).code}: ${(error as Error).message}\n`);
-    }
+    this.#exiting = true;
+    this.#keeper.stop();
+    this.write(() => undefined);
+    if (this.#error === null || this.#failed !== null) return; // it was told when it happened
+    const { code, message } = this.#error as IsmioError;
+    process.stderr.write(`ismio: ${code}: ${harmless(message)}\n`);
   }
+}
+
+/** A name is recorded as it is. */
+function checkName({ name }: Region): void {
+  const length = Buffer.byteLength(name);
+  if (length <= limits.name) return;
+  throw rangeError(
+    'ERR_ISMIO_TOO_LONG',
+    `a name of ${length} bytes cannot be recorded, ${limits.name} at most can; give the region that begins with ${shown(name.slice(0, 32))} a shorter one`,
+    { region: name, length, longest: limits.name },
+  );
 }
 
 /** What is special about a piece of an operation. */

@@ -27,6 +27,8 @@ export interface ReplayOptions {
   handOver?: 'recorded' | 'submit' | 'drain';
   /** Reads everything back and compares it. Default true. */
   verify?: boolean;
+  /** Takes what is whole of a recording that has no end, instead of refusing it. Default false. */
+  partial?: boolean;
   /** Bytes that the check and the queues may take, and that emulated regions opened here may hold. Default 2 GiB. */
   memory?: number;
   /** Stops after some milliseconds, or the batch that is under way; rejected with ERR_ISMIO_ABORTED. */
@@ -49,6 +51,8 @@ export interface ReplayedRegion {
 }
 
 export interface ReplayReport {
+  /** False for a recording without an end, of which the part that is whole was replayed. */
+  readonly whole: boolean;
   readonly operations: number;
   /** Moved by them, in either direction. */
   readonly bytes: number;
@@ -73,7 +77,7 @@ export interface ReplaySettings {
   readonly memory: number;
 }
 
-const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'memory', 'signal', 'onProgress'];
+const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'partial', 'memory', 'signal', 'onProgress'];
 
 /** Blocks held at once, by what is queued or in flight: then room is made. */
 const mostHeld = 20;
@@ -89,7 +93,7 @@ const recordWork = 1024;
 export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
   checkText(path, 'path');
   const { open, ...settings } = checkReplayOptions(options);
-  const reader = await RecordingReader.open(path);
+  const reader = await RecordingReader.open(path, checkFlag(options.partial ?? false, 'partial'));
   try {
     const made = reader.metadata.payload ? null : madeUpBytes();
     const turns = new Turns(options.signal);

@@ -30,6 +30,7 @@ export class Stage {
   readonly #settings: ReplaySettings;
   readonly #turns: Turns;
   readonly #totals: RecordingReader['end'];
+  readonly #whole: boolean;
   readonly #pace: Pace;
   readonly #shared: Shared;
   readonly #director: Director;
@@ -49,6 +50,7 @@ export class Stage {
     this.#settings = settings;
     this.#turns = turns;
     this.#totals = reader.end;
+    this.#whole = reader.whole;
     this.#failures = new Map(reader.end.failures);
     this.#pace = new Pace(settings.paced, turns);
     const allowance = new Allowance(settings.memory);
@@ -79,6 +81,7 @@ export class Stage {
       case 'regionClosed':
         return this.#leave(entry.region.number);
       case 'queue':
+      case 'failed': // what did not go through is known from the beginning
         return;
       case 'queueClosed':
         return this.#closeQueue(entry.queue);
@@ -116,6 +119,7 @@ export class Stage {
 
   report(): ReplayReport {
     const report: ReplayReport = {
+      whole: this.#whole,
       operations: this.#totals.operations,
       bytes: this.#totals.bytes,
       batches: this.#batches,

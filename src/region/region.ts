@@ -76,8 +76,8 @@ export let tapRegion: (region: Region, tap: RegionTap | null, queueTap: (queue: 
 
 let opened: ((region: Region) => void) | null = null;
 
-/** Has `watch` called with every region that this thread opens from now on. */
-export function watchOpened(watch: (region: Region) => void): void {
+/** Has `watch` called with every region that this thread opens from now on; null for nobody. */
+export function watchOpened(watch: ((region: Region) => void) | null): void {
   opened = watch;
 }
 

@@ -34,5 +34,7 @@ export interface QueueTap {
   handedOver(how: 'submit' | 'drain', batch: HandedOver): void;
   /** The batch that began at this entry has ended, with this error if it failed. */
   settled(from: number, error: BatchError | null): void;
+  /** Resolves when what was handed over has been read from the program's buffers, which must not change before; null where it has. */
+  reading(): Promise<void> | null;
   closed(): void;
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { emulate, type RecordedOperation, type RecordOptions, type Region, readRecording, record } from 'ismio';
 import { ByteWriter } from '../../src/record/bytes.js';
+import { Draft } from '../../src/record/draft.js';
 import { RecordingFile } from '../../src/record/file.js';
-import { records } from '../../src/record/format.js';
+import { blockTypes, type End, records } from '../../src/record/format.js';
 import { temporaryFolder } from './files.js';
 
 /** Records what `act` does to an emulated region; the recording's path. */
@@ -52,11 +53,13 @@ export function forged(
   );
   let [operations, batches] = [0, 0];
   for (const block of blocks) {
-    file.operations('raw' in block ? [block.raw] : partsOf(block), block.operations ?? 0);
+    const parts = 'raw' in block ? [block.raw] : partsOf(block);
+    file.add(new Draft(blockTypes.operations, parts, block.operations ?? 0));
     operations += block.operations ?? 0;
     batches += ('batches' in block && block.batches) || 0;
   }
-  file.finish(end ?? { operations, bytes: 0, batches, nanoseconds: 0, failures: [] });
+  file.finish((end ?? { operations, bytes: 0, batches, nanoseconds: 0, failures: [] }) as End);
+  file.close();
   return path;
 }
 
