@@ -1,6 +1,7 @@
 // The recorder: listens to regions and their queues, and writes down what they are asked for.
 import { checkFlag, checkOptions, checkText } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
+import { atExit } from '../exit.js';
 import { packageVersion } from '../package.js';
 import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
@@ -69,7 +70,7 @@ export class Recorder {
   #bytes = 0;
   readonly #failures: [batch: number, outcomes: Outcome[]][] = [];
   readonly #failed: ((error: unknown) => void) | null;
-  readonly #onExit = (): void => this.#finishAtExit();
+  readonly #notAtExit: () => void;
 
   /** @internal @param failed is told at once what ended the recording too early; `close` throws it all the same */
   constructor(path: string, options: RecordOptions = {}, failed: ((error: unknown) => void) | null = null) {
@@ -85,7 +86,7 @@ export class Recorder {
     };
     this.#file = new RecordingFile(path, metadata, compress);
     this.#encoder = new Encoder((parts, operations) => this.#file.operations(parts, operations));
-    process.once('exit', this.#onExit);
+    this.#notAtExit = atExit(() => this.#finishAtExit());
   }
 
   /**
@@ -121,7 +122,7 @@ export class Recorder {
    */
   close(): Recorded {
     if (!this.#finished) {
-      process.removeListener('exit', this.#onExit);
+      this.#notAtExit();
       const nanoseconds = this.now();
       this.#end();
       this.write(() => {
@@ -145,7 +146,7 @@ export class Recorder {
 
   /** @internal Ends it without a file. */
   discard(): void {
-    process.removeListener('exit', this.#onExit);
+    this.#notAtExit();
     this.#end();
     this.#file.discard();
     this.#finished = true;

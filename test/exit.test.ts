@@ -1,0 +1,39 @@
+// The one 'exit' listener of the package.
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { test } from 'node:test';
+import { atExit } from '../src/exit.js';
+
+const module = new URL('../src/exit.js', import.meta.url).href;
+
+function said(body: string): { out: string; status: number | null } {
+  const code = `import { atExit } from '${module}'; ${body}`;
+  const { stdout, status } = spawnSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
+  return { out: stdout, status };
+}
+
+test('any number of callbacks is one listener of the process, and none when all were taken back', () => {
+  const before = process.listenerCount('exit');
+  const back = Array.from({ length: 20 }, () => atExit(() => undefined));
+  assert.equal(process.listenerCount('exit'), before + 1);
+  for (const take of back) take();
+  for (const take of back) take();
+  assert.equal(process.listenerCount('exit'), before);
+});
+
+test('the last callback runs first, and one that was taken back does not run', () => {
+  const { out } = said(`
+    atExit(() => console.log('first'));
+    const back = atExit(() => console.log('never'));
+    atExit(() => console.log('last'));
+    back();`);
+  assert.equal(out, 'last\nfirst\n');
+});
+
+test('a callback that throws keeps none of the others from running, and its error is the process’s', () => {
+  const { out, status } = said(`
+    atExit(() => console.log('still'));
+    atExit(() => { throw new Error('no'); });`);
+  assert.equal(out, 'still\n');
+  assert.notEqual(status, 0);
+});
