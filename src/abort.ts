@@ -41,7 +41,7 @@ export function checkSignal(signal: unknown, where: string): AbortSignal | undef
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { signal });
 }
 
-function isSignal(value: unknown): value is AbortSignal {
+export function isSignal(value: unknown): value is AbortSignal {
   if (value === null || typeof value !== 'object') return false;
   const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
   return (

@@ -1,8 +1,6 @@
-// Finds the addon, says where it looked, and compares the shared layout.
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
+// The addon as TypeScript sees it, with the shared layout compared before anything is done with it.
+import { loadAddon } from './addon.js';
 import { IsmioError } from './errors.js';
-import { packageRoot } from './package.js';
 import { differences } from './wire.js';
 
 /** undefined: done. A number: index of the status in wire.statuses; the answers say more. */
@@ -175,50 +173,19 @@ export interface NativeTraits {
   access: string;
 }
 
-/**
- * Where an addon for this platform may be: one that was built here first, then those that were shipped. An addon built
- * against one C library does not load under the other, so trying both finds the right one.
- */
-export function binaryPaths(): string[] {
-  const shipped = join(packageRoot, 'prebuilds', `${process.platform}-${process.arch}`);
-  return [
-    join(packageRoot, 'build', 'Release', 'ismio.node'),
-    join(shipped, 'ismio.glibc.node'),
-    join(shipped, 'ismio.musl.node'),
-  ];
-}
-
-function load(): { binding: Binding; path: string } {
-  const require = createRequire(import.meta.url);
-  const looked: string[] = [];
-  for (const path of process.env['ISMIO_BINARY'] ? [process.env['ISMIO_BINARY']] : binaryPaths()) {
-    try {
-      return { binding: require(path) as Binding, path };
-    } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      looked.push(`${path}: ${code === 'MODULE_NOT_FOUND' ? 'not there' : message.split('\n')[0]}`);
-    }
-  }
-  throw new IsmioError(
-    'ERR_ISMIO_NO_BINARY',
-    `no ismio addon for ${process.platform}-${process.arch} (Node.js ${process.version}). Run "npx ismio build" to build it ` +
-      `here; it needs a C++20 compiler, make and python3. Looked at: ${looked.join('; ')}`,
-    { platform: process.platform, arch: process.arch, looked },
-  );
-}
-
 function loadChecked(): { binding: Binding; path: string } {
-  const loaded = load();
-  const found = differences(loaded.binding.layout);
+  const { addon, path } = loadAddon();
+  const binding = addon as Binding;
+  const found = differences(binding.layout);
   if (found.length > 0) {
     throw new IsmioError(
       'ERR_ISMIO_LAYOUT',
-      `the addon at ${loaded.path} is from another build of ismio (${found.join('; ')}). Reinstall ismio, or run ` +
+      `the addon at ${path} is from another build of ismio (${found.join('; ')}). Reinstall ismio, or run ` +
         '"npx ismio build".',
-      { path: loaded.path, differences: found },
+      { path, differences: found },
     );
   }
-  return loaded;
+  return { binding, path };
 }
 
 export const { binding: native, path: binaryPath } = loadChecked();

@@ -1,5 +1,6 @@
 // Checks of arguments. The good case is a handful of comparisons; what is wrong is worked out only when something is.
 import { types } from 'node:util';
+import { isSignal } from './abort.js';
 import { hex, rangeError, shown, typeError } from './errors.js';
 
 /** Where bytes come from or go to. */
@@ -154,12 +155,15 @@ export function checkBdf(bdf: unknown): string {
   );
 }
 
-/** Options are an object, and have only the names that are known: a misspelt one would otherwise be ignored. */
+/**
+ * Options are an object of options, and have only the names that are known: what is misspelt, or is something else in the
+ * place of options, would otherwise be ignored.
+ */
 export function checkOptions(options: unknown, names: readonly string[], where: string): void {
-  if (options === null || typeof options !== 'object') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the options of ${where} must be an object, not ${shown(options)}`, {
-      options,
-    });
+  if (!areOptions(options, names)) {
+    const how = isSignal(options) && names.includes('signal') ? ': write { signal }' : '';
+    const text = `the options of ${where} must be an object with ${names.join(', ')}, not ${shown(options)}${how}`;
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { options });
   }
   const unknown = Object.keys(options).find((name) => !names.includes(name));
   if (unknown !== undefined) {
@@ -167,4 +171,13 @@ export function checkOptions(options: unknown, names: readonly string[], where: 
       option: unknown,
     });
   }
+}
+
+/** A plain object, of whichever realm; or of a class of the caller's, where it has one of the names. */
+function areOptions(options: unknown, names: readonly string[]): options is object {
+  if (options === null || typeof options !== 'object') return false;
+  if (Object.prototype.toString.call(options) !== '[object Object]') return false; // an array, a Map, an AbortSignal, ..
+  const prototype: unknown = Object.getPrototypeOf(options);
+  if (prototype === null || Object.getPrototypeOf(prototype) === null) return true;
+  return names.some((name) => name in options);
 }

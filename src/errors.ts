@@ -1,5 +1,5 @@
 // Errors: one stable code each, the values that mattered as properties, and what to do about it in the message.
-import { getSystemErrorName } from 'node:util';
+import { getSystemErrorName, types } from 'node:util';
 
 /** Every code this package throws or rejects with. Messages may change; these do not. */
 export type ErrorCode =
@@ -44,7 +44,9 @@ export type ErrorCode =
   | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight
   | 'ERR_ISMIO_CALLBACK' // a callback threw; what it threw in cause
   | 'ERR_ISMIO_WORKER_DIED' // a pool's worker ended in the middle of its work
-  | 'ERR_ISMIO_WORKER' // code that was run in a worker threw; what it threw in cause
+  | 'ERR_ISMIO_WORKER' // code that was run in a worker threw, or gave what cannot be cloned; what it threw in cause
+  | 'ERR_ISMIO_NO_WORKER' // a pool whose threads cannot be started
+  | 'ERR_ISMIO_TIMEOUT' // what did not end in the time that it was given
   // the addon
   | 'ERR_ISMIO_NO_BINARY' // no addon for this platform
   | 'ERR_ISMIO_LAYOUT' // an addon from another build
@@ -86,8 +88,23 @@ export interface ErrorValues {
   [value: string]: unknown;
 }
 
-/** What every error of this package has. Mistakes of the caller are RangeError or TypeError with the same properties. */
+/**
+ * Marks what this package throws: 'answer' an IsmioError, 'mistake' a RangeError or TypeError of the caller. Registered, so
+ * that copies of the package know each other's errors: one that was imported and one that was required, two versions, a
+ * worker's.
+ */
+const mark = Symbol.for('ismio.error');
+
+type Marked = { readonly [mark]?: unknown } | null | undefined;
+
+/** Whether it is an IsmioError, of whichever copy of this package. */
+export function isAnswer(value: unknown): value is IsmioError {
+  return typeof value === 'object' && (value as Marked)?.[mark] === 'answer';
+}
+
+/** The error of what a region, device, queue or pool answers. A mistake of the caller is a RangeError or TypeError instead. */
 export class IsmioError extends Error {
+  /** What happened, in a word that does not change between versions. */
   readonly code: ErrorCode;
 
   constructor(code: ErrorCode, message: string, values: ErrorValues = {}, cause?: unknown) {
@@ -98,15 +115,46 @@ export class IsmioError extends Error {
   }
 }
 export interface IsmioError extends ErrorValues {}
+Object.defineProperty(IsmioError.prototype, mark, { value: 'answer' });
+// `instanceof IsmioError` knows the errors of other copies, too. A class that extends it is asked as any other class is.
+Object.defineProperty(IsmioError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    return this === IsmioError ? isAnswer(value) : Function.prototype[Symbol.hasInstance].call(this, value);
+  },
+});
+
+/** An error of this package: an IsmioError, or a RangeError or TypeError with the same properties. */
+export type IsmioFailure<Code extends ErrorCode = ErrorCode> = Error & ErrorValues & { readonly code: Code };
+
+/**
+ * Whether a thrown value is an error of this package, and one with this code if a code is given. It knows mistakes of the
+ * caller (RangeError, TypeError) as well as IsmioErrors, of whichever copy of this package.
+ */
+export function isIsmioError<Code extends ErrorCode = ErrorCode>(
+  error: unknown,
+  code?: Code,
+): error is IsmioFailure<Code> {
+  if (typeof error !== 'object' || (error as Marked)?.[mark] === undefined) return false;
+  return code === undefined || (error as IsmioError).code === code;
+}
 
 type Mistake = (RangeError | TypeError) & ErrorValues & { readonly code: ErrorCode };
 
 export function rangeError(code: ErrorCode, message: string, values: ErrorValues = {}): Mistake {
-  return Object.assign(new RangeError(message), { code }, values);
+  return mistake(new RangeError(message), code, values);
 }
 
 export function typeError(code: ErrorCode, message: string, values: ErrorValues = {}): Mistake {
-  return Object.assign(new TypeError(message), { code }, values);
+  return mistake(new TypeError(message), code, values);
+}
+
+function mistake(error: RangeError | TypeError, code: ErrorCode, values: ErrorValues): Mistake {
+  markMistake(error);
+  return Object.assign(error, { code }, values);
+}
+
+export function markMistake(error: Error): void {
+  Object.defineProperty(error, mark, { value: 'mistake' });
 }
 
 /** The error that the system itself would have thrown. */
@@ -122,7 +170,15 @@ export function shown(value: unknown): string {
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
   if (value === null || typeof value !== 'object') return String(value);
-  return `an instance of ${value.constructor?.name ?? 'Object'}`;
+  return types.isProxy(value) ? 'a Proxy' : `an instance of ${classNameOf(value)}`;
+}
+
+function classNameOf(value: object): string {
+  try {
+    return value.constructor?.name ?? 'Object';
+  } catch {
+    return 'Object'; // a getter of that name may throw
+  }
 }
 
 export function hex(value: number | bigint): string {

@@ -3,7 +3,7 @@ import { recordFromEnvironment } from './record/environment.js';
 
 export type { BatchMessage, Observed, ShardMessage } from './channels.js';
 export type { BytesLike, Whole } from './check.js';
-export { type ErrorCode, type ErrorValues, IsmioError } from './errors.js';
+export { type ErrorCode, type ErrorValues, IsmioError, type IsmioFailure, isIsmioError } from './errors.js';
 export { type Info, info } from './info.js';
 export { allocBuffer } from './memory.js';
 export type { PciBar } from './pci/bars.js';
@@ -20,8 +20,16 @@ export {
 export type { FileState, PciMachine, PciRoots } from './pci/machine.js';
 export type { PciProblem, PciProblemCode, VfioWay } from './pci/problems.js';
 export type { FileUser } from './pci/users.js';
-export type { Progress, Transfer, TransferError } from './pool/job.js';
-export { Pool, type PoolOptions, type RunOptions, type TransferOptions } from './pool/pool.js';
+export type {
+  CloseOptions,
+  PoolOptions,
+  Progress,
+  RunOptions,
+  Transfer,
+  TransferError,
+  TransferOptions,
+} from './pool/options.js';
+export { Pool } from './pool/pool.js';
 export type { Range } from './pool/shards.js';
 export type { RunContext } from './pool/tasks.js';
 export type { Completion } from './queue/completion.js';

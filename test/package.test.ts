@@ -15,6 +15,7 @@ const functions = [
   'emulate',
   'info',
   'inspectRecording',
+  'isIsmioError',
   'listFunctions',
   'mapFile',
   'openResource',

@@ -1,39 +1,19 @@
 // One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
-import type { Piscina } from 'piscina';
 import { native } from '../binding.js';
 import { now, type ShardMessage, shards } from '../channels.js';
 import { detached } from '../check.js';
 import { type ErrorCode, IsmioError } from '../errors.js';
+import { atExit } from '../exit.js';
 import { allocBuffer, memoryId } from '../memory.js';
 import { failure } from '../region/failure.js';
 import { handleOf, type Region } from '../region/region.js';
 import { Field, stages, statuses } from '../wire.js';
-import { joined, missing, type Range, shardStep, shardsOf } from './shards.js';
-import type { CopyTask, ShardFailure, ShardResult, ShardSeen, WriteTask } from './tasks.js';
+import { type Crew, calledOff, type Errand } from './crew.js';
+import type { Progress, Transfer } from './options.js';
+import { joined, missing, type Range, shardCount, shardStep, shardsOf } from './shards.js';
+import { type CopyTask, claims, type ShardFailure, type ShardResult, type ShardSeen, type WriteTask } from './tasks.js';
 
-export interface Transfer {
-  readonly bytes: number;
-  readonly shards: number;
-}
-
-export interface Progress {
-  /** Bytes done so far. */
-  readonly bytes: number;
-  /** Bytes in all. */
-  readonly total: number;
-  /** The shard that has just been done. */
-  readonly shard: Range;
-}
-
-/** The error a transfer is rejected with. */
-export interface TransferError extends IsmioError {
-  /** What went through, ascending. */
-  readonly done: readonly Range[];
-  /** What did not, ascending. */
-  readonly notDone: readonly Range[];
-}
-
-type Controls = Pick<WriteTask, 'control' | 'progress' | 'slot' | 'observed'>;
+type Controls = Pick<WriteTask, 'control' | 'claim' | 'progress' | 'slot' | 'observed'>;
 
 /** Bytes that a worker cannot reach: they cross through memory of the slot. */
 interface Staged {
@@ -52,14 +32,17 @@ export interface Plan {
 }
 
 export class Job {
-  readonly #piscina: Piscina;
+  readonly #crew: Crew;
   readonly #region: Region;
   readonly #handle: number;
   readonly #whole: Range;
   readonly #shards: Iterator<Range>;
   readonly #shardBytes: number;
-  readonly #control = new Int32Array(new SharedArrayBuffer(4));
+  /** Word 0 stops everything; the others say who has the shard of a slot. */
+  readonly #control: Int32Array;
   readonly #progress: BigUint64Array;
+  /** Of each slot, the shard that is under way. */
+  readonly #errands: (Errand<ShardResult> | undefined)[] = [];
   readonly #done: Range[] = [];
   #bytes = 0;
   #error: Error | null = null;
@@ -70,19 +53,21 @@ export class Job {
   });
 
   constructor(
-    piscina: Piscina,
+    crew: Crew,
     region: Region,
     whole: Range,
-    slots: number,
+    threads: number,
     shardBytes: number,
     readonly plan: Plan,
   ) {
-    this.#piscina = piscina;
+    this.#crew = crew;
     this.#region = region;
     this.#handle = handleOf(region);
     this.#whole = whole;
     this.#shardBytes = shardStep(shardBytes, region.rules.boundary);
     this.#shards = shardsOf(whole, this.#shardBytes);
+    const slots = Math.min(threads, shardCount(whole, this.#shardBytes));
+    this.#control = new Int32Array(new SharedArrayBuffer(4 * (1 + slots)));
     this.#progress = new BigUint64Array(new SharedArrayBuffer(8 * slots));
   }
 
@@ -99,12 +84,11 @@ export class Job {
 
   async run(onProgress: ((progress: Progress) => void) | undefined): Promise<Transfer> {
     // Workers in native code see neither process.exit nor anything else of this thread but this word.
-    const onExit = (): void => void Atomics.store(this.#control, 0, 1);
-    process.once('exit', onExit);
+    const ended = atExit(() => void Atomics.store(this.#control, 0, 1));
     try {
       await Promise.all(Array.from(this.#progress, (_, slot) => this.#work(slot, onProgress)));
     } finally {
-      process.removeListener('exit', onExit);
+      ended();
       this.#end();
     }
     if (this.#error !== null) throw this.#accountedFor(this.#error);
@@ -112,11 +96,12 @@ export class Job {
   }
 
   async #work(slot: number, onProgress: ((progress: Progress) => void) | undefined): Promise<void> {
-    const memory = this.plan.staged === undefined ? null : this.#stagingMemory();
+    let memory: Uint8Array | null = null;
     while (this.#error === null) {
       const { value: shard, done } = this.#shards.next();
       if (done === true) return;
       try {
+        if (this.plan.staged !== undefined) memory ??= this.#stagingMemory();
         await this.#transfer(shard, slot, memory);
         if (this.#error === null) this.#report(shard, onProgress);
       } catch (error) {
@@ -129,11 +114,13 @@ export class Job {
     Atomics.store(this.#progress, slot, 0n);
     const task = this.#taskFor(shard, slot, memory);
     const handedOver = task.observed ? now() : 0;
-    const result = (await this.#piscina.run(task).catch(died)) as ShardResult | IsmioError;
+    const errand = this.#crew.send<ShardResult>(task);
+    this.#errands[slot] = errand;
+    const result = await errand.ended.catch((died: IsmioError) => died);
     const bytes = Number(Atomics.load(this.#progress, slot));
     this.#account(shard, bytes, memory);
     if (result instanceof IsmioError) throw result;
-    if (result === null) return;
+    if (result === null || result === calledOff) return;
     if (result.seen !== null) this.#tell(task, handedOver, result.seen, result.failure !== null);
     if (result.failure !== null) throw this.#shardError(result.failure);
   }
@@ -149,7 +136,10 @@ export class Job {
 
   #taskFor(shard: Range, slot: number, memory: Uint8Array | null): WriteTask | CopyTask {
     const { make, staged } = this.plan;
-    const controls = { control: this.#control, progress: this.#progress, slot, observed: shards.hasSubscribers };
+    const claim = 1 + slot;
+    Atomics.store(this.#control, claim, claims.free);
+    const observed = shards.hasSubscribers;
+    const controls = { control: this.#control, claim, progress: this.#progress, slot, observed };
     const task = make(shard, controls);
     if (memory === null || staged === undefined) return task;
     const { kind, bytes, start } = staged;
@@ -190,6 +180,7 @@ export class Job {
   #fail(error: Error): void {
     if (this.#error === null || codeOf(error) === 'ERR_ISMIO_WORKER_DIED') this.#error = error;
     Atomics.store(this.#control, 0, 1);
+    for (const errand of this.#errands) errand?.callOff();
   }
 
   #shardError(failed: ShardFailure): Error {
@@ -208,11 +199,6 @@ export class Job {
     error.message += `; ${this.#bytes} of ${this.#whole.length} bytes were done`;
     return Object.assign(error, { done, notDone });
   }
-}
-
-/** Piscina rejects a task whose worker has ended. */
-function died(cause: unknown): IsmioError {
-  return new IsmioError('ERR_ISMIO_WORKER_DIED', 'a worker of the pool ended in the middle of its work', {}, cause);
 }
 
 function codeOf(error: Error): ErrorCode | undefined {

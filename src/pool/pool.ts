@@ -1,86 +1,71 @@
-// The worker pool: transfers cut into shards, each a task for one of piscina's threads.
-import { createRequire } from 'node:module';
+// The worker pool: transfers cut into shards, each a task for one of its threads, and code of the caller's own.
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { pathToFileURL } from 'node:url';
-import type { Piscina } from 'piscina';
-import {
-  type BytesLike,
-  bytesOf,
-  checkBetween,
-  checkCallback,
-  checkOffset,
-  checkOptions,
-  checkWhole,
-  type Whole,
-} from '../check.js';
-import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { setTimeout } from 'node:timers/promises';
+import { onAbort } from '../abort.js';
+import { type BytesLike, bytesOf, checkOffset, checkWhole, type Whole } from '../check.js';
+import { IsmioError, rangeError } from '../errors.js';
 import { memoryId } from '../memory.js';
-import { packageRoot } from '../package.js';
-import { idOf, type Region, tapOf } from '../region/region.js';
-import { Job, type Plan, type Progress, type Transfer } from './job.js';
+import { checkRegion, idOf, type Region, tapOf } from '../region/region.js';
+import { Crew } from './crew.js';
+import { Job, type Plan } from './job.js';
+import {
+  type CloseOptions,
+  checkCloseOptions,
+  checkPoolOptions,
+  checkTransferOptions,
+  type PoolOptions,
+  type RunOptions,
+  type Transfer,
+  type TransferOptions,
+} from './options.js';
+import { Run } from './run.js';
 import type { Range } from './shards.js';
-import type { RunContext, RunResult, RunTask } from './tasks.js';
+import type { RunContext } from './tasks.js';
 
-export interface PoolOptions {
-  /** Worker threads, 1 to 256. Default: as many as the machine runs at once. */
-  threads?: number;
-  /** Bytes in a shard, 4096 to 2^30. Default: a 16th of what a thread would do, from 64 KiB to 1 MiB. */
-  shardBytes?: number;
-}
-
-export interface TransferOptions {
-  /** Stops between two accesses; rejected with ERR_ISMIO_ABORTED. */
-  signal?: AbortSignal;
-  /** Called when a shard is done. What it throws rejects the transfer with ERR_ISMIO_CALLBACK. */
-  onProgress?: (progress: Progress) => void;
-}
-
-export interface RunOptions {
-  /** Handed to the function, attached in the worker. */
-  regions?: readonly Region[];
-  /** Handed to the function; anything that structuredClone takes. */
-  args?: readonly unknown[];
-  /** `context.stopped()` is true once it is aborted. The function is never cut off. */
-  signal?: AbortSignal;
-}
-
-const transferNames = ['signal', 'onProgress'];
-
-/** Threads that work on regions side by side. A region's memory is shared, not copied. */
+/** Threads that work on regions side by side. A region's memory is shared with them, not copied. */
 export class Pool {
+  /** How many worker threads the pool has. */
   readonly threads: number;
   readonly #shardBytes: number | undefined;
-  readonly #piscina: Piscina;
-  readonly #jobs = new Set<{
-    stop(code: 'ERR_ISMIO_CLOSED', cause: unknown): void;
-    readonly ended: Promise<unknown>;
-  }>();
-  #closing: Promise<void> | null = null;
+  readonly #crew: Crew;
+  readonly #transfers = new Set<Job>();
+  readonly #runs = new Set<Run>();
+  #closed = false;
 
+  /**
+   * Starts the threads.
+   * @throws IsmioError ERR_ISMIO_NO_WORKER where none can be started: the message says why
+   */
   constructor(options: PoolOptions = {}) {
-    checkOptions(options, ['threads', 'shardBytes'], 'Pool');
-    this.threads = checkBetween(options.threads ?? availableParallelism(), 'threads', 1, 256);
-    this.#shardBytes =
-      options.shardBytes === undefined ? undefined : checkBetween(options.shardBytes, 'shardBytes', 4096, 2 ** 30);
-    // Loaded here because most programs that import ismio have no pool, and piscina takes its time.
-    const { Piscina } = createRequire(import.meta.url)('piscina') as typeof import('piscina');
-    this.#piscina = new Piscina({
-      filename: pathToFileURL(join(packageRoot, 'dist/src/pool/worker.js')).href,
-      minThreads: this.threads,
-      maxThreads: this.threads,
-      concurrentTasksPerWorker: 1,
-    });
+    const { threads = availableParallelism(), shardBytes } = checkPoolOptions(options);
+    this.threads = threads;
+    this.#shardBytes = shardBytes;
+    this.#crew = new Crew(threads);
+  }
+
+  /** How many threads have something to do: a shard of a transfer, or a function of `run`. */
+  get running(): number {
+    return this.#crew.running;
+  }
+
+  /** How many shards and functions wait for a thread. */
+  get queueSize(): number {
+    return this.#crew.waiting;
+  }
+
+  /** Whether `close` was called: a closed pool takes nothing new. */
+  get closed(): boolean {
+    return this.#closed;
   }
 
   /** Stores `source` at `offset`, in shards. Memory from allocBuffer and shared buffers are read in place. */
   async write(region: Region, offset: Whole, source: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
-    return this.#transfer('write', region, offset, bytesOf(source, 'source'), options);
+    return this.#transfer('write', region, offset, source, options);
   }
 
   /** Fills `target` from `offset` on, in shards. */
   async read(region: Region, offset: Whole, target: BytesLike, options: TransferOptions = {}): Promise<Transfer> {
-    return this.#transfer('read', region, offset, bytesOf(target, 'target'), options);
+    return this.#transfer('read', region, offset, target, options);
   }
 
   /**
@@ -95,6 +80,8 @@ export class Pool {
     length: Whole,
     options: TransferOptions = {},
   ): Promise<Transfer> {
+    checkRegion(source, 'source');
+    checkRegion(target, 'target');
     const bytes = checkWhole(length, 'length');
     const from = checkOffset(sourceOffset, bytes, source.size, source.name);
     const to = checkOffset(targetOffset, bytes, target.size, target.name);
@@ -120,7 +107,7 @@ export class Pool {
       ...controls,
     });
     const tap = tapOf(target);
-    return this.#start(target, to, bytes, options, { make, holds: source }, (done) =>
+    return this.#start('copy', target, to, bytes, options, { make, holds: source }, (done) =>
       tap?.copied(done.offset, done.length, sourceId, from + (done.offset - to)),
     );
   }
@@ -128,60 +115,64 @@ export class Pool {
   /**
    * Runs a function in a worker. It gets the regions, attached there, and a context with `args` and `stopped()`; its result
    * comes back as structuredClone makes it. A function crosses as its text, so it sees nothing around it; a URL names a
-   * module whose default export is called.
+   * module whose default export is called. What it throws is the cause of an IsmioError ERR_ISMIO_WORKER, with its class,
+   * code and values.
    */
   async run<T>(
     what: ((regions: readonly Region[], context: RunContext) => T | Promise<T>) | URL,
     options: RunOptions = {},
   ): Promise<T> {
     this.#checkOpen();
-    checkOptions(options, ['regions', 'args', 'signal'], 'run');
-    const code = codeOf(what);
-    options.signal?.throwIfAborted();
-    const control = new Int32Array(new SharedArrayBuffer(4));
-    const stop = (): void => void Atomics.store(control, 0, 1);
-    options.signal?.addEventListener('abort', stop, { once: true });
-    const regions = (options.regions ?? []).map(idOf);
-    const task: RunTask = { kind: 'run', code, regions, args: options.args ?? [], control };
-    const ended = this.#piscina.run(task) as Promise<RunResult>;
-    const job = { stop, ended: ended.catch(() => undefined) };
-    this.#jobs.add(job);
+    const run = new Run(this.#crew, what, options);
+    this.#runs.add(run);
     try {
-      return valueIn(await ended.catch(diedIn)) as T;
+      return (await run.result()) as T;
     } finally {
-      this.#jobs.delete(job);
-      options.signal?.removeEventListener('abort', stop);
+      this.#runs.delete(run);
     }
   }
 
-  /** Stops what is running, between two accesses, and ends the threads. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  /**
+   * Stops transfers between two accesses, asks functions of `run` to return, and ends the threads when they have. With
+   * `timeout` it waits so many milliseconds for the functions and then rejects with ERR_ISMIO_TIMEOUT, or with `force` cuts
+   * them off: they are rejected with ERR_ISMIO_CLOSED. A transfer is never cut off. May be called again.
+   */
+  async close(options: CloseOptions = {}): Promise<void> {
+    const { timeout, force } = checkCloseOptions(options);
+    this.#closed = true;
+    for (const job of [...this.#transfers, ...this.#runs]) job.stop('ERR_ISMIO_CLOSED', undefined);
+    const runs = Promise.all([...this.#runs].map((run) => run.ended));
+    if (timeout === undefined) await runs;
+    else if (!(await settledWithin(runs, timeout)) && !force) throw this.#timedOut(timeout);
+    await Promise.all([...this.#transfers].map((job) => job.ended));
+    await this.#crew.end();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
 
-  async #close(): Promise<void> {
-    const jobs = [...this.#jobs];
-    for (const job of jobs) job.stop('ERR_ISMIO_CLOSED', undefined);
-    await Promise.all(jobs.map((job) => job.ended));
-    await this.#piscina.destroy();
+  #timedOut(timeout: number): IsmioError {
+    const still = [...this.#runs].map(({ name }) => name);
+    const text =
+      `after ${timeout} ms the pool still runs ${still.join(', ')}. The pool takes nothing new; a function that does not ` +
+      'look at stopped() is cut off by close({ force: true })';
+    return new IsmioError('ERR_ISMIO_TIMEOUT', text, { timeout, running: still });
   }
 
   #checkOpen(): void {
-    if (this.#closing !== null) throw new IsmioError('ERR_ISMIO_CLOSED', 'the pool is closed');
+    if (this.#closed) throw new IsmioError('ERR_ISMIO_CLOSED', 'the pool is closed');
   }
 
   async #transfer(
     kind: 'write' | 'read',
     region: Region,
     offset: Whole,
-    bytes: Uint8Array,
+    buffer: BytesLike,
     options: TransferOptions,
   ): Promise<Transfer> {
+    checkRegion(region, 'region');
+    const bytes = bytesOf(buffer, kind === 'write' ? 'source' : 'target');
     const start = checkOffset(offset, bytes.byteLength, region.size, region.name);
     const id = memoryId(bytes.buffer);
     const shared = id ?? (bytes.buffer instanceof SharedArrayBuffer ? bytes : undefined);
@@ -198,13 +189,14 @@ export class Pool {
     });
     const staged = shared === undefined ? { kind, bytes, start } : undefined;
     const tap = tapOf(region);
-    return this.#start(region, start, bytes.byteLength, options, { make, staged, holds: bytes }, (done) =>
+    return this.#start(kind, region, start, bytes.byteLength, options, { make, staged, holds: bytes }, (done) =>
       tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
     );
   }
 
   /** @param moved is told what went through, when the transfer has ended */
   async #start(
+    kind: 'write' | 'read' | 'copy',
     region: Region,
     offset: number,
     length: number,
@@ -213,55 +205,27 @@ export class Pool {
     moved: (done: Range) => void,
   ): Promise<Transfer> {
     this.#checkOpen();
-    checkOptions(options, transferNames, 'the transfer');
-    checkCallback(options.onProgress, 'onProgress');
+    const { signal, onProgress } = checkTransferOptions(options, `pool.${kind}`);
     const shardBytes = this.#shardBytes ?? Math.min(2 ** 20, Math.max(2 ** 16, length / (this.threads * 16)));
-    const job = new Job(this.#piscina, region, { offset, length }, this.threads, shardBytes, how);
-    const onAbort = (): void => job.stop('ERR_ISMIO_ABORTED', options.signal?.reason);
-    if (options.signal?.aborted === true) onAbort();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    this.#jobs.add(job);
+    const job = new Job(this.#crew, region, { offset, length }, this.threads, shardBytes, how);
+    const endWaiting = signal && onAbort(signal, () => job.stop('ERR_ISMIO_ABORTED', signal.reason));
+    this.#transfers.add(job);
     try {
-      return await job.run(options.onProgress);
+      return await job.run(onProgress);
     } finally {
       for (const done of job.done) moved(done);
-      this.#jobs.delete(job);
-      options.signal?.removeEventListener('abort', onAbort);
+      this.#transfers.delete(job);
+      endWaiting?.();
     }
   }
 }
 
-function codeOf(what: unknown): RunTask['code'] {
-  if (what instanceof URL) return { url: what.href };
-  if (typeof what !== 'function') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `run takes a function or the URL of a module, not ${shown(what)}`);
-  }
-  const text = what.toString();
-  try {
-    new Function(`return (${text})`);
-  } catch (cause) {
-    throw Object.assign(
-      typeError(
-        'ERR_ISMIO_ARGUMENT_TYPE',
-        'the function cannot cross to a worker as text; write it as an arrow function or a function expression, or give the URL of a module',
-      ),
-      { cause },
-    );
-  }
-  return { text };
-}
-
-function valueIn(result: RunResult): unknown {
-  if ('value' in result) return result.value;
-  const { threw } = result;
-  throw new IsmioError(
-    'ERR_ISMIO_WORKER',
-    `the code run in a worker threw: ${(threw as Error)?.message ?? shown(threw)}`,
-    {},
-    threw,
-  );
-}
-
-function diedIn(cause: unknown): never {
-  throw new IsmioError('ERR_ISMIO_WORKER_DIED', 'the worker ended before the code it ran did', {}, cause);
+/** Whether it settled in time. The timer is ended with it, and keeps the process alive no longer. */
+async function settledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
+  const timer = new AbortController();
+  const { signal } = timer;
+  const late = setTimeout(milliseconds, false, { signal }).catch(() => false);
+  const inTime = await Promise.race([promise.then(() => true), late]);
+  timer.abort();
+  return inTime;
 }

@@ -1,8 +1,10 @@
 // Cuts a transfer into shards, and keeps the account of what is done.
 
-/** Bytes [offset, offset + length) of the region. */
+/** The bytes [offset, offset + length) of a region. */
 export interface Range {
+  /** Where it begins, in bytes from the start of the region. */
   readonly offset: number;
+  /** How many bytes it has. */
   readonly length: number;
 }
 
@@ -22,6 +24,11 @@ export function* shardsOf({ offset, length }: Range, step: number): Generator<Ra
     yield { offset: at, length: next - at };
     at = next;
   }
+}
+
+/** How many shards `shardsOf` makes. */
+export function shardCount({ offset, length }: Range, step: number): number {
+  return length === 0 ? 0 : Math.ceil((offset + length) / step) - Math.floor(offset / step);
 }
 
 /** Ascending ranges, touching ones joined. */

@@ -1,15 +1,34 @@
 // A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
+import { setImmediate } from 'node:timers/promises';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import { type Answered, answers, native } from '../binding.js';
 import { now, thisThread } from '../channels.js';
+import { IsmioError } from '../errors.js';
 import { adopt, type Region } from '../region/region.js';
 import { Field, statuses } from '../wire.js';
-import type { CopyTask, RunContext, RunResult, RunTask, ShardFailure, ShardResult, Task, WriteTask } from './tasks.js';
+import { packed, packedResult } from './crossing.js';
+import {
+  type Code,
+  type CopyTask,
+  claimAs,
+  type RunContext,
+  type RunOutcome,
+  type RunTask,
+  type ShardFailure,
+  type ShardResult,
+  type Task,
+  type WriteTask,
+} from './tasks.js';
 
 /** Copies go through a buffer of this many bytes. */
 const copyBytes = 256 * 1024;
 const closed = statuses.indexOf('closed');
 
-export default function work(task: Task): ShardResult | Promise<RunResult> {
+export default function work(task: Task): ShardResult | Promise<null> {
+  if (!claimAs(task, 'begun')) {
+    if (task.kind === 'run') task.port.close();
+    return null;
+  }
   if (task.kind === 'run') return run(task);
   const began = task.observed ? now() : 0;
   const failure = task.kind === 'copy' ? copy(task) : transfer(task);
@@ -68,25 +87,50 @@ function copy(task: CopyTask): ShardFailure | null {
 
 type Runnable = (regions: readonly Region[], context: RunContext) => unknown;
 
-async function run(task: RunTask): Promise<RunResult> {
+async function run(task: RunTask): Promise<null> {
+  const outcome = await outcomeOf(task);
+  // A promise that the function has left rejected is told in this turn of the event loop: while the run it belongs to is on.
+  await setImmediate();
+  const { port } = task;
+  try {
+    port.postMessage(outcome);
+  } catch (error) {
+    port.postMessage({ how: 'uncloneable', crossing: packed(error) } satisfies RunOutcome);
+  }
+  port.close();
+  return null;
+}
+
+async function outcomeOf(task: RunTask): Promise<RunOutcome> {
   const regions: Region[] = [];
   try {
     for (const id of task.regions) {
       const handle = native.attach(id);
-      if (handle === undefined) throw new Error('a region was closed before the worker got to it');
+      if (handle === undefined)
+        throw new IsmioError('ERR_ISMIO_CLOSED', 'a region was closed before a worker got to it');
       regions.push(adopt(handle, false));
     }
+    const { message: args } = receiveMessageOnPort(task.port) as { message: readonly unknown[] };
     const runnable = await load(task.code);
-    const context: RunContext = { args: task.args, stopped: () => Atomics.load(task.control, 0) !== 0 };
-    return { value: await runnable(regions, context) };
+    const context: RunContext = { args, stopped: () => Atomics.load(task.control, 0) !== 0 };
+    const result = await runnable(regions, context);
+    return returned(result);
   } catch (error) {
-    return { threw: error };
+    return { how: 'threw', crossing: packed(error) };
   } finally {
     for (const region of regions) region.close();
   }
 }
 
-async function load(code: RunTask['code']): Promise<Runnable> {
+function returned(result: unknown): RunOutcome {
+  try {
+    return { how: 'returned', crossing: packedResult(result) };
+  } catch (error) {
+    return { how: 'uncloneable', crossing: packed(error) };
+  }
+}
+
+async function load(code: Code): Promise<Runnable> {
   if ('text' in code) return new Function(`return (${code.text})`)() as Runnable;
   const module = (await import(code.url)) as { default?: unknown };
   if (typeof module.default !== 'function') throw new TypeError(`${code.url} has no function as its default export`);
