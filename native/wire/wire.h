@@ -102,6 +102,7 @@ enum Field : uint32_t {
   kCopies,
   kBegan,
   kEnded,
+  kLoss,
   kFields,
 };
 
