@@ -46,6 +46,7 @@ struct Failure {
   Loss loss = Loss::unknown;
   int32_t errorNumber = 0;
   uint32_t tries = 0;   // how often the access was tried
+  uint32_t unseen = 0;  // stores of this call or batch since a backend that has to look at something last did
   uint64_t offset = 0;  // of the access that failed
   uint64_t length = 0;
   uint64_t done = 0;  // bytes of the operation that went through before it

@@ -39,6 +39,7 @@ TEST_CASE("no store makes a file longer that was truncated below the end of its 
     Failure failure;
     REQUIRE(backend->store(2040, source.data(), 8, failure) == Status::ok);
     file.resize(6143);
+    failure = {};  // another call
     Status status = Status::ok;
     if (way == 0) status = backend->store(2040, source.data(), 8, failure);
     if (way == 1) status = backend->storeWords(words, 2, done, failure);
@@ -54,6 +55,22 @@ TEST_CASE("no store makes a file longer that was truncated below the end of its 
     CHECK(backend->load(0, reinterpret_cast<uint8_t*>(&word), 8, failure) == Status::regionLost);
     CHECK(failure.loss == Loss::truncated);
   }
+}
+
+TEST_CASE("a call that makes many stores looks at the length before the first and from time to time") {
+  const TestFile file(8192);
+  const auto backend = unmapped(file, 0, 8192);
+  const uint64_t word = 5;
+  Failure failure;  // of one batch
+  const auto store = [&](uint64_t offset) {
+    return backend->store(offset, reinterpret_cast<const uint8_t*>(&word), 8, failure);
+  };
+  REQUIRE(store(0) == Status::ok);
+  file.resize(4096);
+  int stores = 1;
+  while (store(0) == Status::ok) REQUIRE(++stores <= 64);
+  CHECK(failure.loss == Loss::truncated);
+  CHECK(sizeOf(file) == 4096);
 }
 
 TEST_CASE("a file that is longer than its region may lose what is not the region's") {

@@ -1,8 +1,9 @@
 // A file that is not mapped: every access is one pread or pwrite, as on a VFIO region that cannot be mapped.
 //
-// pwrite makes a file longer where it ends too early. So the file's length is looked at before each store, or run of
-// stores, and once it has been found shorter than the region, the region is lost for good. What is truncated between
-// the look and the stores of the same run is found by the next look, unless the file has all its length again by then.
+// pwrite makes a file longer where it ends too early. So the file's length is looked at before the first store of each
+// call into native code (a store, a write, a batch), and after every 64 of them; once it has been found shorter than the
+// region, the region is lost for good. What is truncated while such a call runs may grow again by the stores of that
+// call that come before the next look.
 #pragma once
 
 #include <atomic>
@@ -27,6 +28,7 @@ class Unmapped final : public Backend {
 
  private:
   Status look(Failure& failure);
+  Status mayStore(uint64_t count, Failure& failure);
   Status loaded(Status status, Failure& failure);
 
   const std::unique_ptr<File> file_;
