@@ -25,7 +25,9 @@ export interface Binding {
     writable: boolean,
     access: number,
     ...rest: [...RuleArguments, name: string]
-  ): number | { refusal: number; call: string; errno: number; fileSize: number };
+  ): number | NativeRefusal;
+  guardAgain(): number;
+  pagesLeft(): number;
   attach(id: number): number | undefined;
   close(region: number, everywhere: boolean): void;
   traits(region: number): NativeTraits | undefined;
@@ -159,6 +161,15 @@ export type ShardArguments = [
   slot: number,
   copied: boolean,
 ];
+
+/** Why a file cannot be a region; in the order of `enum class Refusal` in native/backend/file/file.h. */
+export interface NativeRefusal {
+  refusal: number;
+  call: string;
+  errno: number;
+  fileSize: number;
+  pageSize: number;
+}
 
 export interface NativeTraits {
   id: number;

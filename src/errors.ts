@@ -81,6 +81,10 @@ export interface ErrorValues {
   deviceStatus?: number;
   /** Name of the errno that the kernel gives, or would give, for it. */
   errno?: string;
+  /**
+   * Why a region is lost: 'truncated', 'noSpace', 'device', 'ioError', 'memoryError' or 'unknown'. Docs: api/errors.md.
+   */
+  reason?: unknown;
   /** How often a busy access was tried. */
   tries?: number;
   /** Bytes of the operation that went through before it failed. */

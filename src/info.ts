@@ -7,6 +7,11 @@ export interface Info {
   readonly arch: string;
   /** The addon that was loaded. */
   readonly binary: string;
+  /**
+   * Bytes of address space that the kernel has refused to take back so far (ENOMEM at vm.max_map_count). They are offered
+   * again whenever a region or buffer is given back. 0 as a rule.
+   */
+  readonly notReturned: number;
   readonly kernels: {
     readonly cpu: string;
     /** Regions of kind 'memory'. */
@@ -26,6 +31,7 @@ export function info(): Info {
     platform: process.platform,
     arch: process.arch,
     binary: binaryPath,
+    notReturned: native.pagesLeft(),
     kernels: native.kernels(),
   };
 }

@@ -67,11 +67,12 @@ export const layout = {
   statePartial: 1,
   stateFailed: 2,
   stateSkipped: 3,
-  fields: 22,
+  fields: 23,
   fieldIndex: 9,
   fieldOperations: 11,
   statuses: 14,
   rules: 6,
+  losses: 6,
   stages: 6,
   sourceSlots: 64,
   largestDepth: 1 << 20,
@@ -102,6 +103,10 @@ export type Status = (typeof statuses)[number];
 /** Which rule a store block breaks. In the order of `enum class Rule` in native/plan/rules.h. */
 export const rules = ['none', 'length', 'maxStoreBlock', 'boundary', 'offsetAlignment', 'lengthAlignment'] as const;
 export type Rule = (typeof rules)[number];
+
+/** Why a region is lost. In the order of `enum class Loss` in native/backend/backend.h. */
+export const losses = ['unknown', 'truncated', 'noSpace', 'device', 'ioError', 'memoryError'] as const;
+export type Loss = (typeof losses)[number];
 
 /** What became of an operation, by the state word of its outcome. */
 export const states = ['done', 'partial', 'failed', 'skipped'] as const;
@@ -135,6 +140,7 @@ export const Field = {
   copies: 19,
   began: 20,
   ended: 21,
+  loss: 22,
 } as const;
 
 /** The names of `layout` under which an addon says something else; empty when it fits. */

@@ -1,8 +1,8 @@
 // A file that is not mapped: every access is a system call, as on a VFIO region without mmap.
 import assert from 'node:assert/strict';
-import { readFileSync, truncateSync } from 'node:fs';
+import { readFileSync, statSync, truncateSync } from 'node:fs';
 import { test } from 'node:test';
-import { IsmioError, mapFile } from 'ismio';
+import { IsmioError, mapFile, type Region } from 'ismio';
 import { pattern } from './support/bytes.js';
 import { throwsCode } from './support/errors.js';
 import { temporaryFile, temporaryFolder } from './support/files.js';
@@ -54,16 +54,42 @@ test('a store block that breaks a rule is refused before the system call', (t) =
   assert.ok(readFileSync(path).every((byte) => byte === 0));
 });
 
-test('what the file no longer has is an error of the device, and the process lives', (t) => {
+test('what the file no longer has is lost, and says that it was truncated; the process lives', (t) => {
   const path = temporaryFile(t, 8192);
   using region = mapFile(path, { access });
   truncateSync(path, 4100);
-  const error = throwsCode(() => region.read(4096, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_DEVICE', {
-    errno: 'EIO',
+  assert.equal(region.load32(4096), 0, 'what is still there can be used');
+  throwsCode(() => region.read(4096, new Uint8Array(64)), IsmioError, 'ERR_ISMIO_REGION_LOST', {
+    reason: 'truncated',
+    bytesDone: 0,
   });
-  assert.equal(error.conditionCode, undefined, 'nobody told a condition code');
-  assert.equal(region.load32(4096), 0);
+  throwsCode(() => region.load32(4096), IsmioError, 'ERR_ISMIO_REGION_LOST', { reason: 'truncated' });
 });
+
+const stores: Readonly<Record<string, (region: Region) => unknown>> = {
+  store8: (r) => r.store8(8191, 1),
+  store64: (r) => r.store64(4096, 1n),
+  storeBlock: (r) => r.storeBlock(4096, new Uint8Array(4096)),
+  write: (r) => r.write(1, new Uint8Array(8191)),
+  'a queue': (r) => {
+    const queue = r.queue();
+    for (let word = 0; word < 1024; word++) queue.store64(word * 8, 1n);
+    queue.submit();
+  },
+};
+
+for (const [name, store] of Object.entries(stores)) {
+  test(`a truncated file does not grow again by ${name}`, (t) => {
+    const path = temporaryFile(t, 8192);
+    using region = mapFile(path, { access });
+    store(region);
+    truncateSync(path, 100);
+    throwsCode(() => store(region), IsmioError, 'ERR_ISMIO_REGION_LOST', { reason: 'truncated' });
+    assert.equal(statSync(path).size, 100);
+    truncateSync(path, 8192);
+    throwsCode(() => store(region), IsmioError, 'ERR_ISMIO_REGION_LOST', { reason: 'truncated' });
+  });
+}
 
 test('without write access loads go through and stores are refused', (t) => {
   using region = mapFile(temporaryFile(t, pattern(64)), { access, writable: false });

@@ -182,14 +182,14 @@ test('what the kernel refuses to map is told with its call and errno', (t) => {
   assert.equal(readdirSync('/proc/self/fd').length, descriptors);
 });
 
-test('more mappings than can be watched are refused with what to do, and those made for it are gone', (t) => {
-  const many = Array.from({ length: 600 }, (_, i): [bigint, bigint] => [BigInt(i) * 8192n, 4096n]);
-  const { device } = open(t, { regions: [{ index: 0, size: 600n * 8192n, flags: mappable, sparse: many }] });
-  using first = device.region(0);
-  const error = throwsCode(() => device.region(0), IsmioError, 'ERR_ISMIO_VFIO', { errno: 'EMFILE' });
-  assert.match(error.message, /1024/);
-  first.close();
-  device.region(0).close();
+test('a region of thousands of mapped areas is opened, accessed in each, and closed whole', { skip: noMapping }, (t) => {
+  const many = Array.from({ length: 2000 }, (_, i): [bigint, bigint] => [BigInt(i) * 8192n, 4096n]);
+  const { device } = open(t, { regions: [{ index: 0, size: 2000n * 8192n, flags: mappable, sparse: many }] });
+  using region = device.region(0);
+  for (const area of [0, 1024, 1999]) {
+    region.store64(area * 8192, BigInt(area));
+    assert.equal(region.load64(area * 8192), BigInt(area));
+  }
 });
 
 test('a full table of descriptors refuses a region with EMFILE', (t) => {

@@ -28,13 +28,25 @@ enum class Status : uint8_t {
   noMemory = 13,      // the emulated region could not get memory for its bytes
 };
 
+// Why a region is lost. Shared with src/wire.ts by value.
+enum class Loss : uint8_t {
+  unknown = 0,
+  truncated = 1,    // the file is shorter than the region
+  noSpace = 2,      // the file system has no page left for a part of the file that has none yet
+  device = 3,       // memory decode off, or the device gone
+  ioError = 4,      // the file system cannot read the page, or may not give one: a disk, a quota
+  memoryError = 5,  // the memory itself is broken: the kernel took the page away
+};
+
 struct Failure {
   Status status = Status::ok;
   uint8_t conditionCode = 0;
   uint8_t deviceStatus = 0;  // bits 24..31 of the request register, with condition code 1
   Rule rule = Rule::none;
+  Loss loss = Loss::unknown;
   int32_t errorNumber = 0;
   uint32_t tries = 0;   // how often the access was tried
+  uint32_t unseen = 0;  // stores of this call or batch since a backend that has to look at something last did
   uint64_t offset = 0;  // of the access that failed
   uint64_t length = 0;
   uint64_t done = 0;  // bytes of the operation that went through before it

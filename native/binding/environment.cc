@@ -28,6 +28,7 @@ Status Environment::answer(Status status, const Failure& failure) {
   words[wire::kConditionCode] = failure.conditionCode;
   words[wire::kDeviceStatus] = failure.deviceStatus;
   words[wire::kRule] = static_cast<double>(failure.rule);
+  words[wire::kLoss] = static_cast<double>(failure.loss);
   words[wire::kErrno] = failure.errorNumber;
   words[wire::kTries] = failure.tries;
   words[wire::kOffset] = static_cast<double>(failure.offset);

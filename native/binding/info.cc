@@ -1,6 +1,7 @@
 // What this addon is: the shared layout, to be compared with src/wire.ts, and the access kernels of this CPU.
 #include "binding/environment.h"
 #include "insn/mmio.h"
+#include "support/pages.h"
 
 namespace ismio::binding {
 namespace {
@@ -45,6 +46,7 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "fieldOperations", wire::kOperations);
   tell(table, "statuses", static_cast<uint32_t>(Status::noMemory) + 1);
   tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
+  tell(table, "losses", static_cast<uint32_t>(Loss::memoryError) + 1);
   tell(table, "stages", kStages);
   tell(table, "sourceSlots", wire::kSourceSlots);
   tell(table, "largestDepth", wire::kLargestDepth);
@@ -67,12 +69,18 @@ Napi::Value names(const Napi::CallbackInfo& info) {
   return told;
 }
 
+// pagesLeft() -> bytes that the kernel would not take back yet
+Napi::Value left(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(pagesLeft()));
+}
+
 }  // namespace
 
 void exportInfo(Napi::Env env, Napi::Object exports) {
   exports.Set("layout", layout(env));
   exports.Set("answers", Environment::of(env).answers());
   exportFunction<names>(env, exports, "kernels");
+  exportFunction<left>(env, exports, "pagesLeft");
 }
 
 }  // namespace ismio::binding

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "backend/emulated/emulated.h"
+#include "backend/file/unmapped.h"
 #include "backend/mapped/mapped.h"
 #include "binding/environment.h"
 
@@ -48,21 +49,47 @@ Napi::Value emulate(const Napi::CallbackInfo& info) {
   return hold(info, Region::create({size, rules, kind, true, textAt(info, 6), "emulated"}, std::move(backend)));
 }
 
-Napi::Object describe(Napi::Env env, const Mapping::Problem& problem) {
+Napi::Object describe(Napi::Env env, const File::Problem& problem) {
   Napi::Object said = Napi::Object::New(env);
   said.Set("refusal", static_cast<uint32_t>(problem.refusal));
   said.Set("call", problem.call);
   said.Set("errno", problem.errorNumber);
   said.Set("fileSize", static_cast<double>(problem.fileSize));
+  said.Set("pageSize", static_cast<double>(problem.pageSize));
   return said;
 }
 
+// Null, and why, when no region can be made of the file.
+std::unique_ptr<Backend> mapped(File::Request& request, const Rules& rules, const Mmio* mmio, File::Problem& problem) {
+  std::unique_ptr<Mapping> mapping = Mapping::open(request, problem);
+  if (mapping == nullptr) return nullptr;
+  request.length = mapping->length();
+  return std::make_unique<Mapped>(std::move(mapping), rules, mmio);
+}
+
+std::unique_ptr<Backend> unmapped(File::Request& request, const Rules& rules, File::Problem& problem) {
+  std::unique_ptr<File> file = File::open(request, problem);
+  if (file == nullptr) return nullptr;
+  if (file->huge() && request.writable) {
+    problem.refusal = File::Refusal::noWriteCall;
+    return nullptr;
+  }
+  auto descriptor = Descriptor::duplicate(file->descriptor(), problem.errorNumber);
+  if (descriptor == nullptr) {
+    problem.refusal = File::Refusal::systemError;
+    problem.call = "dup";
+    return nullptr;
+  }
+  auto calls = std::make_unique<Vfio>(std::move(descriptor), request.offset, rules);
+  return std::make_unique<Unmapped>(std::move(file), std::move(calls), request.offset + request.length);
+}
+
 // map(path, offset, length, writable, access, ...rules, name) -> number | problem
-// access: 0 memory, 1 device, 2 device with bursts, 3 PCI resource, 4 PCI resource with bursts
+// access: 0 memory, 1 device, 2 device with bursts, 3 PCI resource, 4 PCI resource with bursts, 5 pread and pwrite
 Napi::Value map(const Napi::CallbackInfo& info) {
-  Mapping::Request request{textAt(info, 0), 0, 0, flagAt(info, 3)};
+  File::Request request{textAt(info, 0), 0, 0, flagAt(info, 3)};
   const Rules rules = rulesAt(info, 5);
-  Mapping::Problem problem;
+  File::Problem problem;
   if (!offsetAt(info, 1, request.offset) || !offsetAt(info, 2, request.length) || !wellFormed(rules)) {
     return describe(info.Env(), problem);
   }
@@ -71,13 +98,18 @@ Napi::Value map(const Napi::CallbackInfo& info) {
                      : access == 1 ? kernels().mapped
                      : access == 3 ? kernels().resource
                                    : kernels().burst;
-  if (mmio == nullptr) return describe(info.Env(), problem);
-  std::unique_ptr<Mapping> mapping = Mapping::open(request, problem);
-  if (mapping == nullptr) return describe(info.Env(), problem);
-  RegionTraits traits{mapping->length(), rules,           access == 0 ? Kind::memory : Kind::device,
-                      request.writable,  textAt(info, 9), mmio->name};
-  return hold(info, Region::create(std::move(traits), std::make_unique<Mapped>(std::move(mapping), rules, mmio)));
+  const bool calls = access == 5;
+  if (mmio == nullptr && !calls) return describe(info.Env(), problem);
+  std::unique_ptr<Backend> backend =
+      calls ? unmapped(request, rules, problem) : mapped(request, rules, mmio, problem);
+  if (backend == nullptr) return describe(info.Env(), problem);
+  RegionTraits traits{request.length,   rules,           access == 0 ? Kind::memory : Kind::device,
+                      request.writable, textAt(info, 9), calls ? "pread and pwrite" : mmio->name};
+  return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
+
+// guardAgain() -> errno | 0: in front of whoever took SIGBUS since a mapped region was opened
+Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::arm()); }
 
 // attach(id) -> number | undefined
 Napi::Value attach(const Napi::CallbackInfo& info) {
@@ -266,6 +298,7 @@ Napi::Value plan(const Napi::CallbackInfo& info) {
 void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<emulate>(env, exports, "emulate");
   exportFunction<map>(env, exports, "map");
+  exportFunction<guardAgain>(env, exports, "guardAgain");
   exportFunction<attach>(env, exports, "attach");
   exportFunction<close>(env, exports, "close");
   exportFunction<traits>(env, exports, "traits");

@@ -153,7 +153,7 @@ Napi::Value refusal(const Napi::CallbackInfo& info, const char* call, int errorN
   return told;
 }
 
-std::unique_ptr<Mapped> mapArea(const Wanted& wanted, uint64_t offset, uint64_t length, Mapping::Problem& problem) {
+std::unique_ptr<Mapped> mapArea(const Wanted& wanted, uint64_t offset, uint64_t length, File::Problem& problem) {
   auto mapping = Mapping::of(wanted.device, wanted.base + offset, length, wanted.writable, problem);
   return mapping == nullptr ? nullptr : std::make_unique<Mapped>(std::move(mapping), wanted.rules, wanted.mmio);
 }
@@ -168,7 +168,7 @@ struct Areas {
 };
 
 // One area over all of the region makes it a mapping; none, a descriptor.
-std::unique_ptr<Backend> backendOf(const Wanted& wanted, const Areas& areas, Mapping::Problem& problem) {
+std::unique_ptr<Backend> backendOf(const Wanted& wanted, const Areas& areas, File::Problem& problem) {
   if (areas.all(wanted.size)) return mapArea(wanted, 0, wanted.size, problem);
   std::vector<PartlyMapped::Area> mapped;
   for (size_t i = 0; i < areas.count; i++) {
@@ -193,11 +193,9 @@ Napi::Value region(const Napi::CallbackInfo& info) {
   if (!offsetAt(info, 2, wanted.size) || !wellFormed(wanted.rules) || mmio == nullptr) return refusal(info, "", EINVAL);
   const auto pairs = info[5].As<Napi::Float64Array>();
   const Areas areas{pairs.Data(), pairs.ElementLength() / 2};
-  Mapping::Problem problem;
+  File::Problem problem;
   auto backend = backendOf(wanted, areas, problem);
-  if (backend == nullptr) {
-    return refusal(info, problem.call, problem.refusal == Mapping::Refusal::tooMany ? EMFILE : problem.errorNumber);
-  }
+  if (backend == nullptr) return refusal(info, problem.call, problem.errorNumber);
   std::string access = areas.count > 0 ? mmio->name : "";
   if (!areas.all(wanted.size)) access += areas.count > 0 ? ", pread and pwrite" : "pread and pwrite";
   RegionTraits traits{wanted.size, wanted.rules, Kind::device, wanted.writable, textAt(info, 10), std::move(access)};

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "support/directory.h"
+#include "support/pages.h"
 
 namespace ismio {
 namespace {
@@ -38,7 +39,7 @@ size_t Memory::mapped() const {
 
 Memory::~Memory() {
   directory().remove(id_);
-  munmap(base_, size_);
+  unmapPages(base_, mapped());
 }
 
 }  // namespace ismio

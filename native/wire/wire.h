@@ -116,6 +116,7 @@ enum Field : uint32_t {
   kCopies,
   kBegan,
   kEnded,
+  kLoss,
   kFields,
 };
 

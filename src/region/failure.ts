@@ -1,7 +1,7 @@
 // Turns what a native call answered into an error. The one place where a failure gets its words.
 import { answers } from '../binding.js';
 import { type ErrorCode, type ErrorValues, hex, IsmioError, rangeError, systemError } from '../errors.js';
-import { Field, layout, rules, type Status, statuses } from '../wire.js';
+import { Field, type Loss, layout, losses, rules, type Status, statuses } from '../wire.js';
 import type { Rules } from './rules.js';
 
 /** The access that went wrong, as the caller asked for it. */
@@ -32,6 +32,17 @@ const ruleWords: Record<string, (attempt: Attempt) => string> = {
 
 const blocksOnly =
   'its driver makes store blocks only, and this function takes them at multiples of 8 and of more than 8 bytes';
+
+const lossWords: Record<Loss, string> = {
+  unknown: 'the memory behind the region has gone, and nobody told why. Close it and open it again',
+  truncated: 'the file was truncated below the end of the region. Give it its size back, close the region and open it again',
+  noSpace:
+    'the file system had no page left for a part of the file that has none yet (a full tmpfs, no free huge page). Make ' +
+    'room, close the region and open it again; fallocate gives a file all of its pages beforehand',
+  device: 'memory decode is off, or the device has gone. Close the region and open it again when it is back',
+  ioError: 'the file system could not read the page, or may not give one (an I/O error, a quota)',
+  memoryError: 'the memory is broken: the kernel has taken the page away (a hardware error)',
+};
 
 function nextBoundary({ offset, rules }: Attempt): number {
   return (Math.floor(offset / rules.boundary) + 1) * rules.boundary;
@@ -74,11 +85,10 @@ const tell: Record<Exclude<Status, 'ok' | 'ruleBroken'>, (attempt: Attempt, answ
     message: 'the function handle is invalid (condition code 3): the function was disabled or removed; open it again',
     values: { errno: 'EIO' },
   }),
-  regionLost: () => ({
-    code: 'ERR_ISMIO_REGION_LOST',
-    message:
-      'the memory behind the region has gone (file truncated, memory decode off, device removed). Close it and open it again',
-  }),
+  regionLost: (_, answer) => {
+    const reason = losses[answer[Field.loss] ?? 0] ?? 'unknown';
+    return { code: 'ERR_ISMIO_REGION_LOST', message: lossWords[reason], values: { reason } };
+  },
   systemError: (attempt, answer) => ({
     code: 'ERR_ISMIO_SYSTEM',
     message: `the kernel refused it: ${errnoName(answer)}`,

@@ -1,10 +1,10 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
-import { closeSync, constants as fs, fstatSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { native } from '../binding.js';
+import { type NativeRefusal, native } from '../binding.js';
 import { checkBdf, checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, systemError } from '../errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
+import { keepGuard } from './guard.js';
 import { adopt, type Region } from './region.js';
 import { checkRules, type Rules, ruleArguments } from './rules.js';
 
@@ -25,7 +25,7 @@ export interface MapFileOptions {
   rules?: Partial<Rules>;
   /** Default true. */
   writable?: boolean;
-  /** Where the region begins in the file: a multiple of the page size. Default 0. */
+  /** Where the region begins in the file: a multiple of 4096, whatever the pages of the file system are. Default 0. */
   offset?: Whole;
   /** In bytes. Default: to the end of the file. */
   length?: Whole;
@@ -52,9 +52,11 @@ export interface ResourceOptions {
 
 const largestSize = 2 ** 48;
 const pageSize = 4096;
+/** No system has larger pages of ordinary memory; those of hugetlbfs are. */
+const pageOfMemory = 65_536;
 
 // The `access` argument of native.map.
-const access = { memory: 0, device: 1, deviceBurst: 2, resource: 3, resourceBurst: 4 } as const;
+const access = { memory: 0, device: 1, deviceBurst: 2, resource: 3, resourceBurst: 4, pread: 5 } as const;
 
 /**
  * An emulated region: sparse bytes that refuse exactly what a function with these rules refuses.
@@ -89,7 +91,7 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
   const kind = checkWord(options.kind ?? (mapped ? 'memory' : 'device'), 'kind', ['device', 'memory']);
   const offset = checkWhole(options.offset ?? 0, 'offset');
   if (offset % pageSize !== 0) {
-    throw rangeError('ERR_ISMIO_OPTION', `offset must be a multiple of ${pageSize}, the page size, not ${offset}`, {
+    throw rangeError('ERR_ISMIO_OPTION', `offset must be a multiple of ${pageSize}, not ${offset}`, {
       offset,
     });
   }
@@ -107,7 +109,7 @@ export function mapFile(path: string, options: MapFileOptions = {}): Region {
       const text = "with { access: 'pread' } nothing is mapped: leave out kind 'memory' and burst";
       throw rangeError('ERR_ISMIO_OPTION', text, { access: 'pread', kind, burst: options.burst });
     }
-    return openFile(path, offset, options.length, options.writable, checkRules(options.rules));
+    return map(path, path, offset, options.length, options.writable, access.pread, checkRules(options.rules));
   }
   const how = kind === 'memory' ? access.memory : burstOr(options.burst, access.deviceBurst, access.device);
   return map(path, path, offset, options.length, options.writable, how, checkRules(options.rules));
@@ -160,7 +162,10 @@ function map(
   const length = checkLength(wanted);
   const toWrite = checkFlag(writable ?? true, 'writable');
   const mapped = native.map(path, offset, length, toWrite, how, ...ruleArguments(rules), name);
-  if (typeof mapped === 'number') return adopt(mapped, true);
+  if (typeof mapped === 'number') {
+    if (how !== access.pread) keepGuard();
+    return adopt(mapped, true);
+  }
   throw refusal(path, offset, length, toWrite, mapped);
 }
 
@@ -172,53 +177,15 @@ function checkLength(wanted: Whole | undefined): number {
   throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
 }
 
-/** A region over a file that is not mapped. */
-function openFile(
-  path: string,
-  offset: number,
-  wanted: Whole | undefined,
-  writable: boolean | undefined,
-  rules: Rules,
-): Region {
-  const length = checkLength(wanted);
-  const toWrite = checkFlag(writable ?? true, 'writable');
-  const refuse = (why: number, call: string, errno: number, fileSize: number) =>
-    refusal(path, offset, length, toWrite, { refusal: why, call, errno, fileSize });
-  let file: number;
-  try {
-    file = openSync(path, (toWrite ? fs.O_RDWR : fs.O_RDONLY) | fs.O_NONBLOCK);
-  } catch (error) {
-    throw refuse(1, 'open', -((error as NodeJS.ErrnoException).errno ?? 0), 0);
-  }
-  try {
-    const status = fstatSync(file);
-    if (!status.isFile()) throw refuse(4, 'fstat', 0, 0);
-    if (status.size === 0) throw refuse(2, 'fstat', 0, 0);
-    if (offset >= status.size || length > status.size - offset) throw refuse(3, 'fstat', 0, status.size);
-    const size = length === 0 ? status.size - offset : length;
-    const none = new Float64Array(0);
-    const made = native.vfio.region(file, BigInt(offset), size, toWrite, false, none, ...ruleArguments(rules), path);
-    if (typeof made === 'number') return adopt(made, true);
-    throw refuse(1, made.call, made.errno, status.size);
-  } finally {
-    closeSync(file);
-  }
-}
-
-type Refusal = { refusal: number; call: string; errno: number; fileSize: number };
-
-/** Why a file could not be mapped; in the order of `enum class Refusal` in native/backend/mapped/mapped.h. */
-function refusal(path: string, offset: number, length: number, writable: boolean, told: Refusal): IsmioError {
-  const { call, errno, fileSize } = told;
+/** Why no region can be made of a file; in the order of `enum class Refusal` in native/backend/file/file.h. */
+function refusal(path: string, offset: number, length: number, writable: boolean, told: NativeRefusal): IsmioError {
+  const { call, errno, fileSize, pageSize } = told;
   const values = { path, offset, length, fileSize };
   if (told.refusal === 1) {
     const cause = systemError(errno, call);
-    const advice =
-      writable && (cause.code === 'EACCES' || cause.code === 'EROFS')
-        ? '; open it with { writable: false } to read only'
-        : '';
-    const text = `cannot ${call === 'mmap' ? 'map' : 'open'} ${path}: ${cause.code}${advice}`;
-    return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, errno: cause.code }, cause);
+    const why = callAdvice[`${call} ${cause.code}`]?.({ writable, pageSize }) ?? '';
+    const text = `cannot ${call === 'open' ? 'open' : 'map'} ${path}: ${cause.code}${why === '' ? '' : `; ${why}`}`;
+    return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, call, pageSize, errno: cause.code }, cause);
   }
   if (told.refusal === 2) {
     return new IsmioError(
@@ -232,8 +199,32 @@ function refusal(path: string, offset: number, length: number, writable: boolean
     const text = `${path} has ${fileSize} bytes; ${needed} are needed for offset ${offset} and length ${length || 'to the end'}`;
     return new IsmioError('ERR_ISMIO_FILE_TOO_SHORT', text, values);
   }
-  if (told.refusal === 4) {
-    return new IsmioError('ERR_ISMIO_OPEN', `${path} is no regular file: it cannot be mapped as a region`, values);
+  if (told.refusal === 5) {
+    const text =
+      `${path} lies on a hugetlbfs, whose files the kernel lets nobody write through a system call; leave out ` +
+      "{ access: 'pread' }, or open it with { writable: false }";
+    return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, pageSize });
   }
-  return new IsmioError('ERR_ISMIO_OPEN', `cannot map ${path}: too many mapped regions are open (1024)`, values);
+  return new IsmioError('ERR_ISMIO_OPEN', `${path} is no regular file: it cannot be mapped as a region`, values);
 }
+
+type Asked = { writable: boolean; pageSize: number };
+
+const readOnly = ({ writable }: Asked) => (writable ? 'open it with { writable: false } to read only' : '');
+
+/** What an errno of a call means here, and what to do. Sources: mmap(2), Linux mm/mmap.c, mm/hugetlb.c. */
+const callAdvice: Readonly<Record<string, (asked: Asked) => string>> = {
+  'open EACCES': readOnly,
+  'open EROFS': readOnly,
+  'open EPERM': ({ writable }) =>
+    writable ? 'it is sealed, immutable or append-only; open it with { writable: false } to read only' : '',
+  'mmap EACCES': readOnly,
+  'mmap EPERM': ({ writable }) =>
+    writable ? 'it is sealed against writing; open it with { writable: false } to read only' : '',
+  'mmap ENODEV': () => "its file system cannot map files; open it with { access: 'pread' }",
+  'mmap ENOMEM': ({ pageSize }) =>
+    pageSize > pageOfMemory
+      ? `there are not enough free huge pages of ${pageSize / 1024} KiB; raise vm.nr_hugepages or vm.nr_overcommit_hugepages`
+      : 'no address space is left (ulimit -v), or this process has vm.max_map_count mappings; close regions or raise it',
+  'mmap EAGAIN': () => 'more memory would be locked than ulimit -l allows',
+};

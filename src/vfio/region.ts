@@ -1,6 +1,7 @@
 // Regions of a device: which of its bytes are mapped, which rules its function has.
 import { checkFlag, checkOptions, checkText, checkWord } from '../check.js';
 import { rangeError } from '../errors.js';
+import { keepGuard } from '../region/guard.js';
 import { burstOffered } from '../region/open.js';
 import { adopt, type Region } from '../region/region.js';
 import { checkRules, type Rules, ruleArguments } from '../region/rules.js';
@@ -76,7 +77,10 @@ export function openRegion(
   const pairs = Float64Array.from(areas.flatMap(({ offset, size }) => [Number(offset), Number(size)]));
   const size = Number(info.size);
   const made = kernel.region(device, info.offset, size, writable, burst, pairs, ...ruleArguments(rules), name);
-  if (typeof made === 'number') return adopt(made, true);
+  if (typeof made === 'number') {
+    if (areas.length > 0) keepGuard();
+    return adopt(made, true);
+  }
   throw refused(made.call, -made.errno, name, { region: name, bdf });
 }
 

@@ -2,64 +2,43 @@
 #include "backend/mapped/mapped.h"
 
 #include <doctest.h>
+#include <linux/memfd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
 #include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 #include <vector>
+
+#include "support/test_file.h"
+#include "support/pages.h"
 
 namespace ismio {
 namespace {
 
 const uint64_t kPage = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 
-// A file in a folder of its own, gone with the test.
-class File {
- public:
-  explicit File(uint64_t size) {
-    REQUIRE(mkdtemp(folder_) != nullptr);
-    path_ = std::string(folder_) + "/file";
-    const int made = open(path_.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0600);
-    REQUIRE(made >= 0);
-    close(made);
-    resize(size);
-  }
-  ~File() { remove(); }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-
-  const std::string& path() const { return path_; }
-  void remove() const {
-    unlink(path_.c_str());
-    rmdir(folder_);
-  }
-  void resize(uint64_t size) const { REQUIRE(truncate(path_.c_str(), static_cast<off_t>(size)) == 0); }
-
- private:
-  char folder_[32] = "/dev/shm/ismio-XXXXXX";
-  std::string path_;
-};
-
-std::unique_ptr<Mapping> mapping(const std::string& path, Mapping::Problem& problem, uint64_t offset = 0,
+std::unique_ptr<Mapping> mapping(const std::string& path, File::Problem& problem, uint64_t offset = 0,
                                  uint64_t length = 0, bool writable = true) {
   return Mapping::open({path, offset, length, writable}, problem);
 }
 
-std::unique_ptr<Mapped> mapped(const File& file, const Rules& rules = Rules{}, const Mmio* mmio = kernels().mapped) {
-  Mapping::Problem problem;
+std::unique_ptr<Mapped> mapped(const TestFile& file, const Rules& rules = Rules{}, const Mmio* mmio = kernels().mapped) {
+  File::Problem problem;
   auto made = mapping(file.path(), problem);
   REQUIRE(made != nullptr);
   return std::make_unique<Mapped>(std::move(made), rules, mmio);
 }
 
-std::vector<uint8_t> contents(const File& file, uint64_t length) {
+std::vector<uint8_t> contents(const TestFile& file, uint64_t length) {
   std::vector<uint8_t> bytes(length);
   const int opened = open(file.path().c_str(), O_RDONLY | O_CLOEXEC);
   REQUIRE(read(opened, bytes.data(), length) == static_cast<ssize_t>(length));
@@ -68,48 +47,48 @@ std::vector<uint8_t> contents(const File& file, uint64_t length) {
 }
 
 TEST_CASE("a mapping is refused for a reason: nothing there, empty, too short, no file") {
-  Mapping::Problem problem;
+  File::Problem problem;
   CHECK(mapping("/dev/shm/ismio-no-such-file", problem) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::systemError);
+  CHECK(problem.refusal == File::Refusal::systemError);
   CHECK(problem.errorNumber == ENOENT);
 
-  const File empty(0);
+  const TestFile empty(0);
   CHECK(mapping(empty.path(), problem) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::empty);
+  CHECK(problem.refusal == File::Refusal::empty);
 
-  const File small(100);
+  const TestFile small(100);
   CHECK(mapping(small.path(), problem, 0, 101) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::tooShort);
+  CHECK(problem.refusal == File::Refusal::tooShort);
   CHECK(problem.fileSize == 100);
   CHECK(mapping(small.path(), problem, kPage) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::tooShort);
+  CHECK(problem.refusal == File::Refusal::tooShort);
   CHECK(mapping(small.path(), problem, kPage, UINT64_MAX) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::tooShort);
+  CHECK(problem.refusal == File::Refusal::tooShort);
 
   CHECK(mapping("/dev/shm", problem, 0, 0, false) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::notMappable);
+  CHECK(problem.refusal == File::Refusal::notRegular);
 }
 
 TEST_CASE("a pipe that nobody writes to is refused, not waited for") {
-  const File file(1);
+  const TestFile file(1);
   const std::string pipe = file.path() + ".pipe";
   REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
-  Mapping::Problem problem;
+  File::Problem problem;
   CHECK(mapping(pipe, problem, 0, 0, false) == nullptr);
-  CHECK(problem.refusal == Mapping::Refusal::notMappable);
+  CHECK(problem.refusal == File::Refusal::notRegular);
   unlink(pipe.c_str());
 }
 
 TEST_CASE("an offset maps the file from there on") {
-  const File file(3 * kPage);
-  Mapping::Problem problem;
+  const TestFile file(3 * kPage);
+  File::Problem problem;
   const auto tail = mapping(file.path(), problem, kPage);
   REQUIRE(tail != nullptr);
   CHECK(tail->length() == 2 * kPage);
 }
 
 TEST_CASE("what is stored is in the file, and a store block that breaks a rule is not") {
-  const File file(2 * kPage);
+  const TestFile file(2 * kPage);
   const auto backend = mapped(file);
   const std::vector<uint8_t> bytes(4096, 0x77);
   Failure failure;
@@ -125,7 +104,7 @@ TEST_CASE("what is stored is in the file, and a store block that breaks a rule i
 }
 
 TEST_CASE("words and blocks handed over together arrive in their places") {
-  const File file(2 * kPage);
+  const TestFile file(2 * kPage);
   const auto backend = mapped(file);
   const Word words[] = {{8, 1}, {4096, 2}, {16, 3}};
   uint64_t done = 0;
@@ -145,7 +124,7 @@ TEST_CASE("words and blocks handed over together arrive in their places") {
 
 TEST_CASE("a file that is truncated while it is mapped loses the region; the process lives") {
   for (const Mmio* mmio : {kernels().mapped, kernels().memory}) {
-    const File file(4 * kPage);
+    const TestFile file(4 * kPage);
     const auto backend = mapped(file, Rules{}, mmio);
     std::vector<uint8_t> bytes(256, 1);
     Failure failure;
@@ -162,7 +141,7 @@ TEST_CASE("a file that is truncated while it is mapped loses the region; the pro
 }
 
 TEST_CASE("losing one region leaves another alone") {
-  const File lost(kPage), kept(kPage);
+  const TestFile lost(kPage), kept(kPage);
   const auto first = mapped(lost);
   const auto second = mapped(kept);
   lost.resize(0);
@@ -175,7 +154,7 @@ TEST_CASE("losing one region leaves another alone") {
 TEST_CASE("a SIGBUS that is none of ours ends the process, as it would without us") {
   const pid_t child = fork();
   if (child == 0) {
-    const File watched(kPage), other(kPage);
+    const TestFile watched(kPage), other(kPage);
     const auto backend = mapped(watched);
     const int opened = open(other.path().c_str(), O_RDWR | O_CLOEXEC);
     void* page = mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED, opened, 0);
@@ -191,17 +170,115 @@ TEST_CASE("a SIGBUS that is none of ours ends the process, as it would without u
   CHECK(WTERMSIG(status) == SIGBUS);
 }
 
-TEST_CASE("more mappings than can be watched are refused") {
-  const File file(kPage);
-  std::vector<std::unique_ptr<Mapping>> open;
-  Mapping::Problem problem;
-  while (auto next = mapping(file.path(), problem)) {
-    open.push_back(std::move(next));
-    REQUIRE(open.size() <= 1024);
+TEST_CASE("more mappings than any table of a fixed size are watched, each for itself") {
+  const TestFile file(kPage), other(kPage);
+  std::vector<std::unique_ptr<Mapped>> open;
+  for (int i = 0; i < 3000; i++) open.push_back(mapped(i == 2999 ? other : file));
+  file.resize(0);
+  uint64_t value = 5;
+  Failure failure;
+  for (size_t i = 0; i < open.size(); i += 100) {
+    CHECK(open[i]->load(0, reinterpret_cast<uint8_t*>(&value), 8, failure) == Status::regionLost);
   }
-  CHECK(problem.refusal == Mapping::Refusal::tooMany);
-  open.pop_back();
-  CHECK(mapping(file.path(), problem) != nullptr);
+  CHECK(open.back()->load(0, reinterpret_cast<uint8_t*>(&value), 8, failure) == Status::ok);
+}
+
+// How many mappings of this process lie in [base, base + length).
+int mappingsIn(const uint8_t* base, uint64_t length) {
+  std::ifstream maps("/proc/self/maps");
+  int found = 0;
+  for (std::string line; std::getline(maps, line);) {
+    const uint64_t start = std::stoull(line, nullptr, 16);
+    const uint64_t end = std::stoull(line.substr(line.find('-') + 1), nullptr, 16);
+    const auto from = reinterpret_cast<uint64_t>(base);
+    found += start < from + length && end > from ? 1 : 0;
+  }
+  return found;
+}
+
+TEST_CASE("a lost mapping of many pages is one mapping still, and is not touched again") {
+  const TestFile file(64 * kPage);
+  File::Problem problem;
+  auto made = mapping(file.path(), problem);
+  REQUIRE(made != nullptr);
+  uint8_t* base = made->base();
+  Mapped backend(std::move(made), Rules{}, kernels().mapped);
+  file.resize(0);
+  uint64_t value = 5;
+  auto* bytes = reinterpret_cast<uint8_t*>(&value);
+  Failure failure;
+  for (uint64_t page = 0; page < 64; page += 2) {
+    CHECK(backend.store(page * kPage, bytes, 8, failure) == Status::regionLost);
+    CHECK(failure.loss == Loss::truncated);
+  }
+  CHECK(mappingsIn(base, 64 * kPage) == 1);
+
+  // Whoever touched it now would end: these pages may be neither read nor written.
+  REQUIRE(mprotect(base, 64 * kPage, PROT_NONE) == 0);
+  const std::vector<uint8_t> source(64, 1);
+  std::vector<uint8_t> target(64);
+  const Word words[] = {{0, 1}, {8, 2}};
+  const Block blocks[] = {{0, source.data(), 64}, {64, source.data(), 64}};
+  uint64_t done = 9;
+  CHECK(backend.load(8, bytes, 8, failure) == Status::regionLost);
+  CHECK(backend.store(8, bytes, 8, failure) == Status::regionLost);
+  CHECK(backend.loadWords(0, target.data(), 8, done, failure) == Status::regionLost);
+  CHECK(done == 0);
+  CHECK(backend.storeWords(words, 2, done, failure) == Status::regionLost);
+  CHECK(backend.storeBlock(0, source.data(), 64, failure) == Status::regionLost);
+  CHECK(backend.storeBlocks(blocks, 2, done, failure) == Status::regionLost);
+  CHECK(done == 0);
+}
+
+TEST_CASE("a region that begins and ends within a page is mapped from that page on, and unmapped whole") {
+  const TestFile file(3 * kPage);
+  File::Problem problem;
+  auto made = mapping(file.path(), problem, kPage / 2, kPage);
+  REQUIRE(made != nullptr);
+  CHECK(made->length() == kPage);
+  const uint8_t* base = made->base();
+  const_cast<uint8_t*>(base)[0] = 7;
+  CHECK(contents(file, kPage)[kPage / 2] == 7);
+  made.reset();
+  CHECK(mappingsIn(base - kPage / 2, 2 * kPage) == 0);
+  CHECK(pagesLeft() == 0);
+}
+
+// A file in huge pages, which the system may have none of.
+struct HugeFile {
+  static constexpr uint64_t kHuge = 2u << 20;
+  int descriptor = memfd_create("ismio-huge", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+  ~HugeFile() {
+    if (descriptor >= 0) close(descriptor);
+  }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(descriptor); }
+};
+
+TEST_CASE("on hugetlbfs any offset and length are mapped, unmapped whole, and lost as one") {
+  const HugeFile file;
+  if (file.descriptor < 0 || ftruncate(file.descriptor, 2 * HugeFile::kHuge) != 0) return;
+  for (const auto& [offset, length] : {std::pair{uint64_t{4096}, uint64_t{100}}, {HugeFile::kHuge + 8192, 4096}}) {
+    File::Problem problem;
+    auto made = mapping(file.path(), problem, offset, length);
+    if (made == nullptr && problem.errorNumber == ENOMEM) {
+      MESSAGE("no free huge page: not tested");
+      return;
+    }
+    REQUIRE(made != nullptr);
+    uint8_t* base = made->base();
+    base[0] = 9;
+    uint8_t there = 0;
+    CHECK(pread(file.descriptor, &there, 1, static_cast<off_t>(offset)) == 1);
+    CHECK(there == 9);
+    auto backend = std::make_unique<Mapped>(std::move(made), Rules{}, kernels().mapped);
+    REQUIRE(ftruncate(file.descriptor, 0) == 0);
+    Failure failure;
+    CHECK(backend->load(0, &there, 1, failure) == Status::regionLost);
+    CHECK(failure.loss == Loss::truncated);
+    backend.reset();
+    CHECK(mappingsIn(base, length) == 0);
+    REQUIRE(ftruncate(file.descriptor, 2 * HugeFile::kHuge) == 0);
+  }
 }
 
 }  // namespace

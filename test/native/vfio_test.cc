@@ -182,7 +182,7 @@ class InParts {
   explicit InParts(const DeviceFile& file) : rest_(duplicate(file.number())) {
     std::vector<PartlyMapped::Area> areas;
     for (const uint64_t page : {1, 3}) {
-      Mapping::Problem problem;
+      File::Problem problem;
       auto mapping = Mapping::of(file.number(), page * kPage, kPage, true, problem);
       REQUIRE(mapping != nullptr);
       areas.push_back({page * kPage, kPage, std::make_unique<Mapped>(std::move(mapping), Rules{}, kernels().mapped)});

@@ -17,7 +17,10 @@ double FaultPlan::draw() {
 Status FaultPlan::strike(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure) {
   if (silent_) return Status::ok;
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (lost_.load(std::memory_order_relaxed)) return Status::regionLost;
+  if (lost_.load(std::memory_order_relaxed)) {
+    failure.loss = Loss::device;
+    return Status::regionLost;
+  }
   Status answer = Status::ok;
   for (Line& line : lines_) {
     Fault& fault = line.fault;
@@ -34,7 +37,10 @@ Status FaultPlan::strike(Access access, uint64_t offset, uint64_t length, bool r
       case 1: answer = Status::deviceError; break;
       case 2: answer = Status::busy; break;
       case 3: answer = Status::invalidHandle; break;
-      default: lost_.store(true, std::memory_order_relaxed); answer = Status::regionLost;
+      default:
+        lost_.store(true, std::memory_order_relaxed);
+        failure.loss = Loss::device;
+        answer = Status::regionLost;
     }
   }
   return answer;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "plan/planner.h"
+#include "support/pages.h"
 
 namespace ismio {
 namespace {
@@ -44,10 +45,10 @@ SparseBytes::SparseBytes(uint64_t size) : chunks_((size + kChunk - 1) / kChunk) 
 
 SparseBytes::~SparseBytes() {
   while (installed_ != nullptr) {
-    munmap(installed_->chunk, kChunk);
+    unmapPages(installed_->chunk, kChunk);
     delete std::exchange(installed_, installed_->before);
   }
-  if (directory_ != nullptr) munmap(static_cast<void*>(directory_), chunks_ * sizeof(*directory_));
+  if (directory_ != nullptr) unmapPages(static_cast<void*>(directory_), chunks_ * sizeof(*directory_));
 }
 
 uint8_t* SparseBytes::chunkFor(uint64_t number) {

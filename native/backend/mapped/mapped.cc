@@ -1,15 +1,13 @@
 #include "backend/mapped/mapped.h"
 
 #include <cerrno>
-#include <fcntl.h>
-#include <linux/magic.h>
+#include <csignal>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 #include <utility>
 
 #include "insn/plain.h"
+#include "support/pages.h"
 
 namespace ismio {
 namespace {
@@ -17,67 +15,65 @@ namespace {
 // A read of 4 KiB; callers hand over fewer stores at once (native/exec). Some microseconds at most.
 constexpr uint64_t kTogether = 512;
 
-// Closes the file when the mapping is made or has failed; a mapping needs no open file.
-struct File {
-  const int descriptor;
-  ~File() {
-    if (descriptor >= 0) close(descriptor);
-  }
-};
-
-size_t pageSizeOf(int descriptor) {
-  struct statfs system;
-  if (fstatfs(descriptor, &system) == 0 && static_cast<unsigned long>(system.f_type) == HUGETLBFS_MAGIC) {
-    return static_cast<size_t>(system.f_bsize);
-  }
-  return static_cast<size_t>(sysconf(_SC_PAGESIZE));
-}
-
-std::nullptr_t refused(Mapping::Problem& problem, Mapping::Refusal refusal, const char* call, int errorNumber) {
-  problem.refusal = refusal;
-  problem.call = call;
-  problem.errorNumber = errorNumber;
-  return nullptr;
-}
-
 }  // namespace
 
-std::unique_ptr<Mapping> Mapping::open(const Request& request, Problem& problem) {
-  const auto refuse = [&](Refusal refusal, const char* call, int errorNumber) {
-    return refused(problem, refusal, call, errorNumber);
+std::unique_ptr<Mapping> Mapping::open(File::Request request, File::Problem& problem) {
+  std::unique_ptr<File> file = File::open(request, problem);
+  if (file == nullptr) return nullptr;
+  const int descriptor = file->descriptor();
+  const size_t pageSize = file->pageSize();
+  std::unique_ptr<Mapping> mapping(new Mapping(std::move(file), request.offset, request.length, pageSize));
+  return mapping->map(descriptor, request.writable, problem) ? std::move(mapping) : nullptr;
+}
+
+std::unique_ptr<Mapping> Mapping::of(int device, uint64_t offset, size_t length, bool writable,
+                                     File::Problem& problem) {
+  const auto pageSize = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  std::unique_ptr<Mapping> mapping(new Mapping(nullptr, offset, length, pageSize));
+  return mapping->map(device, writable, problem) ? std::move(mapping) : nullptr;
+}
+
+// The kernel maps whole pages of the file's own size, and unmaps only those (munmap of a hugetlbfs mapping is EINVAL for
+// anything else), so a region that begins or ends within a page has the rest of it mapped beside it. A device says itself
+// where its mappings begin.
+Mapping::Mapping(std::unique_ptr<File> file, uint64_t offset, size_t length, size_t pageSize)
+    : file_(std::move(file)),
+      pageSize_(pageSize),
+      begin_(file_ == nullptr ? offset : offset & ~static_cast<uint64_t>(pageSize - 1)),
+      before_(static_cast<size_t>(offset - begin_)),
+      length_(length) {}
+
+size_t Mapping::mapped() const { return (before_ + length_ + pageSize_ - 1) & ~(pageSize_ - 1); }
+
+bool Mapping::map(int descriptor, bool writable, File::Problem& problem) {
+  const auto refuse = [&problem](const char* call, int errorNumber) {
+    problem.refusal = File::Refusal::systemError;
+    problem.call = call;
+    problem.errorNumber = errorNumber;
+    return false;
   };
-  // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever.
-  const int access = (request.writable ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK;
-  const File file{::open(request.path.c_str(), access)};
-  if (file.descriptor < 0) return refuse(Refusal::systemError, "open", errno);
-  struct stat status;
-  if (fstat(file.descriptor, &status) != 0) return refuse(Refusal::systemError, "fstat", errno);
-  if (!S_ISREG(status.st_mode)) return refuse(Refusal::notMappable, "fstat", 0);
-  problem.fileSize = static_cast<uint64_t>(status.st_size);
-  if (problem.fileSize == 0) return refuse(Refusal::empty, "fstat", 0);
-  if (request.offset >= problem.fileSize) return refuse(Refusal::tooShort, "fstat", 0);
-  const uint64_t available = problem.fileSize - request.offset;
-  if (request.length > available) return refuse(Refusal::tooShort, "fstat", 0);
-
-  return of(file.descriptor, request.offset, request.length == 0 ? available : request.length, request.writable,
-            problem);
-}
-
-std::unique_ptr<Mapping> Mapping::of(int descriptor, uint64_t offset, size_t length, bool writable, Problem& problem) {
   const int protection = PROT_READ | (writable ? PROT_WRITE : 0);
-  void* base = mmap(nullptr, length, protection, MAP_SHARED, descriptor, static_cast<off_t>(offset));
-  if (base == MAP_FAILED) return refused(problem, Refusal::systemError, "mmap", errno);
-  std::unique_ptr<Mapping> mapping(new Mapping(static_cast<uint8_t*>(base), length, pageSizeOf(descriptor)));
-  if (!mapping->guard_.watching()) return refused(problem, Refusal::tooMany, "mmap", 0);
-  return mapping;
+  void* pages = mmap(nullptr, mapped(), protection, MAP_SHARED, descriptor, static_cast<off_t>(begin_));
+  if (pages == MAP_FAILED) return refuse("mmap", errno);
+  pages_ = static_cast<uint8_t*>(pages);
+  const int unwatched = guard_.watch(pages_, mapped(), pageSize_);
+  return unwatched == 0 || refuse("sigaction", unwatched);
 }
-
-Mapping::Mapping(uint8_t* base, size_t length, size_t pageSize)
-    : base_(base), length_(length), guard_(base, length, pageSize) {}
 
 Mapping::~Mapping() {
   guard_.release();
-  munmap(base_, length_);
+  if (pages_ != nullptr) unmapPages(pages_, mapped());
+}
+
+// Asked once, as soon as somebody has met it: later the file may be another.
+Loss Mapping::whyLost() const {
+  const Loss known = told_.load(std::memory_order_relaxed);
+  if (known != Loss::unknown) return known;
+  const BusFault& fault = guard_.fault();
+  const bool broken = fault.code() == BUS_MCEERR_AR || fault.code() == BUS_MCEERR_AO;
+  const Loss loss = broken ? Loss::memoryError : file_ == nullptr ? Loss::device : file_->whyLost(begin_ + fault.at());
+  told_.store(loss, std::memory_order_relaxed);
+  return loss;
 }
 
 Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
@@ -87,30 +83,41 @@ Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio*
       rules_(rules),
       mmio_(*mmio) {}
 
+[[gnu::noinline, gnu::cold]] Status Mapped::lost(Failure& failure) const {
+  failure.loss = mapping_->whyLost();
+  return Status::regionLost;
+}
+
 Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
   const uint8_t* address = base_ + offset;
-  return after(mmio_.plain ? plain::load(address, target, width, failure)
-                           : mmio_.load(address, target, width, failure));
+  return guarded(failure, [&] {
+    return mmio_.plain ? plain::load(address, target, width, failure) : mmio_.load(address, target, width, failure);
+  });
 }
 
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
-  const Status status = after(mmio_.loadWords(base_ + offset, target, words, done, failure));
+  done = 0;
+  const Status status =
+      guarded(failure, [&] { return mmio_.loadWords(base_ + offset, target, words, done, failure); });
   if (status == Status::regionLost) done = 0;  // nobody knows when it went
   return status;
 }
 
 Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
   uint8_t* address = base_ + offset;
-  return after(mmio_.plain ? plain::store(address, source, width, failure)
-                           : mmio_.store(address, source, width, failure));
+  return guarded(failure, [&] {
+    return mmio_.plain ? plain::store(address, source, width, failure) : mmio_.store(address, source, width, failure);
+  });
 }
 
 Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
   if (!mmio_.plain) return Backend::storeWords(words, count, done, failure);
-  for (uint64_t i = 0; i < count; i++) {
-    plain::storeOne<uint64_t>(base_ + words[i].offset, reinterpret_cast<const uint8_t*>(&words[i].bytes));
-  }
-  const Status status = after(Status::ok);
+  const Status status = guarded(failure, [&] {
+    for (uint64_t i = 0; i < count; i++) {
+      plain::storeOne<uint64_t>(base_ + words[i].offset, reinterpret_cast<const uint8_t*>(&words[i].bytes));
+    }
+    return Status::ok;
+  });
   done = status == Status::ok ? count : 0;  // lost: nobody knows when it went
   return status;
 }
@@ -120,20 +127,23 @@ Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
 Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
   failure.rule = broken(rules_, offset, length);
   if (failure.rule != Rule::none) return Status::ruleBroken;
-  return after(mmio_.storeBlock(base_ + offset, source, length, failure));
+  return guarded(failure, [&] { return mmio_.storeBlock(base_ + offset, source, length, failure); });
 }
 
 // One loop with everything in registers: what a block pushes out of the near caches need not be fetched back for the
-// next.
+// next. The look after a block is the one before the next.
 Status Mapped::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) {
   const auto storeOne = mmio_.storeBlock;
   uint8_t* const base = base_;
   const Rules rules = rules_;
-  for (done = 0; done < count; done++) {
+  done = 0;
+  if (mapping_->lost()) return lost(failure);
+  for (; done < count; done++) {
     const Block& block = blocks[done];
     failure.rule = broken(rules, block.offset, block.length);
     if (failure.rule != Rule::none) return Status::ruleBroken;
-    const Status status = after(storeOne(base + block.offset, block.source, block.length, failure));
+    const Status status = storeOne(base + block.offset, block.source, block.length, failure);
+    if (mapping_->lost()) return lost(failure);
     if (status != Status::ok) return status;
   }
   return Status::ok;

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <memory>
-#include <string>
 
 #include "backend/backend.h"
+#include "backend/file/file.h"
 #include "backend/mapped/guard.h"
 #include "insn/mmio.h"
 
@@ -15,37 +15,31 @@ namespace ismio {
 // A shared mapping of a file, unmapped when it goes.
 class Mapping {
  public:
-  struct Request {
-    std::string path;
-    uint64_t offset;  // a multiple of the page size
-    uint64_t length;  // 0: all from offset on
-    bool writable;
-  };
-  // Why it could not be made. Shared with src/wire.ts by value.
-  enum class Refusal : uint8_t { none = 0, systemError = 1, empty = 2, tooShort = 3, notMappable = 4, tooMany = 5 };
-  struct Problem {
-    Refusal refusal = Refusal::none;
-    const char* call = "";
-    int errorNumber = 0;
-    uint64_t fileSize = 0;
-  };
-
-  static std::unique_ptr<Mapping> open(const Request& request, Problem& problem);
-  // Of a file that is open already, and stays so only as long as the caller likes.
-  static std::unique_ptr<Mapping> of(int descriptor, uint64_t offset, size_t length, bool writable, Problem& problem);
+  // Opens the file, which then stays open: it is asked why a page has gone.
+  static std::unique_ptr<Mapping> open(File::Request request, File::Problem& problem);
+  // Of a device's file that is open already, and stays so only as long as the caller likes.
+  static std::unique_ptr<Mapping> of(int device, uint64_t offset, size_t length, bool writable, File::Problem& problem);
   ~Mapping();
   Mapping(const Mapping&) = delete;
   Mapping& operator=(const Mapping&) = delete;
 
-  uint8_t* base() const { return base_; }
+  uint8_t* base() const { return pages_ + before_; }
   size_t length() const { return length_; }
   bool lost() const { return guard_.lost(); }
+  Loss whyLost() const;
 
  private:
-  Mapping(uint8_t* base, size_t length, size_t pageSize);
+  Mapping(std::unique_ptr<File> file, uint64_t offset, size_t length, size_t pageSize);
+  bool map(int descriptor, bool writable, File::Problem& problem);
+  size_t mapped() const;
 
-  uint8_t* const base_;
+  const std::unique_ptr<File> file_;  // null: a device
+  const size_t pageSize_;
+  const uint64_t begin_;   // in the file: the page that the region begins in
+  const size_t before_;    // bytes of that page before the region
   const size_t length_;
+  uint8_t* pages_ = nullptr;
+  mutable std::atomic<Loss> told_{Loss::unknown};
   Guard guard_;
 };
 
@@ -62,7 +56,15 @@ class Mapped final : public Backend {
   void fence() override;
 
  private:
-  Status after(Status status) const { return mapping_->lost() ? Status::regionLost : status; }
+  // Makes the access, unless the region is lost; what it answers is the loss where there was one by then.
+  template <class Access>
+  Status guarded(Failure& failure, Access&& access) const {
+    if (mapping_->lost()) [[unlikely]]
+      return lost(failure);
+    const Status status = access();
+    return mapping_->lost() ? lost(failure) : status;
+  }
+  Status lost(Failure& failure) const;
 
   const std::unique_ptr<Mapping> mapping_;
   uint8_t* const base_;
