@@ -223,8 +223,8 @@ describe('a comparison', () => {
 
   test('with a head that stores every block twice is regressed: both sides run as many batches', async (t) => {
     const twice = `
-      const once = Region.prototype.storeBlock;
-      Region.prototype.storeBlock = function (...all) { once.apply(this, all); return once.apply(this, all); };`;
+      const stored = Region.prototype.storeBlock;
+      Region.prototype.storeBlock = function (...all) { stored.apply(this, all); return stored.apply(this, all); };`;
     const head = build(t, (bundle) => bundle + twice);
     const filter = '^access/block-4KiB/emulated$';
     const json = join(temporaryFolder(t), 'results.json');
