@@ -18,5 +18,10 @@ node_headers=$(sed -n 's/^ *"nodedir": "\(.*\)",\?$/\1/p' build/config.gypi)/inc
 flags=(-std=c++20 -pthread -Inative -Itest/native -DNAPI_VERSION=8 -DNAPI_DISABLE_CPP_EXCEPTIONS
   -idirafter "$node_headers" -isystem node_modules/node-addon-api -isystem node_modules/node-api-headers/include
   -isystem /usr/include/doctest)
+# It takes a minute or more: whoever looks on sees which file it is at.
+told=/dev/null
+[ ! -t 2 ] || told=/dev/stderr
 printf '%s\n' "${sources[@]}" | grep '\.cc$' |
-  xargs -P "$(nproc)" -I{} sh -c 'source=$1; shift; clang-tidy --quiet "$source" -- "$@" 2>/dev/null' - {} "${flags[@]}"
+  xargs -P "$(nproc)" -I{} sh -c 'source=$1; told=$2; shift 2
+    echo "clang-tidy $source" >>"$told"
+    clang-tidy --quiet "$source" -- "$@" 2>/dev/null' - {} "$told" "${flags[@]}"

@@ -39,16 +39,20 @@ export async function instructionsOf(
   root: string,
   scenarios = /(?:)/,
   counter: Counter = 'callgrind',
+  onProgress?: (share: number, doing: string) => void,
 ): Promise<Instructions> {
   try {
     if (counter === 'callgrind') needsTool('valgrind', 'install valgrind');
+    onProgress?.(0, 'compiling');
     const folder = await compiled(root);
     const chosen = (await listed(folder)).filter(({ name }) => name.search(scenarios) >= 0);
     const counts = new Array<InstructionCount>(chosen.length);
     let next = 0;
     const work = async (): Promise<void> => {
-      for (let i = next++; i < chosen.length; i = next++)
+      for (let i = next++; i < chosen.length; i = next++) {
+        onProgress?.(i / chosen.length, (chosen[i] as Scenario).name);
         counts[i] = await counted(folder, chosen[i] as Scenario, counter);
+      }
     };
     await Promise.all(Array.from({ length: availableParallelism() }, work));
     return { counts };

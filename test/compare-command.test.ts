@@ -9,6 +9,7 @@ import { packageRoot } from './support/child.js';
 import { ismio, ismioUnread, type Said } from './support/command.js';
 import { temporaryFolder } from './support/files.js';
 import { undescribed } from './support/schema.js';
+import { ownSuite } from './support/suite.js';
 
 function oneLine({ code, stderr }: Said, expected: RegExp): void {
   const complaints = stderr.split('\n').filter((line) => line.startsWith('ismio: '));
@@ -158,6 +159,18 @@ describe('what cannot be compared ends with 3 and one line', () => {
 });
 
 describe('a comparison of one benchmark', () => {
+  test("that a module brings is one of both builds, and of nothing of the package's own", async (t) => {
+    const suite = join(temporaryFolder(t), 'suite.mjs');
+    writeFileSync(suite, ownSuite);
+    const twice = build(t, (bundle) => bundle);
+    const words = ['compare', packageRoot, twice, '--suite', suite, '--processes', '6', '--no-instructions', '--json'];
+    const { code, stdout, stderr } = await ismio(words);
+    assert.ok(code === 0 || code === 2, stderr);
+    const { times, counters } = JSON.parse(stdout) as CompareReport;
+    assert.deepEqual([...new Set([...times, ...counters].map(({ name }) => name))], ['mine/store/plain']);
+    assert.ok(counters.every(({ verdict }) => verdict === 'pass') && counters.length > 0);
+  });
+
   const few = ['--processes', '6', '--no-instructions'];
 
   test('that is start-up runs, and prints nothing but JSON where no file is named', async () => {

@@ -1,7 +1,7 @@
 // The profile of a workload: stages and latency that fit together, files that other programs open, mistakes told in a line.
 // Nothing here depends on how fast the machine is.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -12,8 +12,10 @@ import { type ProfileReport, stageNames } from '../bench/profile/report.js';
 import { subjectFor } from '../bench/profile/subject.js';
 import { profileTable } from '../bench/profile/table.js';
 import { Trace, type TraceEvent, type TraceFile } from '../bench/profile/trace.js';
+import { packageRoot } from './support/child.js';
 import { ismio } from './support/command.js';
 import { loadSchema, undescribed } from './support/schema.js';
+import { ownSuite } from './support/suite.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'ismio-profile-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -125,9 +127,9 @@ test('the table has a row for each stage and a bar as long as its share', () => 
     latency: { batches: 10, min: 100, mean: 210, max: 400, percentiles },
   } as unknown as ProfileReport;
   const text = profileTable(report);
-  assert.match(text, /enqueue +│ +50\.0 │ +50\.0 % │ █{20} /);
+  assert.match(text, /enqueue +│ +50 │ +50\.0 % │ █{20} /);
   assert.match(text, /plan +│ +0 │ +0\.0 % │ +│/);
-  assert.match(text, /98\.0 ns\/op, 100 with stages timed \(\+2\.0 %\)/);
+  assert.match(text, /98 ns\/op, 100 with stages timed \(\+2\.0 %\)/);
   assert.match(text, /p50 +200 ns/);
   assert.ok(text.split('\n').every((line) => line.length <= 120));
 });
@@ -156,4 +158,36 @@ test('what cannot be profiled is told in one line, and ends with 3', async () =>
     assert.match(stderr, message);
     assert.equal(stderr.trimEnd().split('\n').length, 1);
   }
+});
+
+test('another build is profiled by its ref, folder or tarball, and the report says which', async () => {
+  const words = ['profile', 'access/store64/device', '--of', packageRoot, '--seconds', '0.1', '--json'];
+  const { code, stdout, stderr } = await ismio(words);
+  assert.equal(code, 0, stderr);
+  const { of } = JSON.parse(stdout) as ProfileReport;
+  assert.deepEqual([of?.spec, of?.kind], [packageRoot, 'directory']);
+  const missing = await ismio(['profile', 'access/store64/device', '--of', 'no-such-build']);
+  assert.equal(missing.code, 3);
+  assert.match(missing.stderr, /ERR_ISMIO_BASELINE: no-such-build is no directory and no tarball/);
+});
+
+test("a module's workloads are profiled as the package's own are", async () => {
+  const suite = join(folder, 'suite.mjs');
+  writeFileSync(suite, ownSuite);
+  const { code, stdout, stderr } = await ismio([
+    'profile',
+    'mine/store/plain',
+    '--suite',
+    suite,
+    '--seconds',
+    '0.1',
+    '--json',
+  ]);
+  assert.equal(code, 0, stderr);
+  const { workload, stages, of } = JSON.parse(stdout) as ProfileReport;
+  assert.equal(workload.name, 'mine/store/plain');
+  assert.ok(stages.device > 0);
+  assert.equal(of, null);
+  const unknown = await ismio(['profile', 'access/store64/device', '--suite', suite]);
+  assert.match(unknown.stderr, /Near it: mine\/store/);
 });

@@ -23,7 +23,8 @@ export function makeArms(base: BuiltSide, head: BuiltSide, scratch: string): Arm
   return Object.fromEntries(copies) as Arms;
 }
 
-function copyOf({ folder, nodeModules = nodeModulesOf(folder) ?? undefined }: BuiltSide, into: string): string {
+/** What is needed of a build to load it, in a folder of its own. */
+export function copyOf({ folder, nodeModules = nodeModulesOf(folder) ?? undefined }: BuiltSide, into: string): string {
   for (const part of needed) {
     if (existsSync(join(folder, part))) cpSync(join(folder, part), join(into, part), { recursive: true });
   }

@@ -14,7 +14,7 @@ import {
   compareSchema,
   type Verdict,
 } from '../results.js';
-import { loadWorkloads } from '../suites/index.js';
+import { loadWorkloads, suitesFrom } from '../suites/index.js';
 import type { Workload } from '../workload.js';
 import { makeArms } from './arms.js';
 import type { CountResult } from './counting.js';
@@ -28,6 +28,8 @@ export interface CompareOptions {
   readonly base: string;
   readonly head: string;
   readonly filter?: RegExp;
+  /** URLs of modules with workloads to compare instead of the package's own; start-up and memory are left out then. */
+  readonly suites?: readonly string[];
   readonly quick: boolean;
   readonly seed: number;
   /** A change of less than this share is no regression. */
@@ -64,7 +66,7 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
     const arms = makeArms(base, head, scratch.path);
     const { counters, measurable } = await counterGate(arms, shortEnough(chosen, skipped), options, watcher, skipped);
     const times = await compareTimes(arms, measurable, options, watcher);
-    const fresh = await compareFresh(arms, options, watcher);
+    const fresh = options.suites === undefined ? await compareFresh(arms, options, watcher) : [];
     if (times.length + fresh.length === 0) throw nothingCompared(skipped);
     return {
       schema: compareSchema,
@@ -89,11 +91,14 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
 }
 
 /** Of the suites that compare the engine with itself: a peer's speed is no matter of ours. */
-async function choose({ filter, quick }: CompareOptions): Promise<Workload[]> {
-  const all = (await loadWorkloads()).filter(({ name }) => !/^(peers|floor)\//.test(name));
+async function choose({ filter, quick, suites }: CompareOptions): Promise<Workload[]> {
+  const own = suites === undefined;
+  const all = (await loadWorkloads('', suitesFrom(suites))).filter(
+    ({ name }) => !own || !/^(peers|floor)\//.test(name),
+  );
   const matches = (name: string): boolean => filter?.test(name) ?? true;
   const chosen = all.filter(({ name, quick: isQuick }) => (!quick || isQuick === true) && matches(name));
-  if (chosen.length > 0 || freshNames.some(matches)) return chosen;
+  if (chosen.length > 0 || (own && freshNames.some(matches))) return chosen;
   const which = filter === undefined ? 'there is' : `matches ${filter}`;
   throw new IsmioError(
     'ERR_ISMIO_USAGE',
@@ -129,14 +134,14 @@ function whyNot(base: CountResult, head: CountResult): string | null {
 async function counterGate(
   arms: { base: string; head: string },
   chosen: readonly Workload[],
-  { counterTolerance }: CompareOptions,
+  { counterTolerance, suites }: CompareOptions,
   watcher: Watcher,
   skipped: Skipped[],
 ): Promise<{ counters: ComparedCount[]; measurable: Workload[] }> {
   watcher.say('counting what each benchmark issues');
   const names = chosen.map(({ name }) => name);
-  const base = await countsOf(arms.base, names);
-  const head = await countsOf(arms.head, names, base);
+  const base = await countsOf(arms.base, names, undefined, suites);
+  const head = await countsOf(arms.head, names, base, suites);
   const counted: Counted[] = [];
   const measurable: Workload[] = [];
   for (const workload of chosen) {

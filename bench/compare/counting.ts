@@ -8,6 +8,8 @@ export interface CountRequest {
   /** Folder of the build. */
   readonly arm: string;
   readonly workloads: readonly string[];
+  /** URLs of the suites that they are in; without, the package's own. */
+  readonly suites?: readonly string[] | undefined;
   /** How many batches to run of a workload; of one that is not named, as many as make its counts tell something. */
   readonly batches: Readonly<Record<string, number>>;
 }
@@ -29,7 +31,7 @@ const mostBatches = 1000;
 
 export async function runCounts(request: CountRequest, tell: (result: CountResult) => void): Promise<void> {
   const { arm, workloads, batches } = request;
-  const loaded = await loadArm('head', arm);
+  const loaded = await loadArm('head', arm, request.suites);
   for (const name of workloads) {
     const workload = loaded.workloads.get(name);
     if (workload === undefined) continue;

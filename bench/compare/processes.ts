@@ -50,13 +50,14 @@ export async function runRound(
   effort: Effort,
   seed: number,
   tick: () => void,
+  suites?: readonly string[],
 ): Promise<RoundResults> {
   const results = new Map<string, SliceResult[]>(workloads.map((name) => [name, []]));
   const { processes, ...slicing } = effort;
   for (let i = 0; i < processes; i++) {
     const own = (seed + i) >>> 0;
     const order = orders[i % orders.length] as readonly ArmName[];
-    const request = { task: 'slices', arms, order, seed: own, ...slicing } as const;
+    const request = { task: 'slices', arms, order, seed: own, suites, ...slicing } as const;
     const shuffled = shuffle([...workloads], randomFrom(own));
     renewAddons(arms);
     await runChild({ ...request, workloads: shuffled }, (result: SliceResult) => {
@@ -72,11 +73,12 @@ export async function countsOf(
   arm: string,
   workloads: readonly string[],
   like: ReadonlyMap<string, CountResult> = new Map(),
+  suites?: readonly string[],
 ): Promise<Map<string, CountResult>> {
   const results = new Map<string, CountResult>();
   const counted = [...like].filter(([, { counters }]) => counters !== null);
   const batches = Object.fromEntries(counted.map(([name, one]) => [name, one.batches]));
-  await runChild({ task: 'counts', arm, workloads, batches }, (result: CountResult) =>
+  await runChild({ task: 'counts', arm, workloads, suites, batches }, (result: CountResult) =>
     results.set(result.name, result),
   );
   return results;

@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import { median, quantile, shuffle } from 'simple-statistics';
 import { loadEngine } from '../engine.js';
 import { randomFrom } from '../statistics/random.js';
-import { loadWorkloads } from '../suites/index.js';
+import { loadWorkloads, suitesFrom } from '../suites/index.js';
 import { makeWindow } from '../window.js';
 import type { Engine, Running, Window, Workload } from '../workload.js';
 
@@ -19,6 +19,8 @@ export interface SliceRequest {
   /** In which the arms are loaded, opened and warmed up. */
   readonly order: readonly ArmName[];
   readonly workloads: readonly string[];
+  /** URLs of the suites that they are in; without, the package's own. */
+  readonly suites?: readonly string[] | undefined;
   readonly seed: number;
   /** How often the workload is opened anew: where its memory lies is luck that lasts until it is closed. */
   readonly openings: number;
@@ -65,7 +67,7 @@ const warmUpOpenings = 2;
 
 export async function runSlices(request: SliceRequest, tell: (result: SliceResult) => void): Promise<void> {
   const arms: Arm[] = [];
-  for (const name of request.order) arms.push(await loadArm(name, request.arms[name]));
+  for (const name of request.order) arms.push(await loadArm(name, request.arms[name], request.suites));
   const random = randomFrom(request.seed);
   for (const name of request.workloads) {
     tell(await compareOne(name, arms, request, random));
@@ -73,9 +75,9 @@ export async function runSlices(request: SliceRequest, tell: (result: SliceResul
   }
 }
 
-export async function loadArm(name: ArmName, folder: string): Promise<Arm> {
+export async function loadArm(name: ArmName, folder: string, suites?: readonly string[]): Promise<Arm> {
   const engine = await loadEngine(folder);
-  const workloads = await loadWorkloads(`?arm=${name}`);
+  const workloads = await loadWorkloads(`?arm=${name}`, suitesFrom(suites));
   return { name, engine, workloads: new Map(workloads.map((workload) => [workload.name, workload])) };
 }
 

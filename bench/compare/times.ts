@@ -45,7 +45,7 @@ function needsRound(judged: Judged | undefined, round: number): boolean {
 function oneRound(
   arms: Arms,
   names: readonly string[],
-  { effort, seed }: CompareOptions,
+  { effort, seed, suites }: CompareOptions,
   round: number,
   watcher: Watcher,
 ): Promise<RoundResults> {
@@ -53,10 +53,11 @@ function oneRound(
   const more = round === 0 ? effort : { ...effort, openings: effort.openings * 2 };
   const total = more.processes * names.length;
   let done = 0;
-  return runRound(arms, names, more, (seed + round * seedStep) >>> 0, () => {
+  const tick = (): void => {
     done++;
     watcher.progress(`round ${round + 1}`, done, total);
-  });
+  };
+  return runRound(arms, names, more, (seed + round * seedStep) >>> 0, tick, suites);
 }
 
 function judgeAll(

@@ -1,5 +1,5 @@
 // What a profile says: `ismio profile --json` writes it.
-import type { Environment } from '../results.js';
+import type { Environment, Side } from '../results.js';
 
 export const profileSchema = 'ismio-profile/1';
 
@@ -43,5 +43,7 @@ export interface ProfileReport extends Profile {
     readonly operations: number;
     readonly bytes: number;
   };
+  /** The build that was measured, where it is not the one that measures. */
+  readonly of: Side | null;
   readonly environment: Environment;
 }

@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs';
 import * as ismio from 'ismio';
 import { IsmioError } from '../../src/errors.js';
-import { loadWorkloads } from '../suites/index.js';
+import { loadWorkloads, suitesFrom } from '../suites/index.js';
 import type { Engine, Running, Window, Workload } from '../workload.js';
 import { near } from './near.js';
 
@@ -22,12 +22,16 @@ export interface Subject {
   open(window: Window): Promise<Opened>;
 }
 
-/** @throws IsmioError ERR_ISMIO_USAGE with names that are near, where there is no such workload and no such file */
-export async function subjectFor(what: string): Promise<Subject> {
-  const workloads = await loadWorkloads();
+/**
+ * @param engine of the build that is profiled
+ * @param suites URLs of modules with workloads, instead of the package's own
+ * @throws IsmioError ERR_ISMIO_USAGE with names that are near, where there is no such workload and no such file
+ */
+export async function subjectFor(what: string, engine: Engine = ismio, suites?: readonly string[]): Promise<Subject> {
+  const workloads = await loadWorkloads('', suitesFrom(suites));
   const workload = workloads.find(({ name }) => name === what);
-  if (workload !== undefined) return fromWorkload(workload);
-  if (existsSync(what)) return fromRecording(what);
+  if (workload !== undefined) return fromWorkload(workload, engine);
+  if (existsSync(what)) return fromRecording(what, engine);
   const names = near(
     what,
     workloads.map(({ name }) => name),
@@ -40,8 +44,8 @@ export async function subjectFor(what: string): Promise<Subject> {
 }
 
 /** A workload, opened with an engine that notes its regions. */
-export function fromWorkload(workload: Workload): Subject {
-  const missing = workload.missing?.(ismio) ?? null;
+export function fromWorkload(workload: Workload, of: Engine = ismio): Subject {
+  const missing = workload.missing?.(of) ?? null;
   if (missing !== null) throw new IsmioError('ERR_ISMIO_BENCH', `${workload.name} cannot run here: ${missing}`);
   const { name, title, operations, bytes, windowBytes } = workload;
   return {
@@ -51,14 +55,14 @@ export function fromWorkload(workload: Workload): Subject {
     bytes,
     windowBytes,
     async open(window) {
-      const { engine, regions } = watched();
+      const { engine, regions } = watched(of);
       return { running: await workload.open(engine, window), regions };
     },
   };
 }
 
 /** The engine, and the regions that are opened through it. */
-function watched(): { engine: Engine; regions: ismio.Region[] } {
+function watched(of: Engine): { engine: Engine; regions: ismio.Region[] } {
   const regions: ismio.Region[] = [];
   const noting =
     <Arguments extends unknown[]>(open: (...rest: Arguments) => ismio.Region) =>
@@ -67,14 +71,14 @@ function watched(): { engine: Engine; regions: ismio.Region[] } {
       regions.push(region);
       return region;
     };
-  const { emulate, mapFile, openResource } = ismio;
+  const { emulate, mapFile, openResource } = of;
   const opening = { emulate: noting(emulate), mapFile: noting(mapFile), openResource: noting(openResource) };
-  return { engine: { ...ismio, ...opening }, regions };
+  return { engine: { ...of, ...opening }, regions };
 }
 
 /** Each batch is one replay of the whole, at full speed, on the same emulated regions. */
-async function fromRecording(path: string): Promise<Subject> {
-  const { operations, bytes } = await ismio.inspectRecording(path);
+async function fromRecording(path: string, engine: Engine): Promise<Subject> {
+  const { operations, bytes } = await engine.inspectRecording(path);
   return {
     name: path,
     title: 'a recording, replayed at full speed on emulated regions',
@@ -88,7 +92,7 @@ async function fromRecording(path: string): Promise<Subject> {
         const known = opened.get(recorded.number);
         if (known !== undefined) return known;
         const { size, rules, kind, name } = recorded;
-        const region = ismio.emulate({ size, rules, kind, name });
+        const region = engine.emulate({ size, rules, kind, name });
         // A replay closes what its function has opened. This one is for all replays: close does nothing until the last.
         Object.defineProperty(region, 'close', { value: () => undefined, configurable: true });
         opened.set(recorded.number, region);
@@ -96,7 +100,7 @@ async function fromRecording(path: string): Promise<Subject> {
         return region;
       };
       const batch = async (): Promise<void> => {
-        await ismio.replay(path, { region: regionFor, verify: false });
+        await engine.replay(path, { region: regionFor, verify: false });
       };
       await batch(); // which opens the regions
       return { running: { batch, close: () => regions.forEach(closeAtLast) }, regions };

@@ -8,6 +8,11 @@ const names = ['headline', 'floor', 'planner', 'queue', 'drain', 'access', 'pool
 /** Every suite's module, in the order of the table. */
 export const suites: readonly URL[] = names.map((name) => new URL(`./${name}.js`, import.meta.url));
 
+/** The suites that are meant: those of these URLs, or the package's own. */
+export function suitesFrom(hrefs: readonly string[] | undefined): readonly URL[] {
+  return hrefs === undefined ? suites : hrefs.map((href) => new URL(href));
+}
+
 /**
  * Loads suites.
  * @throws IsmioError ERR_ISMIO_SUITE where one cannot be loaded, or holds something else

@@ -1,7 +1,4 @@
 // ismio bench: the package measured against its floors, here.
-import { statSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { Command } from 'commander';
 import type { Probe } from '../../bench/probe.js';
 import type { BenchReport } from '../../bench/results.js';
@@ -12,6 +9,7 @@ import { note, print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
+import { suiteOption, suiteURL } from './suite.js';
 
 interface BenchCommandOptions extends ResultOptions {
   filter?: RegExp;
@@ -37,7 +35,7 @@ export function benchCommand(): Command {
     .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
     .option('--quick', 'only a handful, with less time for each: for a first look, not for a claim')
     .option('--list', 'print names and titles, and measure nothing; * is one of the handful')
-    .option('--suite <file>', "measure a module's workloads instead");
+    .option(...suiteOption);
   return addResultOptions(command).addHelpText('after', notes).action(bench);
 }
 
@@ -57,13 +55,6 @@ async function bench(options: BenchCommandOptions): Promise<void> {
   const { benchTable } = await import('../../bench/table.js');
   const files = await write(report, () => (toPrintJson ? printJson(report) : print(benchTable(report))));
   if (!toPrintJson) for (const file of files) print(`wrote ${file}`);
-}
-
-function suiteURL(file: string): URL {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (stat === undefined) throw usageError(`there is no file ${file} with a suite`);
-  if (stat.isDirectory()) throw usageError(`${file} is a folder; --suite takes the file of a module`);
-  return pathToFileURL(resolve(file));
 }
 
 interface Listed {

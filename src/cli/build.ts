@@ -1,6 +1,7 @@
 // ismio build: the addon, where none was shipped for this platform.
 import { Command } from 'commander';
 import { print, printJson } from './output.js';
+import { Waiting } from './progress.js';
 
 const examples = `
 It needs a C++20 compiler, make and python3.
@@ -18,8 +19,13 @@ export function buildCommand(): Command {
 }
 
 async function build(options: { json?: boolean }): Promise<void> {
-  const { buildAddon } = await import('../build.js');
-  const path = await buildAddon();
+  const path = await built();
   if (options.json === true) printJson({ path });
   else print(`built ${path}`);
+}
+
+async function built(): Promise<string> {
+  const { buildAddon } = await import('../build.js');
+  using _waiting = new Waiting('building the addon');
+  return await buildAddon();
 }

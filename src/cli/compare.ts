@@ -2,15 +2,17 @@
 import { Command, InvalidArgumentError } from 'commander';
 import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
 import { parseCount } from './numbers.js';
-import { print, printJson } from './output.js';
+import { print, printJson, say } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
 import { addResultOptions, prepareResults, type ResultOptions } from './results.js';
 import { parseShare, parseTolerance } from './shares.js';
+import { suiteOption, suiteURL } from './suite.js';
 
 interface Options extends ResultOptions {
   quick: boolean;
   filter?: RegExp;
+  suite?: string;
   seed?: number;
   delta: number;
   level: number;
@@ -33,6 +35,7 @@ Verdicts: pass, regressed, improved, inconclusive, contaminated. Exit codes: 0 p
 Examples:
   ismio compare main HEAD --quick
   ismio compare v0.1.0 . --filter '^queue/' --report report
+  ismio compare v0.1.0 . --suite ./my-workloads.js
   ismio compare ismio-0.1.0.tgz ismio-0.2.0.tgz --json results.json`;
 
 export function compareCommand(): Command {
@@ -43,6 +46,7 @@ export function compareCommand(): Command {
     .argument('<head>', 'what is now')
     .option('--quick', 'only a handful of benchmarks; under four minutes', false)
     .option('--filter <regex>', 'only benchmarks whose name matches', parsePattern)
+    .option(...suiteOption)
     .option('--seed <number>', 'repeats the chance of an earlier run (default: a new one)', parseSeed)
     .option('--delta <share>', 'a smaller change is none', parseShare, 0.02)
     .option('--level <share>', 'confidence over the whole suite', parseShare, 0.95)
@@ -79,12 +83,14 @@ async function run(base: string, head: string, options: Options): Promise<void> 
 
 async function settings(base: string, head: string, options: Options): Promise<CompareOptions> {
   const { efforts } = await import('../../bench/compare/processes.js');
-  const { quick, filter, delta, level, processes, counterTolerance, instructions, instructionTolerance } = options;
+  const { quick, filter, suite, delta, level, processes, counterTolerance, instructions, instructionTolerance } =
+    options;
   return {
     base,
     head,
     quick,
     ...(filter !== undefined && { filter }),
+    ...(suite !== undefined && { suites: [suiteURL(suite).href] }),
     seed: options.seed ?? Math.floor(Math.random() * 2 ** 32),
     delta,
     level,
@@ -98,7 +104,7 @@ async function settings(base: string, head: string, options: Options): Promise<C
 function watcher(): Watcher {
   let bar: { label: string; progress: Progress } | null = null;
   return {
-    say: (what) => void process.stderr.write(`${what} ..\n`),
+    say,
     progress(label, done, total) {
       if (bar?.label !== label) {
         bar?.progress[Symbol.dispose]();

@@ -35,6 +35,11 @@ export function note(text: string): void {
   process.stderr.write(`ismio: ${text.trim().replace(/\s*\n\s*/g, ' ')}\n`);
 }
 
+/** A step of what lasts, on stderr. */
+export function say(what: string): void {
+  process.stderr.write(`${what} ..\n`);
+}
+
 /** Of a long text: waits until the reader has taken it, and lets the stream tell that there is none any more. */
 export async function printPart(text: string): Promise<void> {
   if (text !== '' && !process.stdout.write(text)) await once(process.stdout, 'drain');

@@ -2,13 +2,16 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { IsmioError } from '../errors.js';
 import { usageError } from './failure.js';
-import { print, printJson } from './output.js';
+import { print, printJson, say } from './output.js';
 import { parsePattern } from './pattern.js';
 import { Progress } from './progress.js';
+import { suiteOption, suiteURL } from './suite.js';
 
 interface ProfileCommandOptions {
   seconds: number;
   out?: string;
+  of?: string;
+  suite?: string;
   json?: boolean;
   instructions?: boolean;
   filter?: RegExp;
@@ -27,6 +30,7 @@ Examples:
   ismio profile queue/stores-8B/adjacent
   ismio profile queue/blocks-4KiB/drained --out profile
   ismio profile terminal.ismrec --seconds 5
+  ismio profile queue/stores-8B/adjacent --of main     as it was there, without a checkout by hand
   ismio profile --instructions --filter '^queue/'`;
 
 export function profileCommand(): Command {
@@ -45,6 +49,10 @@ export function profileCommand(): Command {
         'instructions',
       ),
     )
+    .addOption(
+      new Option('--of <build>', 'profile another build: a git ref, a directory or a tarball, as compare takes them'),
+    )
+    .addOption(new Option(...suiteOption).conflicts('instructions'))
     .option('--instructions', 'count instructions of the native core instead')
     .option('--filter <regex>', 'with --instructions: only scenarios whose name matches', parsePattern)
     .option('--json', 'print JSON')
@@ -59,33 +67,41 @@ function parseSeconds(text: string): number {
 }
 
 async function profile(workload: string | undefined, options: ProfileCommandOptions): Promise<void> {
-  const { filter, instructions = false, json = false, out, seconds } = options;
+  const { filter, instructions = false, json = false, of, out, seconds, suite } = options;
   if (instructions !== (workload === undefined)) {
     throw usageError(
       instructions ? '--instructions takes no workload' : 'a workload is missing; ismio bench --list shows them',
     );
   }
-  if (instructions) return countInstructions(filter, json);
+  if (instructions) return countInstructions(filter, json, of);
   if (filter !== undefined) throw usageError('--filter is for --instructions');
   const { subjectFor } = await import('../../bench/profile/subject.js');
   const { profile: measure } = await import('../../bench/profile/profile.js');
-  const subject = await subjectFor(workload as string);
-  const { report, files } = await withProgress((onProgress) => measure(subject, { seconds, out, onProgress }));
+  const suites = suite === undefined ? undefined : [suiteURL(suite).href];
+  using build = of === undefined ? null : await (await import('../../bench/profile/build.js')).loadBuild(of, say);
+  const subject = await subjectFor(workload as string, build?.engine, suites);
+  const { report, files } = await withProgress('profiling', (onProgress) =>
+    measure(subject, { seconds, out, of: build?.side, onProgress }),
+  );
   if (json) return printJson(report);
   const { profileTable } = await import('../../bench/profile/table.js');
   print(profileTable(report));
   for (const file of files) print(`wrote ${file}`);
 }
 
-async function withProgress<T>(work: (tell: (share: number, doing: string) => void) => Promise<T>): Promise<T> {
-  using progress = new Progress('profiling', 100);
+type Tell = (share: number, doing: string) => void;
+
+async function withProgress<T>(label: string, work: (tell: Tell) => Promise<T>): Promise<T> {
+  using progress = new Progress(label, 100);
   return await work((share, doing) => progress.at(Math.round(share * 100), doing));
 }
 
-async function countInstructions(filter: RegExp | undefined, json: boolean): Promise<void> {
+async function countInstructions(filter: RegExp | undefined, json: boolean, of: string | undefined): Promise<void> {
   const { instructionsOf } = await import('../../bench/instructions.js');
   const { packageRoot } = await import('../package.js');
-  const found = await instructionsOf(packageRoot, filter);
+  using build = of === undefined ? null : await (await import('../../bench/profile/build.js')).loadBuild(of, say);
+  const root = build?.side.folder ?? packageRoot;
+  const found = await withProgress('counting', (onProgress) => instructionsOf(root, filter, 'callgrind', onProgress));
   if ('missing' in found) throw new IsmioError('ERR_ISMIO_BENCH', `instructions cannot be counted: ${found.missing}`);
   if (found.counts.length === 0) throw usageError(`no scenario matches ${filter}; without --filter all are counted`);
   if (json) return printJson(found.counts);

@@ -49,3 +49,42 @@ export class Progress {
     return bar;
   }
 }
+
+/**
+ * For work of which nobody knows how long it takes: how long it has taken, once that is more than a second. Where stderr is no
+ * terminal, one line says what is being done.
+ */
+export class Waiting {
+  readonly #bar: SingleBar | null;
+  readonly #timer: NodeJS.Timeout | null = null;
+  readonly #stop = (): void => this.#bar?.stop();
+
+  constructor(label: string) {
+    if (!process.stderr.isTTY) {
+      process.stderr.write(`${label} ..\n`);
+      this.#bar = null;
+      return;
+    }
+    const bar = new SingleBar({
+      format: `${label}, {duration_formatted}`,
+      clearOnComplete: true,
+      hideCursor: false,
+      stream: process.stderr,
+    });
+    this.#bar = bar;
+    let started = false;
+    this.#timer = setInterval(() => {
+      if (!started) bar.start(1, 0);
+      started = true;
+      bar.update(0);
+    }, patienceMilliseconds);
+    process.once('exit', this.#stop);
+  }
+
+  /** Takes it away. */
+  [Symbol.dispose](): void {
+    process.off('exit', this.#stop);
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#stop();
+  }
+}
