@@ -1,12 +1,14 @@
 // A drain that is recorded: its bytes are read from where they are, while the event loop turns.
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { allocBuffer, emulate, readRecording, record, replay } from 'ismio';
 import { temporaryFolder } from './support/files.js';
+import { patience } from './support/scale.js';
 
 const MiB = 2 ** 20;
 
@@ -53,7 +55,7 @@ test('operations stand in the recording in their order, whenever their bytes are
   assert.deepEqual(kinds, ['drain 0', `store ${40 * MiB}`, 'drain 0']);
 });
 
-test('a recorded drain of 256 MiB holds the event loop for no long time, and the memory that it takes is bounded', async (t) => {
+test('a recorded drain of 256 MiB holds the event loop for milliseconds, and the memory that it takes is bounded', async (t) => {
   const path = join(temporaryFolder(t), 'long');
   using region = emulate({ size: 256 * MiB });
   const recorder = record(region, path);
@@ -61,19 +63,36 @@ test('a recorded drain of 256 MiB holds the event loop for no long time, and the
   const buffer = allocBuffer(256 * MiB);
   for (let at = 0; at < buffer.length; at += 4096) buffer[at] = at >>> 12;
   for (let at = 0; at < buffer.length; at += MiB) queue.write(at, buffer, at, MiB);
-  await setTimeout(50);
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  const before = process.memoryUsage();
-  delays.enable();
-  await queue.drain();
-  delays.disable();
-  const after = process.memoryUsage();
+  const before = process.memoryUsage().arrayBuffers;
+  let ended = false;
+  let longest = 0;
+  let most = 0;
+  let last = milliseconds();
+  const drained = queue.drain().finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    await setImmediate();
+    const now = milliseconds();
+    longest = Math.max(longest, now - last);
+    last = now;
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  await drained;
   recorder.close();
-  const longest = delays.max / 1e6;
-  t.diagnostic(`longest hold ${longest.toFixed(1)} ms`);
-  assert.ok(longest < 60, `${longest} ms: it held the loop for seconds when all was written by the call`);
-  assert.ok(after.arrayBuffers - before.arrayBuffers < 128 * MiB);
+  t.diagnostic(`longest turn ${longest.toFixed(1)} ms, most memory ${(most / MiB).toFixed(0)} MiB`);
+  assert.ok(longest < patience(80), `${longest} ms: to write all of it takes seconds`);
+  assert.ok(most < 64 * MiB, `${most} bytes`);
 });
+
+/** That this thread has run, as far as the system counts it: on a busy machine it waits as well. */
+function milliseconds(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+  } catch {
+    return performance.now();
+  }
+}
 
 test('to wait for a queue that has nothing to drain is to wait for what is still read of the drain before', async (t) => {
   const path = join(temporaryFolder(t), 'barrier');
