@@ -1,11 +1,12 @@
 // A drain that is recorded: its bytes are read from where they are, while the event loop turns.
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { allocBuffer, emulate, readRecording, record, replay } from 'ismio';
+import { runModule } from './support/child.js';
 import { temporaryFolder } from './support/files.js';
 import { patience } from './support/scale.js';
 
@@ -107,4 +108,54 @@ test('to wait for a queue that has nothing to drain is to wait for what is still
   recorder.close();
   for await (const { payload } of readRecording(path))
     assert.ok(payload === null || payload.every((byte) => byte === 1));
+});
+
+test('a disk that is full while nobody waits ends the recording, and no drain: each is told', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = `
+    import { allocBuffer, emulate, record } from 'ismio';
+    const region = emulate({ size: 2 ** 25 });
+    const recorder = record(region, ${JSON.stringify(join(folder, 'full'))}, { compress: false });
+    const queue = region.queue();
+    queue.write(0, allocBuffer(2 ** 25));
+    console.log((await queue.drain()).bytes);
+    region.store8(0, 1);
+    console.log(recorder.closed);
+    try { recorder.close(); } catch ({ code, errno }) { console.log(code, errno); }`;
+  // A limit on the length of files stands for the end of the disk.
+  const through = ['/bin/bash', '-c', `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`];
+  const { stdout, stderr } = await runModule(source, { through });
+  assert.deepEqual([stdout, stderr], [`${2 ** 25}\ntrue\nERR_ISMIO_WRITE_FILE EFBIG\n`, '']);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('a batch that failed with others behind it is replayed as far as it went, and so are they', async (t) => {
+  const path = join(temporaryFolder(t), 'behind');
+  const fault = { access: 'store', cc: 1, status: 4 } as const;
+  using region = emulate({
+    size: 2 ** 16,
+    cost: { store: 1e6 },
+    faults: [
+      { ...fault, nth: 3 },
+      { ...fault, nth: 9 },
+    ],
+  });
+  const recorder = record(region, path);
+  const queue = region.queue({ depth: 8 });
+  const settled: Promise<unknown>[] = [];
+  const failed: string[] = [];
+  for (let batch = 0; batch < 6; batch++) {
+    for (let at = 0; at < 4; at++) {
+      const word = batch * 4 + at;
+      while (!queue.storeWords(word * 8, word + 1, batch)) await settled.at(-2);
+    }
+    settled.push(queue.drain().catch(({ code }: { code: string }) => failed.push(code)));
+  }
+  await Promise.all(settled);
+  recorder.close();
+  assert.deepEqual(failed, ['ERR_ISMIO_DEVICE', 'ERR_ISMIO_DEVICE']);
+  using target = emulate({ size: 2 ** 16 });
+  await replay(path, { region: target });
+  for (let word = 0; word < 24; word++) assert.equal(target.load64(word * 8), region.load64(word * 8), `word ${word}`);
+  assert.equal(region.load64(16), 0n, 'the third store of the first batch');
 });
