@@ -1,12 +1,14 @@
 // A drain that is recorded: its bytes are read from where they are, while the event loop turns.
 import assert from 'node:assert/strict';
 import { randomFillSync } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { allocBuffer, emulate, readRecording, record, replay } from 'ismio';
+import { runModule } from './support/child.js';
 import { temporaryFolder } from './support/files.js';
+import { patience } from './support/scale.js';
 
 const MiB = 2 ** 20;
 
@@ -53,7 +55,7 @@ test('operations stand in the recording in their order, whenever their bytes are
   assert.deepEqual(kinds, ['drain 0', `store ${40 * MiB}`, 'drain 0']);
 });
 
-test('a recorded drain of 256 MiB holds the event loop for no long time, and the memory that it takes is bounded', async (t) => {
+test('a recorded drain of 256 MiB holds the event loop for milliseconds, and the memory that it takes is bounded', async (t) => {
   const path = join(temporaryFolder(t), 'long');
   using region = emulate({ size: 256 * MiB });
   const recorder = record(region, path);
@@ -61,19 +63,36 @@ test('a recorded drain of 256 MiB holds the event loop for no long time, and the
   const buffer = allocBuffer(256 * MiB);
   for (let at = 0; at < buffer.length; at += 4096) buffer[at] = at >>> 12;
   for (let at = 0; at < buffer.length; at += MiB) queue.write(at, buffer, at, MiB);
-  await setTimeout(50);
-  const delays = monitorEventLoopDelay({ resolution: 1 });
-  const before = process.memoryUsage();
-  delays.enable();
-  await queue.drain();
-  delays.disable();
-  const after = process.memoryUsage();
+  const before = process.memoryUsage().arrayBuffers;
+  let ended = false;
+  let longest = 0;
+  let most = 0;
+  let last = milliseconds();
+  const drained = queue.drain().finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    await setImmediate();
+    const now = milliseconds();
+    longest = Math.max(longest, now - last);
+    last = now;
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  await drained;
   recorder.close();
-  const longest = delays.max / 1e6;
-  t.diagnostic(`longest hold ${longest.toFixed(1)} ms`);
-  assert.ok(longest < 60, `${longest} ms: it held the loop for seconds when all was written by the call`);
-  assert.ok(after.arrayBuffers - before.arrayBuffers < 128 * MiB);
+  t.diagnostic(`longest turn ${longest.toFixed(1)} ms, most memory ${(most / MiB).toFixed(0)} MiB`);
+  assert.ok(longest < patience(80), `${longest} ms: to write all of it takes seconds`);
+  assert.ok(most < 64 * MiB, `${most} bytes`);
 });
+
+/** That this thread has run, as far as the system counts it: on a busy machine it waits as well. */
+function milliseconds(): number {
+  try {
+    return Number(readFileSync(`/proc/self/task/${process.pid}/schedstat`, 'latin1').split(' ')[0]) / 1e6;
+  } catch {
+    return performance.now();
+  }
+}
 
 test('to wait for a queue that has nothing to drain is to wait for what is still read of the drain before', async (t) => {
   const path = join(temporaryFolder(t), 'barrier');
@@ -89,4 +108,54 @@ test('to wait for a queue that has nothing to drain is to wait for what is still
   recorder.close();
   for await (const { payload } of readRecording(path))
     assert.ok(payload === null || payload.every((byte) => byte === 1));
+});
+
+test('a disk that is full while nobody waits ends the recording, and no drain: each is told', async (t) => {
+  const folder = temporaryFolder(t);
+  const source = `
+    import { allocBuffer, emulate, record } from 'ismio';
+    const region = emulate({ size: 2 ** 25 });
+    const recorder = record(region, ${JSON.stringify(join(folder, 'full'))}, { compress: false });
+    const queue = region.queue();
+    queue.write(0, allocBuffer(2 ** 25));
+    console.log((await queue.drain()).bytes);
+    region.store8(0, 1);
+    console.log(recorder.closed);
+    try { recorder.close(); } catch ({ code, errno }) { console.log(code, errno); }`;
+  // A limit on the length of files stands for the end of the disk.
+  const through = ['/bin/bash', '-c', `trap '' XFSZ; ulimit -f 8192; exec "$0" "$@"`];
+  const { stdout, stderr } = await runModule(source, { through });
+  assert.deepEqual([stdout, stderr], [`${2 ** 25}\ntrue\nERR_ISMIO_WRITE_FILE EFBIG\n`, '']);
+  assert.deepEqual(readdirSync(folder), []);
+});
+
+test('a batch that failed with others behind it is replayed as far as it went, and so are they', async (t) => {
+  const path = join(temporaryFolder(t), 'behind');
+  const fault = { access: 'store', cc: 1, status: 4 } as const;
+  using region = emulate({
+    size: 2 ** 16,
+    cost: { store: 1e6 },
+    faults: [
+      { ...fault, nth: 3 },
+      { ...fault, nth: 9 },
+    ],
+  });
+  const recorder = record(region, path);
+  const queue = region.queue({ depth: 8 });
+  const settled: Promise<unknown>[] = [];
+  const failed: string[] = [];
+  for (let batch = 0; batch < 6; batch++) {
+    for (let at = 0; at < 4; at++) {
+      const word = batch * 4 + at;
+      while (!queue.storeWords(word * 8, word + 1, batch)) await settled.at(-2);
+    }
+    settled.push(queue.drain().catch(({ code }: { code: string }) => failed.push(code)));
+  }
+  await Promise.all(settled);
+  recorder.close();
+  assert.deepEqual(failed, ['ERR_ISMIO_DEVICE', 'ERR_ISMIO_DEVICE']);
+  using target = emulate({ size: 2 ** 16 });
+  await replay(path, { region: target });
+  for (let word = 0; word < 24; word++) assert.equal(target.load64(word * 8), region.load64(word * 8), `word ${word}`);
+  assert.equal(region.load64(16), 0n, 'the third store of the first batch');
 });

@@ -7,8 +7,8 @@ import { bytesAt, type Reference } from './payload.js';
 const padding = 16;
 
 /** Room for the header, the content, and what fills it up. */
-function blockOf(length: number): Uint8Array {
-  return new Uint8Array(blockHeaderBytes + length + padding);
+export function roomFor(length: number): number {
+  return blockHeaderBytes + length + padding;
 }
 
 export class Draft {
@@ -31,7 +31,7 @@ export class Draft {
     this.owned = parts.reduce((sum, part) => sum + part.length, 0);
     this.length = references.reduce((sum, { length }) => sum + length, this.owned);
     this.#references = references;
-    this.#packed = blockOf(this.owned);
+    this.#packed = new Uint8Array(roomFor(this.owned));
     let at = blockHeaderBytes;
     for (const part of parts) {
       this.#packed.set(part, at);
@@ -43,10 +43,13 @@ export class Draft {
     return this.#references.length > 0;
   }
 
-  /** All of the content in one piece, with room for the header before it. The program's memory is not needed any more. */
-  gather(): Uint8Array {
+  /**
+   * All of the content in one piece, with room for the header before it. The program's memory is not needed any more.
+   * @param take memory of so many bytes, or more
+   */
+  gather(take: (bytes: number) => Uint8Array = (bytes) => new Uint8Array(bytes)): Uint8Array {
     if (!this.refers) return this.#packed;
-    const block = blockOf(this.length);
+    const block = take(roomFor(this.length));
     let [from, to] = [0, 0];
     const copy = (length: number): void => {
       block.set(
@@ -67,12 +70,12 @@ export class Draft {
 }
 
 /** The content of a gathered block. */
-export function contentOf(gathered: Uint8Array): Uint8Array {
-  return gathered.subarray(blockHeaderBytes, gathered.length - padding);
+export function contentOf({ length }: Draft, gathered: Uint8Array): Uint8Array {
+  return gathered.subarray(blockHeaderBytes, blockHeaderBytes + length);
 }
 
 /**
- * The block as it stands in the file.
+ * The block as it stands in the file, made of the memory that it was gathered in.
  * @param deflated its content, where that became shorter by it
  */
 export function seal(
@@ -83,9 +86,9 @@ export function seal(
   position: number,
 ): Uint8Array {
   const stored = deflated?.length ?? length;
-  const whole = deflated === null ? gathered : blockOf(stored);
-  if (deflated !== null) whole.set(deflated, blockHeaderBytes);
-  const block = whole.subarray(0, blockHeaderBytes + Math.ceil(stored / 16) * 16);
+  if (deflated !== null) gathered.set(deflated, blockHeaderBytes);
+  const block = gathered.subarray(0, blockHeaderBytes + Math.ceil(stored / 16) * 16);
+  block.fill(0, 0, blockHeaderBytes).fill(0, blockHeaderBytes + stored);
   const fields = new DataView(block.buffer, block.byteOffset + blockHeaderBytes / 2);
   fields.setUint32(0, blockMagic, true);
   fields.setUint8(4, type);

@@ -12,6 +12,8 @@ import { contentOf, type Draft, seal } from './draft.js';
 
 /** Blocks that are gathered and not in the file yet. */
 const mostBegun = 4;
+/** Memory for a block that is gathered: what most of them need. */
+const leastSpare = 3 * 2 ** 20;
 /** Bytes in drafts of their own: with more of them, whoever adds one has to wait. */
 const mostOwned = 16 * 2 ** 20;
 
@@ -34,6 +36,7 @@ export class BlockWriter {
   readonly #failed: (error: unknown) => void;
   #waiting: Draft[] = [];
   #begun: Begun[] = [];
+  #spare: Uint8Array[] = [];
   #owned = 0;
   #position: number;
   #number = 0;
@@ -82,7 +85,7 @@ export class BlockWriter {
     for (;;) {
       const begun = this.#begun[0] ?? this.#begin();
       if (begun === null) return;
-      if (begun.deflated === undefined) begun.deflated = deflateNow(contentOf(begun.gathered));
+      if (begun.deflated === undefined) begun.deflated = deflateNow(contentOf(begun.draft, begun.gathered));
       begun.sealed ??= this.#seal(begun);
       writeAll(this.#file, begun.sealed.block, begun.sealed.position);
       this.#written();
@@ -107,6 +110,7 @@ export class BlockWriter {
     this.#ended = true;
     this.#waiting = [];
     this.#begun = [];
+    this.#spare = [];
     if (this.#turn !== null) clearImmediate(this.#turn);
     this.#tellReaders(Number.POSITIVE_INFINITY);
     if (this.#writing) this.#closing = true;
@@ -127,7 +131,7 @@ export class BlockWriter {
   #begin(): Begun | null {
     const draft = this.#waiting[0];
     if (draft === undefined) return null;
-    const gathered = draft.gather();
+    const gathered = draft.gather((bytes) => this.#take(bytes));
     const begun: Begun = { draft, gathered, deflated: this.#compress ? undefined : null, sealed: null };
     this.#waiting.shift();
     this.#begun.push(begun);
@@ -141,7 +145,7 @@ export class BlockWriter {
       this.#write();
       return;
     }
-    deflateLater(contentOf(begun.gathered), (error, deflated) => {
+    deflateLater(contentOf(begun.draft, begun.gathered), (error, deflated) => {
       if (begun.deflated !== undefined) return; // somebody could not wait
       begun.deflated = deflated;
       this.#trying(() => {
@@ -172,7 +176,10 @@ export class BlockWriter {
           this.#writeFrom(done + length, begun, sealed);
           return;
         }
-        if (here) this.#written();
+        if (here) {
+          this.#written();
+          this.#keep(begun); // nobody else has it: where somebody could not wait, a thread may still read it
+        }
         this.#write();
       });
     });
@@ -190,6 +197,16 @@ export class BlockWriter {
     const begun = this.#begun.shift();
     this.#owned -= begun?.draft.owned ?? 0;
     this.#next();
+  }
+
+  /** Memory that was touched before, where there is some: to touch more takes several times as long as to copy. */
+  #take(bytes: number): Uint8Array {
+    const at = this.#spare.findIndex(({ length }) => length >= bytes);
+    return (at < 0 ? undefined : this.#spare.splice(at, 1)[0]) ?? new Uint8Array(Math.max(bytes, leastSpare));
+  }
+
+  #keep({ draft, gathered }: Begun): void {
+    if (draft.refers && this.#spare.length < mostBegun) this.#spare.push(gathered);
   }
 
   #trying(act: () => void): void {
