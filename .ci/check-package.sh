@@ -45,12 +45,18 @@ for program in "$@"; do
   "$program" use.cjs
 done
 
-step types, for a module and for CommonJS
+step types, for a module and for CommonJS, with this TypeScript and with the least that works
 sed 's/console.log.*//' use.mjs >use.mts
 sed "s/console.log.*//; s/^const { emulate, info } = require('ismio')/import { emulate, info } from 'ismio'/" use.cjs >use.cts
 echo 'void info;' | tee -a use.mts >>use.cts
-"$root/node_modules/.bin/tsc" --strict --noEmit --target es2022 --lib es2023,esnext.disposable --module nodenext \
-  --types node --typeRoots "$root/node_modules/@types" use.mts use.cts
+mkdir "$place/least"
+npm install --silent --no-fund --no-audit --ignore-scripts --prefix "$place/least" typescript@5.2.2
+for compiler in "$root" "$place/least"; do
+  for module in node16 nodenext; do
+    "$compiler/node_modules/.bin/tsc" --strict --noEmit --target es2022 --module $module \
+      --types node --typeRoots "$root/node_modules/@types" use.mts use.cts
+  done
+done
 
 step the command line
 npx ismio info --json >info.json

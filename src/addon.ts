@@ -95,7 +95,7 @@ const dynamicLinker: readonly (readonly [words: RegExp, means: string, advice?: 
     'Install ismio on a file system that is mounted without noexec, or set ISMIO_BINARY to a copy of the addon on one',
   ],
   [/wrong ELF class|Exec format error|cannot open shared object file: No such file.*e_machine/, 'of another CPU'],
-  [/invalid ELF header|file too short|not a dynamic/i, 'no addon, or a part of one'],
+  [/invalid ELF header|file too short|cannot read file data|not a dynamic/i, 'no addon, or a part of one'],
   [/libc\.musl-|ld-musl-/, 'built for musl, which this system does not have'],
   [/GLIBC(XX)?_[\d.]+' not found/, 'built for a newer C or C++ library than this system has'],
   [/libc\.so\.6|__.*_chk: symbol not found/, 'built for glibc, which this system does not have'],

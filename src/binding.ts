@@ -202,4 +202,4 @@ function loadChecked(): { binding: Binding; path: string } {
 export const { binding: native, path: binaryPath } = loadChecked();
 
 /** What the last failed call answered; words by wire.Field. */
-export const answers = new Float64Array(native.answers);
+export const answers: Float64Array = new Float64Array(native.answers);

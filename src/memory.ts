@@ -4,6 +4,12 @@ import { native } from './binding.js';
 import { checkWhole } from './check.js';
 import { IsmioError, rangeError } from './errors.js';
 
+/**
+ * Bytes in an ArrayBuffer of their own: Uint8Array<ArrayBuffer>, and plain Uint8Array before TypeScript 5.7, which does not
+ * know it as generic.
+ */
+export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>;
+
 const ids = new WeakMap<ArrayBufferLike, number>();
 
 /**
@@ -12,7 +18,7 @@ const ids = new WeakMap<ArrayBufferLike, number>();
  * @param bytes 1 to what an ArrayBuffer of this Node.js can have (buffer.constants.MAX_LENGTH)
  * @throws IsmioError ERR_ISMIO_NO_MEMORY
  */
-export function allocBuffer(bytes: number): Uint8Array<ArrayBuffer> {
+export function allocBuffer(bytes: number): OwnBytes {
   const size = checkWhole(bytes, 'bytes');
   if (size < 1 || size > constants.MAX_LENGTH) {
     const text = `bytes must be from 1 to ${constants.MAX_LENGTH}, the most that this Node.js takes, not ${size}`;

@@ -11,8 +11,8 @@ export const formatVersion = 2;
 export const readableVersions: readonly number[] = [1, 2];
 
 /** Not text, and damaged by anything that takes it for text. */
-export const magic = Uint8Array.of(0x89, 0x49, 0x53, 0x4d, 0x52, 0x45, 0x43, 0x0a); // \x89ISMREC\n
-export const endMagic = Uint8Array.of(0x8a, 0x49, 0x53, 0x4d, 0x45, 0x4e, 0x44, 0x0a); // \x8aISMEND\n
+export const magic: Uint8Array = Uint8Array.of(0x89, 0x49, 0x53, 0x4d, 0x52, 0x45, 0x43, 0x0a); // \x89ISMREC\n
+export const endMagic: Uint8Array = Uint8Array.of(0x8a, 0x49, 0x53, 0x4d, 0x45, 0x4e, 0x44, 0x0a); // \x8aISMEND\n
 export const preambleBytes = 16;
 export const trailerBytes = 16;
 

@@ -1,2 +1,0 @@
-// What `require('ismio')` gives: the same names as `import`.
-export * from './index.js';
