@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { need } from '../support/tools.js';
 import { buildFloors, type Floors, us } from './floors.js';
 import { latency } from './latency.js';
 
@@ -12,7 +11,6 @@ const folder = mkdtempSync(join(tmpdir(), 'ismio-guest-figures-'));
 let floors: Floors;
 
 before(async () => {
-  need({ gcc: 'gcc' });
   floors = await buildFloors(folder);
 });
 

@@ -7,7 +7,6 @@ import { packageRoot } from '../../support/child.js';
 import { kept } from '../support/cache.js';
 import { dependencies, fetchPackages, unpack } from '../support/packages.js';
 import { run } from '../support/run.js';
-import { need } from '../support/tools.js';
 
 export interface Kernel {
   readonly release: string;
@@ -48,7 +47,6 @@ export function qemu(folder: string): Qemu {
 }
 
 export async function kernel(qemuFolder: string): Promise<Kernel> {
-  need({ xz: 'xz-utils', make: 'make', tar: 'tar', 's390x-linux-gnu-gcc': 'gcc-s390x-linux-gnu' });
   const newest = await dependencies('linux-headers-s390x', guest);
   const release = newest.find((name) => /^linux-headers-\d/.test(name))?.replace('linux-headers-', '');
   if (release === undefined) throw new Error(`linux-headers-s390x names no release: ${newest.join(' ')}`);

@@ -2,7 +2,6 @@
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { run } from './run.js';
-import { need } from './tools.js';
 
 export interface InitramfsOptions {
   /** A folder to put everything in; it has to be empty, or hold what shall be in the archive already. */
@@ -16,7 +15,6 @@ export interface InitramfsOptions {
 }
 
 export async function buildInitramfs({ root, init, files = {}, output }: InitramfsOptions): Promise<void> {
-  need({ cpio: 'cpio', find: 'findutils' });
   for (const [place, file] of Object.entries(files)) {
     mkdirSync(join(root, dirname(place)), { recursive: true });
     copyFileSync(file, join(root, place));

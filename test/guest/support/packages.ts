@@ -4,7 +4,6 @@ import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync, write
 import { basename, join } from 'node:path';
 import { folder } from './cache.js';
 import { run } from './run.js';
-import { need } from './tools.js';
 
 export interface Suite {
   /** 'bookworm-backports', 'sid', .. */
@@ -71,7 +70,6 @@ function prepared(suite: Suite): Promise<Apt> {
 }
 
 async function prepare({ suite, architecture }: Suite, own: string): Promise<Apt> {
-  need({ 'apt-get': 'apt', dpkg: 'dpkg', flock: 'util-linux' });
   const lists = join(own, 'lists');
   mkdirSync(join(lists, 'partial'), { recursive: true });
   writeFileSync(join(own, 'status'), '');

@@ -2,7 +2,6 @@
 // end by itself is ended.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { need } from './tools.js';
 
 export interface GuestOptions {
   /** For messages: 'x86-64'. */
@@ -31,7 +30,6 @@ const grace = 10;
 
 /** Runs a guest. Rejects when QEMU fails or when the closing line does not come in time. */
 export function runGuest(options: GuestOptions): Promise<GuestRun> {
-  need({ timeout: 'coreutils' });
   const began = performance.now();
   const limit = ['--kill-after=5', String(options.seconds), ...options.program, ...options.words];
   const env = { ...process.env, ...options.env };

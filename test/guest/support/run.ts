@@ -16,9 +16,13 @@ export function run(program: string, words: readonly string[], options: RunOptio
   const child = spawn(program, words, {
     ...(cwd === undefined ? {} : { cwd }),
     env: { ...process.env, NODE_TEST_CONTEXT: undefined, LC_ALL: 'C.UTF-8', ...env },
-    timeout: seconds * 1000,
-    killSignal: 'SIGKILL',
   });
+  // Not the `timeout` of spawn: that goes on, and keeps the process, when the program did not start.
+  let late = false;
+  const limit = setTimeout(() => {
+    late = true;
+    child.kill('SIGKILL');
+  }, seconds * 1000);
   let output = '';
   let errors = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -30,12 +34,12 @@ export function run(program: string, words: readonly string[], options: RunOptio
   // A program that ends without reading closes the pipe; its exit status says the rest.
   child.stdin.on('error', () => {});
   child.stdin.end(input);
-  return new Promise((resolve, reject) => {
+  return new Promise<string>((resolve, reject) => {
     child.on('error', (cause) => reject(new Error(`${program} did not start: ${cause.message}`, { cause })));
     child.on('close', (code, signal) => {
       if (code === 0) return resolve(output);
-      const end = signal === null ? `status ${code}` : `${signal}${child.killed ? `, after ${seconds} s` : ''}`;
+      const end = signal === null ? `status ${code}` : `${signal}${late ? `, after ${seconds} s` : ''}`;
       reject(new Error(`${[program, ...words].join(' ')}\nended with ${end}:\n${output}${errors}`));
     });
-  });
+  }).finally(() => clearTimeout(limit));
 }

@@ -1,17 +1,17 @@
 // What has to be installed on the host.
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-/** Programs, and the Debian package that brings each: { cpio: 'cpio' }. */
+/** Programs, or paths of files, and the Debian package that brings each: { cpio: 'cpio' }. */
 export type Tools = Readonly<Record<string, string>>;
 
-/** Throws, with the command that would help, when one of the programs is missing. */
+/** Throws, with the command that would help with all of them, when any is missing. */
 export function need(tools: Tools): void {
-  const missing = Object.entries(tools).filter(([program]) => !found(program));
+  const missing = Object.entries(tools).filter(([name]) => !(name.includes('/') ? existsSync(name) : found(name)));
   if (missing.length === 0) return;
-  const programs = missing.map(([program]) => program).join(', ');
+  const things = missing.map(([name]) => name).join(', ');
   const names = [...new Set(missing.map(([, name]) => name))].join(' ');
-  throw new Error(`the guests need ${programs}: apt-get install --no-install-recommends ${names}`);
+  throw new Error(`the guests need ${things}: apt-get install --no-install-recommends ${names}`);
 }
 
 function found(program: string): boolean {

@@ -11,9 +11,17 @@ import { buildFloors } from '../figures/floors.js';
 import { buildInitramfs } from '../support/initramfs.js';
 import { command } from '../support/monitor.js';
 import { type GuestRun, runGuest } from '../support/qemu.js';
-import { need } from '../support/tools.js';
 import { type Kernel, kernel, type Modules, plan9Modules } from './kernel.js';
-import { ivshmem, ivshmemFile, machineWords, monitorSocket, pluggableName, unplugLine } from './machine.js';
+import {
+  ivshmem,
+  ivshmemFile,
+  machineWords,
+  monitorSocket,
+  nvmeBytes,
+  nvmeFile,
+  pluggableName,
+  unplugLine,
+} from './machine.js';
 
 const init = join(packageRoot, 'test', 'guest', 'x86-64', 'init.sh');
 const program = join(packageRoot, 'dist', 'test', 'guest', 'x86-64', 'inside', 'main.js');
@@ -23,7 +31,6 @@ const initramfs = join(work, 'initramfs.cpio');
 let debian: Kernel;
 
 before(async () => {
-  need({ 'qemu-system-x86_64': 'qemu-system-x86' });
   debian = await kernel();
   const root = mkdtempSync(join(work, 'root-'));
   const files = { '/bin/busybox': debian.busybox, ...plan9Modules(debian) };
@@ -59,6 +66,7 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
   const file = new Uint8Array(ivshmem.size);
   file.set(pattern(ivshmem.piece, ivshmem.hostSeed), ivshmem.hostPiece * ivshmem.piece);
   writeFileSync(ivshmemFile(shared), file);
+  writeFileSync(nvmeFile(shared), new Uint8Array(nvmeBytes));
   await buildFloors(shared);
   writeFileSync(join(shared, 'command.sh'), script(shared, modules));
   let unplugged: Promise<void> = Promise.reject(new Error(`the guest never said '${unplugLine}'`));
@@ -68,7 +76,7 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
     program: ['qemu-system-x86_64'],
     words: machineWords({ kernel: debian, modules, initramfs, work: shared }),
     closing: /^guest: ended with status (\d+)$/,
-    seconds: 300,
+    seconds: 600,
     onLine: (line) => {
       if (line !== unplugLine) return;
       unplugged = command(monitorSocket(shared), 'device_del', { id: pluggableName });

@@ -6,7 +6,6 @@ import { packageRoot } from '../../support/child.js';
 import { kept } from '../support/cache.js';
 import { dependencies, fetchPackages, unpack } from '../support/packages.js';
 import { run } from '../support/run.js';
-import { need } from '../support/tools.js';
 
 /** Whose modules serve VFIO: Debian's as they are, with groups alone, or those built with iommufd, with groups and cdev. */
 export type Modules = 'debian' | 'iommufd';
@@ -17,19 +16,23 @@ export interface Kernel {
   readonly image: string;
   /** Folders of modules; the file `order` in each says which to load for VFIO, first to last. */
   readonly modules: Readonly<Record<Modules, string>>;
+  /** The same of the kernel's own drivers for devices of the guest. */
+  readonly drivers: string;
   readonly busybox: string;
 }
 
 const suite = { suite: 'bookworm-backports', architecture: 'amd64' };
 const plan9 = ['netfs', '9pnet', '9pnet_virtio', '9p'];
+/** Whose work is compared with that of a driver on VFIO. */
+const ownDrivers = ['nvme'];
 const vfio = ['vfio', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci'];
 
 export async function kernel(): Promise<Kernel> {
-  need({ xz: 'xz-utils', zstd: 'zstd', gcc: 'gcc', make: 'make', strip: 'binutils', tar: 'tar' });
   const newest = await dependencies('linux-headers-amd64', suite);
   const release = newest.find((name) => /^linux-headers-\d/.test(name))?.replace('linux-headers-', '');
   if (release === undefined) throw new Error(`linux-headers-amd64 names no release: ${newest.join(' ')}`);
   const unpacked = await kept(`kernel-${release}`, (empty) => unpackKernel(release, empty));
+  const drivers = await kept(`drivers-${release}-${ownDrivers.join('-')}`, (empty) => unpackDrivers(release, empty));
   const iommufd = await kept(`iommufd-${release}`, (empty) => buildModules(release, unpacked, empty));
   const busybox = await kept('busybox-amd64', async (empty) => {
     await unpack(await fetchPackages(['busybox-static'], { ...suite, suite: 'bookworm' }), empty);
@@ -38,6 +41,7 @@ export async function kernel(): Promise<Kernel> {
     release,
     image: join(unpacked, 'vmlinux'),
     modules: { debian: join(unpacked, 'modules'), iommufd },
+    drivers,
     busybox: join(busybox, 'bin', 'busybox'),
   };
 }
@@ -54,17 +58,48 @@ async function unpackKernel(release: string, into: string): Promise<void> {
     await unpackImage(readFileSync(join(place, 'boot', `vmlinuz-${release}`)), place, join(into, 'vmlinux'));
     const modules = join(into, 'modules');
     mkdirSync(modules);
-    const all = readdirSync(join(place, 'lib', 'modules', release), { recursive: true, encoding: 'utf8' });
-    for (const name of [...plan9, 'irqbypass', ...vfio]) {
-      const path = all.find((one) => one.endsWith(`/${name}.ko.xz`));
-      if (path === undefined) throw new Error(`the kernel ${release} has no module ${name}`);
-      copyFileSync(join(place, 'lib', 'modules', release, path), join(modules, `${name}.ko.xz`));
-      await run('xz', ['--decompress', join(modules, `${name}.ko.xz`)]);
-    }
+    for (const name of [...plan9, 'irqbypass', ...vfio])
+      await copyModule(join(place, 'lib/modules', release), name, modules);
     writeOrder(modules, ['irqbypass', ...vfio]);
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
+}
+
+/** Drivers with all the modules that they need, each behind those that it needs itself. */
+async function unpackDrivers(release: string, into: string): Promise<void> {
+  const place = mkdtempSync(join(tmpdir(), 'ismio-guest-drivers-'));
+  try {
+    await unpack(await fetchPackages([`linux-image-${release}`], suite), place);
+    const order: string[] = [];
+    const add = async (name: string): Promise<void> => {
+      if (order.includes(name)) return;
+      const module = await copyModule(join(place, 'lib/modules', release), name, into);
+      for (const needed of needs(module)) await add(needed);
+      order.push(name);
+    };
+    for (const name of ownDrivers) await add(name);
+    writeOrder(into, order);
+  } finally {
+    rmSync(place, { recursive: true, force: true });
+  }
+}
+
+/** Unpacks one module; where it is then. */
+async function copyModule(from: string, name: string, into: string): Promise<string> {
+  const all = readdirSync(from, { recursive: true, encoding: 'utf8' });
+  const path = all.find((one) => one.endsWith(`/${name}.ko.xz`));
+  if (path === undefined) throw new Error(`${from} has no module ${name}`);
+  const module = join(into, `${name}.ko`);
+  copyFileSync(join(from, path), `${module}.xz`);
+  await run('xz', ['--decompress', `${module}.xz`]);
+  return module;
+}
+
+/** The modules that a module says it needs: `depends=a,b` of its section .modinfo, with an end of zero. */
+function needs(module: string): string[] {
+  const [, names = ''] = /\0depends=([\w,-]*)\0/.exec(readFileSync(module, 'latin1')) ?? [];
+  return names.split(',').filter((name) => name !== '');
 }
 
 /** The kernel inside of a bzImage: where it lies is in the header that Documentation/arch/x86/boot.rst describes. */

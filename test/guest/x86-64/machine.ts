@@ -12,6 +12,8 @@ export const places = {
   testdev: '0000:00:06.0',
   /** A BAR with an MSI-X table; can be reset. */
   rng: '0000:00:07.0',
+  /** A disk, whose file is the host's too. */
+  nvme: '0000:00:0a.0',
   /** Shares its IOMMU group with the neighbour, because both are behind one conventional bridge. */
   shared: '0000:01:01.0',
   neighbour: '0000:01:02.0',
@@ -20,7 +22,7 @@ export const places = {
 } as const;
 
 /** Those with an IOMMU group of their own. */
-export const alone = ['edu', 'ivshmem', 'testdev', 'rng', 'pluggable'] as const;
+export const alone = ['edu', 'ivshmem', 'testdev', 'rng', 'nvme', 'pluggable'] as const;
 
 /** QEMU's name of the device that can be taken away, and what the guest prints to have that done. */
 export const pluggableName = 'pluggable';
@@ -37,6 +39,13 @@ export interface Machine {
   readonly work: string;
 }
 
+/** The disk behind nvme, in bytes: a file of the host. */
+export const nvmeBytes = 16 << 20;
+
+export function nvmeFile(work: string): string {
+  return join(work, 'nvme.img');
+}
+
 /** The file of the host behind ivshmem. */
 export function ivshmemFile(work: string): string {
   return join(work, 'ivshmem');
@@ -48,13 +57,13 @@ export function monitorSocket(work: string): string {
 }
 
 export function machineWords({ kernel, modules, initramfs, work }: Machine): string[] {
-  const folders = [kernel.modules[modules], work];
+  const folders = [kernel.modules[modules], kernel.drivers, work];
   const odd = folders.find((path) => /[\s,]/.test(path));
   if (odd !== undefined) throw new Error(`QEMU and the guest take no blank or comma in a path: '${odd}'`);
   const at = (bdf: string) => `addr=0x${bdf.slice(8, 10)}`;
   const shared = (name: string, path: string, more: string) =>
     `local,id=${name},mount_tag=${name},path=${path},security_model=none,multidevs=remap${more}`;
-  const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]}`;
+  const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]} ismio.drivers=${kernel.drivers}`;
   const line = 'console=ttyS0 rdinit=/init quiet intel_iommu=on nokaslr cryptomgr.notests random.trust_cpu=on panic=-1';
   return [
     ...[
@@ -79,6 +88,8 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
     ...['-device', `ivshmem-plain,memdev=shared,${at(places.ivshmem)}`],
     ...['-device', `pci-testdev,${at(places.testdev)}`],
     ...['-device', `virtio-rng-pci,disable-legacy=on,${at(places.rng)}`],
+    ...['-drive', `file=${nvmeFile(work)},if=none,id=disk,format=raw`],
+    ...['-device', `nvme,serial=ismio-guest,drive=disk,${at(places.nvme)}`],
     ...['-device', 'pcie-pci-bridge,id=bridge,addr=0x8'],
     ...['-device', `edu,bus=bridge,${at(places.shared)}`],
     ...['-device', `virtio-rng-pci,bus=bridge,${at(places.neighbour)}`],

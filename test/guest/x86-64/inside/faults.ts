@@ -70,6 +70,30 @@ test(`${api}: a reset in mid-queue leaves a device that answers`, async () => {
   assert.equal(device.region(4).load16(22), 0);
 });
 
+test(`${api}: a reset keeps configuration space, interrupts, DMA mappings and mapped regions; the function's own is lost`, async () => {
+  using device = openVfio(places.pluggable, { api });
+  const { config } = device;
+  const bar = device.region(4, { access: 'mmap' });
+  const msix = device.irq('msix');
+  device.enableBusMaster();
+  msix.enable(2);
+  const mapping = device.dmaMap(allocBuffer(4096));
+  bar.store16(22, 1); // queue_select
+  const bars = () => [0, 1, 2, 3, 4, 5].map((index) => config.read32(0x10 + 4 * index));
+  const before = [...bars(), config.read16(4)];
+  device.reset();
+  assert.deepEqual([...bars(), config.read16(4)], before);
+  assert.deepEqual([device.memory, device.busMaster], [true, true]);
+  assert.equal(bar.load16(22), 0, 'through the mapping that was there before');
+  const told = msix.vector(1).wait();
+  msix.trigger(1);
+  assert.deepEqual(await told, { vector: 1, count: 1 });
+  const again = () => device.dmaMap(allocBuffer(4096), { iova: mapping.iova });
+  throwsCode(again, RangeError, 'ERR_ISMIO_OPTION', { iova: mapping.iova });
+  mapping.unmap();
+  again().unmap();
+});
+
 test(`${api}: a device without a reset says so`, () => {
   using device = openVfio(places.edu, { api });
   assert.equal(device.info.flags.reset, false);
@@ -90,5 +114,6 @@ async function switchedOff(device: VfioDevice, access: 'mmap' | 'pread'): Promis
   );
   while (witness.load64(place) === 0n) await new Promise(setImmediate);
   device.enableMemory(false);
-  return batch;
+  // Awaited here: the region is closed behind it.
+  return await batch;
 }

@@ -92,3 +92,20 @@ test(`${api}: every vector of MSI-X has an eventfd of its own`, { timeout: 20_00
   }
   assert.equal(msix.signalled, msix.count);
 });
+
+test(`${api}: vectors are added without losing what the others were signalled`, { timeout: 20_000 }, async () => {
+  using device = openVfio(places.rng, { api });
+  const msix = device.irq('msix');
+  msix.enable(1);
+  for (let i = 0; i < 5; i++) msix.trigger(0);
+  msix.enable(2);
+  msix.trigger(0);
+  msix.trigger(1);
+  while (msix.signalled < 7) await new Promise(setImmediate);
+  assert.deepEqual([msix.vector(0).signalled, msix.vector(1).signalled, msix.enabled], [6, 1, 2]);
+  const second = msix.vector(1).wait();
+  msix.enable(1);
+  await assert.rejects(second, { code: 'ERR_ISMIO_CLOSED' });
+  msix.trigger(0);
+  assert.deepEqual(await msix.vector(0).wait(), { vector: 0, count: 1 });
+});

@@ -11,6 +11,7 @@ const ids = {
   ivshmem: '1af4:1110',
   testdev: '1b36:0005',
   rng: '1af4:1044',
+  nvme: '1b36:0010',
   shared: '1234:11e8',
   neighbour: '1af4:1005',
   pluggable: '1af4:1044',

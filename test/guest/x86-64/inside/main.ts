@@ -10,6 +10,7 @@ const files = [
   'dma',
   'interrupts',
   'memory',
+  'nvme',
   'opening',
   'faults',
   'storm',

@@ -6,8 +6,6 @@ const unshown = {
   'a limit on the number of mappings of an iommufd': 'Linux has none; it limits locked memory, which is tested',
   'bursts by AVX-512 or MOVDIR64B': 'the emulated CPU has neither; those by SSE2 are tested',
   'what a store to a device takes': 'QEMU answers it at once; no bus, no posted writes',
-  'interrupts of MSI-X that a device raised':
-    'virtio-rng raises them for a driver alone; the kernel signals them in its place',
 };
 
 for (const [what, skip] of Object.entries(unshown)) test(what, { skip }, () => {});
