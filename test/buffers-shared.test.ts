@@ -82,7 +82,7 @@ test('what no thread sees any more is given back: memory, mappings and descripto
     ];
     const before = left();
     let posted = allocBuffer(65536, { shared: true });
-    const worker = new Worker('const { parentPort } = require("node:worker_threads"); let kept; parentPort.on("message", (m) => { if (m === "read") parentPort.postMessage(kept[7]); else { kept = m; parentPort.postMessage("has it"); } })', { eval: true });
+    const worker = new Worker('import { parentPort } from "node:worker_threads"; let kept; parentPort.on("message", (m) => { if (m === "read") parentPort.postMessage(kept[7]); else { kept = m; parentPort.postMessage("has it"); } })', { eval: true });
     worker.postMessage(posted);
     await new Promise((resolve) => worker.once('message', resolve));
     posted[7] = 9;
