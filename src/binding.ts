@@ -12,7 +12,14 @@ export interface Binding {
   readonly answers: ArrayBuffer;
   kernels(): { cpu: string; memory: string; mapped: string; resource: string; burst: string | null };
 
-  allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined;
+  /** undefined: no memory. null: this runtime makes no ArrayBuffers over memory of an addon. */
+  allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined | null;
+  /** Whether the buffer could be detached. */
+  free(buffer: ArrayBuffer, id: number): boolean;
+  /** An id, or -errno. */
+  share(view: Uint8Array): number;
+  unseen(bytes: number): void;
+  sharedAt(view: Uint8Array): { id: number; size: number } | undefined;
 
   emulate(
     size: number,

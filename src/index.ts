@@ -5,7 +5,7 @@ export type { BatchMessage, Observed, ShardMessage } from './channels.js';
 export type { BytesLike, Whole } from './check.js';
 export { type ErrorCode, type ErrorValues, IsmioError, type IsmioFailure, isIsmioError } from './errors.js';
 export { type Info, info } from './info.js';
-export { allocBuffer } from './memory.js';
+export { type AllocOptions, allocBuffer, type FreeableBuffer, freeBuffer } from './memory.js';
 export type { PciBar } from './pci/bars.js';
 export { type DiagnosedFunction, diagnose, type PciDiagnosis } from './pci/diagnose.js';
 export {

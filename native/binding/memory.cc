@@ -1,39 +1,96 @@
 // allocBuffer's memory, as src/memory.ts sees it.
+#include <cerrno>
+
 #include "binding/environment.h"
 
 namespace ismio::binding {
 
 // The plain call rather than node-addon-api's: where Node.js refuses (too large), it runs the finalizer itself, and the
-// wrapper would give the reference back a second time.
+// wrapper would give the reference back a second time. The finalizer has the id only, because the memory may have been
+// freed by hand before.
 Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory) {
-  const auto letGo = [](napi_env, void*, void* held) { delete static_cast<std::shared_ptr<Memory>*>(held); };
-  auto* reference = new std::shared_ptr<Memory>(memory);
+  const auto letGo = [](napi_env, void*, void* id) {
+    Memory::giveBack(*static_cast<uint64_t*>(id));
+    delete static_cast<uint64_t*>(id);
+  };
+  Memory::lend(memory);
+  auto* id = new uint64_t(memory->id());
   napi_value view = nullptr;
-  if (napi_create_external_arraybuffer(env, memory->base(), memory->size(), letGo, reference, &view) == napi_ok) {
+  if (napi_create_external_arraybuffer(env, memory->base(), memory->size(), letGo, id, &view) == napi_ok) {
     return Napi::Value(env, view);
   }
+  Memory::giveBack(memory->id());
   env.GetAndClearPendingException();
   return {};
 }
 
 namespace {
 
-// allocate(bytes) -> {buffer, id} | undefined
+// Whether this runtime makes ArrayBuffers over memory of an addon at all: asked only where one was refused.
+bool takesExternal(Napi::Env env) {
+  const std::shared_ptr<Memory> probe = Memory::allocate(1);
+  return probe != nullptr && !viewOf(env, probe).IsEmpty();
+}
+
+// allocate(bytes) -> {buffer, id} | undefined (no memory) | null (a runtime without such buffers)
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   uint64_t bytes = 0;
   if (!offsetAt(info, 0, bytes) || bytes == 0) return info.Env().Undefined();
   const std::shared_ptr<Memory> memory = Memory::allocate(bytes);
   if (memory == nullptr) return info.Env().Undefined();
   const Napi::Value view = viewOf(info.Env(), memory);
-  if (view.IsEmpty()) return info.Env().Undefined();
+  if (view.IsEmpty()) return takesExternal(info.Env()) ? info.Env().Undefined() : info.Env().Null();
   Napi::Object made = Napi::Object::New(info.Env());
   made.Set("buffer", view);
   made.Set("id", static_cast<double>(memory->id()));
   return made;
 }
 
+// free(buffer, id) -> whether the buffer could be taken from JavaScript
+Napi::Value release(const Napi::CallbackInfo& info) {
+  const bool taken = napi_detach_arraybuffer(info.Env(), info[0]) == napi_ok;
+  if (taken) Memory::giveBack(static_cast<uint64_t>(numberAt(info, 1)));
+  return Napi::Boolean::New(info.Env(), taken);
+}
+
+// share(view: Uint8Array over whole pages of a SharedArrayBuffer) -> id, or -errno. V8 counts what is shared for no
+// thread; for the one that made it, we do.
+Napi::Value share(const Napi::CallbackInfo& info) {
+  const Bytes view = bytesAt(info, 0);
+  std::shared_ptr<Memory> made;
+  const int refused = view.data == nullptr ? EINVAL : Memory::share(view.data, view.length, made);
+  if (refused != 0) return Napi::Number::New(info.Env(), -refused);
+  int64_t total = 0;
+  napi_adjust_external_memory(info.Env(), static_cast<int64_t>(view.length), &total);
+  return Napi::Number::New(info.Env(), static_cast<double>(made->id()));
+}
+
+// unseen(bytes): the thread that shared so many bytes sees them no more
+Napi::Value unseen(const Napi::CallbackInfo& info) {
+  int64_t total = 0;
+  napi_adjust_external_memory(info.Env(), -static_cast<int64_t>(numberAt(info, 0)), &total);
+  Memory::giveBackUnseen();
+  return info.Env().Undefined();
+}
+
+// sharedAt(view: Uint8Array from the start of a SharedArrayBuffer) -> {id, size} | undefined
+Napi::Value sharedAt(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<Memory> memory = Memory::at(bytesAt(info, 0).data);
+  if (memory == nullptr) return info.Env().Undefined();
+  Napi::Object found = Napi::Object::New(info.Env());
+  found.Set("id", static_cast<double>(memory->id()));
+  found.Set("size", static_cast<double>(memory->size()));
+  return found;
+}
+
 }  // namespace
 
-void exportMemory(Napi::Env env, Napi::Object exports) { exportFunction<allocate>(env, exports, "allocate"); }
+void exportMemory(Napi::Env env, Napi::Object exports) {
+  exportFunction<allocate>(env, exports, "allocate");
+  exportFunction<release>(env, exports, "free");
+  exportFunction<share>(env, exports, "share");
+  exportFunction<unseen>(env, exports, "unseen");
+  exportFunction<sharedAt>(env, exports, "sharedAt");
+}
 
 }  // namespace ismio::binding

@@ -3,6 +3,7 @@ import { answers, native } from '../binding.js';
 import { type BatchMessage, batches, now, tellBatch, thisThread } from '../channels.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
+import { checkRuntime } from '../memory.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
 import type { QueueTap } from '../region/tap.js';
 import { Field, Opcode } from '../wire.js';
@@ -105,6 +106,7 @@ export class Queue {
       },
     );
     if (made === undefined) {
+      checkRuntime();
       throw new IsmioError(
         'ERR_ISMIO_NO_MEMORY',
         `no memory for a queue of ${entries} entries and ${settings.bytes} bytes`,

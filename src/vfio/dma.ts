@@ -1,7 +1,7 @@
 // Buffers that a device reads and writes by itself.
 import { checkFlag, checkOptions } from '../check.js';
 import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
-import { memoryId } from '../memory.js';
+import { memoryOf } from '../memory.js';
 import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
 import { kernel } from './kernel.js';
@@ -72,8 +72,7 @@ export class DmaMappings {
         writable,
       });
     }
-    const length = wholePages(buffer);
-    const memory = memoryOf(buffer);
+    const { length, memory } = pagesOf(buffer);
     const limit = checkAddress(options.limit ?? noLimit, 'limit');
     const { space } = this.#access;
     const iova =
@@ -151,12 +150,13 @@ function exact(iova: bigint): number {
 }
 
 /** The IOMMU maps pages, so the buffer begins at one and gets all of its last one, which is nobody else's. */
-function wholePages(buffer: Uint8Array): number {
+function pagesOf(buffer: Uint8Array): { length: number; memory: number } {
   if (!(buffer instanceof Uint8Array)) {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `buffer must be a Uint8Array of allocBuffer, not ${shown(buffer)}`);
   }
   const { byteOffset, byteLength } = buffer;
-  const rest = buffer.buffer.byteLength - byteOffset - byteLength;
+  const memory = memoryOf(buffer.buffer);
+  const rest = (memory?.size ?? buffer.buffer.byteLength) - byteOffset - byteLength;
   if (byteLength === 0 || byteOffset % pageSize !== 0 || (byteLength % pageSize !== 0 && rest !== 0)) {
     throw rangeError(
       'ERR_ISMIO_OPTION',
@@ -164,7 +164,11 @@ function wholePages(buffer: Uint8Array): number {
       { offset: byteOffset, length: byteLength },
     );
   }
-  return Math.ceil(byteLength / pageSize) * pageSize;
+  if (memory === undefined) {
+    const text = 'only memory of allocBuffer stays where it is, as DMA needs; copy the bytes there';
+    throw rangeError('ERR_ISMIO_OPTION', text);
+  }
+  return { length: Math.ceil(byteLength / pageSize) * pageSize, memory: memory.id };
 }
 
 /**
@@ -173,15 +177,6 @@ function wholePages(buffer: Uint8Array): number {
  */
 function populate(buffer: Uint8Array): void {
   for (let at = 0; at < buffer.length; at += pageSize) Atomics.or(buffer, at, 0);
-}
-
-function memoryOf(buffer: Uint8Array): number {
-  const memory = memoryId(buffer.buffer);
-  if (memory !== undefined) return memory;
-  throw rangeError(
-    'ERR_ISMIO_OPTION',
-    'only memory of allocBuffer stays where it is, as DMA needs; copy the bytes there',
-  );
 }
 
 function checkAddress(value: bigint, what: string): bigint {
