@@ -66,7 +66,10 @@ export function allocBuffer(bytes: number, options: AllocOptions = {}): Uint8Arr
 function allocOwn(size: number): FreeableBuffer {
   const made = native.allocate(size);
   if (made === null) {
-    throw noSuch('it allows no ArrayBuffer over memory of an addon (as Electron since 21), which ismio is built on', size);
+    throw noSuch(
+      'it allows no ArrayBuffer over memory of an addon (as Electron since 21), which ismio is built on',
+      size,
+    );
   }
   if (made === undefined) throw noMemory(size);
   known.set(made.buffer, { id: made.id, size });
@@ -130,7 +133,10 @@ export function freeBuffer(buffer: Uint8Array): void {
   }
   if (memory.byteLength === 0) return;
   if (!native.free(memory as ArrayBuffer, found.id)) {
-    throw noSuch('it does not let an addon detach its own buffer; let go of the buffer, and it is collected', found.size);
+    throw noSuch(
+      'it does not let an addon detach its own buffer; let go of the buffer, and it is collected',
+      found.size,
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 // Memory that JavaScript threads share, and that the engine reads in place: allocBuffer with { shared: true }.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { allocBuffer, emulate, freeBuffer } from 'ismio';
@@ -49,7 +49,9 @@ const inWorker = `
 test('a Worker that the buffer is posted to has the same memory, and its queues take it without a copy', async () => {
   const buffer = allocBuffer(10_000, { shared: true });
   buffer[9999] = 5;
-  const url = new URL(`data:text/javascript,${encodeURIComponent(inWorker.replace("'ismio'", `'file://${packageRoot}dist/ismio.js'`))}`);
+  const url = new URL(
+    `data:text/javascript,${encodeURIComponent(inWorker.replace("'ismio'", `'file://${packageRoot}dist/ismio.js'`))}`,
+  );
   const worker = new Worker(url, { workerData: buffer });
   const [told] = await once(worker, 'message');
   assert.deepEqual(told, { first: 77, copies: 0, last: 5 });

@@ -182,7 +182,9 @@ test('what the kernel refuses to map is told with its call and errno', (t) => {
   assert.equal(readdirSync('/proc/self/fd').length, descriptors);
 });
 
-test('a region of thousands of mapped areas is opened, accessed in each, and closed whole', { skip: noMapping }, (t) => {
+test('a region of thousands of mapped areas is opened, accessed in each, and closed whole', {
+  skip: noMapping,
+}, (t) => {
   const many = Array.from({ length: 2000 }, (_, i): [bigint, bigint] => [BigInt(i) * 8192n, 4096n]);
   const { device } = open(t, { regions: [{ index: 0, size: 2000n * 8192n, flags: mappable, sparse: many }] });
   using region = device.region(0);

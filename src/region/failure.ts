@@ -35,7 +35,8 @@ const blocksOnly =
 
 const lossWords: Record<Loss, string> = {
   unknown: 'the memory behind the region has gone, and nobody told why. Close it and open it again',
-  truncated: 'the file was truncated below the end of the region. Give it its size back, close the region and open it again',
+  truncated:
+    'the file was truncated below the end of the region. Give it its size back, close the region and open it again',
   noSpace:
     'the file system had no page left for a part of the file that has none yet (a full tmpfs, no free huge page). Make ' +
     'room, close the region and open it again; fallocate gives a file all of its pages beforehand',

@@ -42,7 +42,10 @@ const meanings: Record<string, readonly [ErrorCode, string]> = {
   'VFIO_IOMMU_MAP_DMA:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'IOMMU_IOAS_MAP:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'IOMMU_IOAS_MAP:EADDRINUSE': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
-  'mmap:ENOMEM': ['ERR_ISMIO_VFIO', 'no address space is left, or this process has vm.max_map_count mappings; close regions'],
+  'mmap:ENOMEM': [
+    'ERR_ISMIO_VFIO',
+    'no address space is left, or this process has vm.max_map_count mappings; close regions',
+  ],
   'VFIO_DEVICE_RESET:EINVAL': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
   'VFIO_DEVICE_RESET:ENOTTY': ['ERR_ISMIO_VFIO', 'the function has no way to be reset'],
   'VFIO_DEVICE_SET_IRQS:EINVAL': [
