@@ -15,7 +15,7 @@ import { type Access, PciFunction } from './double/device.js';
 import { serve } from './double/server.js';
 import { cases } from './inside/refusals.js';
 import { kernel, qemu, qemuFolder } from './kernel.js';
-import { functions, machineWords, socketOf } from './machine.js';
+import { functions, machineWords, socketOf, strayRegister } from './machine.js';
 import { nodeFiles, packageFiles } from './node.js';
 import { asBlocksArrive, ismTransfers, plainTransfers, resetBatch, type Transfer } from './transfers.js';
 
@@ -28,6 +28,7 @@ describe('the s390x guest', () => {
     plain: new PciFunction(functions.plain),
     other: new PciFunction(functions.other),
     leaving: new PciFunction(functions.leaving),
+    stray: new PciFunction(functions.stray, { readsMemoryAt: strayRegister }),
   } as const;
   const servers: Server[] = [];
   let work: string;
@@ -129,7 +130,7 @@ async function boot(work: string): Promise<GuestRun> {
     program,
     words: machineWords({ kernel: debian, initramfs, work }),
     closing: /^guest: ended with status (\d+)$/,
-    seconds: 240,
+    seconds: 600,
   });
   console.log(`s390x: ${run.seconds.toFixed(1)} s`);
   return run;

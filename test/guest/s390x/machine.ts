@@ -24,7 +24,12 @@ export const functions = {
   orphan: { ...ism, uid: 0x4567, fid: 0x7a },
   /** Is reset, and then taken away, in the middle of a batch. */
   leaving: { ...ism, uid: 0x5678, fid: 0x7b },
+  /** Reads memory by itself, where it was not given any. */
+  stray: { ...ism, uid: 0x6789, fid: 0x7c },
 } as const satisfies Record<string, Placed>;
+
+/** At a load of this register in BAR 0 the function `stray` reads memory, at the bus address that it holds. */
+export const strayRegister = 0x1000;
 
 /** The read of BAR 0 at which the orphan's server dies. */
 export const mortalReads = 200;

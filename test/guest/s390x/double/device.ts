@@ -1,5 +1,5 @@
 // A PCI function that exists only as bytes: configuration space, BARs as large as one likes, and a list of every access
-// that reached it. It does nothing by itself, and it raises no interrupt.
+// that reached it. It raises no interrupt, and does nothing by itself but to read memory where it is told to.
 import { RegionIndex } from './wire.js';
 
 export interface Access {
@@ -18,6 +18,11 @@ export interface FunctionOptions {
   readonly bars: Readonly<Record<number, bigint>>;
 }
 
+export interface Behaviour {
+  /** Place in BAR 0 of a register of 8 bytes that holds a bus address. At each load of it the function reads memory there. */
+  readonly readsMemoryAt?: number;
+}
+
 const configBytes = 256n;
 const pageBytes = 4096;
 
@@ -30,7 +35,10 @@ export class PciFunction {
   resets = 0;
   readonly #memory = new Map<number, SparseBytes>();
 
-  constructor(options: FunctionOptions) {
+  readonly #behaviour: Behaviour;
+
+  constructor(options: FunctionOptions, behaviour: Behaviour = {}) {
+    this.#behaviour = behaviour;
     const bars = { ...options.bars, [msix.bar]: msix.barBytes };
     for (const [index, size] of Object.entries(bars)) this.#memory.set(Number(index), new SparseBytes(size));
     const config = new SparseBytes(configBytes);
@@ -58,6 +66,12 @@ export class PciFunction {
     this.#memory.get(region)?.write(offset, bytes);
     this.accesses.push({ kind: 'write', region, offset, bytes });
     return true;
+  }
+
+  /** The bus address that a load has the function read memory at; null for any other load. */
+  memoryReadAt(region: number, offset: bigint): bigint | null {
+    const isRegister = region === 0 && Number(offset) === this.#behaviour.readsMemoryAt;
+    return isRegister ? this.peek(region, offset, 8).readBigUInt64BE(0) : null;
   }
 
   reset(): void {

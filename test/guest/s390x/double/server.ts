@@ -16,8 +16,12 @@ export async function serve(fn: PciFunction, path: string): Promise<Server> {
 
 function answerAll(fn: PciFunction, socket: Socket): void {
   const reader = new MessageReader();
+  let requests = 0;
   socket.on('data', (chunk: Buffer) => {
     for (const message of reader.push(chunk)) {
+      if (message.isReply) continue; // what came of reading memory is the guest's to tell
+      const address = memoryReadBy(fn, message);
+      if (address !== null) socket.write(wire.dmaRead(++requests & 0xffff, address, 8n));
       const answer = answerTo(fn, message);
       if (message.wantsReply) socket.write(answer);
     }
@@ -48,7 +52,7 @@ function answerTo(fn: PciFunction, message: Message): Buffer {
     case Command.deviceReset:
       fn.reset();
       return wire.reply(message);
-    // The function does no DMA and raises no interrupt, so what it is given for them is of no use to it.
+    // The function asks for memory by messages and raises no interrupt, so what it is given for them is of no use to it.
     case Command.dmaMap:
     case Command.deviceSetIrqs:
       return wire.reply(message);
@@ -64,6 +68,13 @@ function readRegion(fn: PciFunction, message: Message): Buffer {
   const bytes = fn.read(region, offset, length);
   if (bytes === null) return wire.refusal(message, errno.EINVAL);
   return wire.reply(message, wire.regionAnswer(message.payload, bytes));
+}
+
+/** Where the function reads memory before it answers. */
+function memoryReadBy(fn: PciFunction, { command, payload }: Message): bigint | null {
+  if (command !== Command.regionRead) return null;
+  const { region, offset } = wire.regionAccess(payload);
+  return fn.memoryReadAt(region, offset);
 }
 
 function writeRegion(fn: PciFunction, message: Message): Buffer {

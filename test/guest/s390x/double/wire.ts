@@ -15,6 +15,7 @@ export enum Command {
   deviceSetIrqs = 8,
   regionRead = 9,
   regionWrite = 10,
+  dmaRead = 11,
   deviceReset = 13,
 }
 
@@ -50,6 +51,8 @@ export interface Message {
   readonly id: number;
   readonly command: number;
   readonly wantsReply: boolean;
+  /** It answers a request of the server's. */
+  readonly isReply: boolean;
   readonly payload: Buffer;
 }
 
@@ -64,11 +67,13 @@ export class MessageReader {
       if (size < headerBytes || size > largestTransfer + 4096) throw new RangeError(`a message of ${size} bytes`);
       if (this.#rest.length < size) return;
       const flags = this.#rest.readUInt32LE(8);
-      if ((flags & typeMask) !== 0) throw new RangeError(`flags 0x${flags.toString(16)} are no request's`);
+      const type = flags & typeMask;
+      if (type > replyFlag) throw new RangeError(`flags 0x${flags.toString(16)} are no message's`);
       yield {
         id: this.#rest.readUInt16LE(0),
         command: this.#rest.readUInt16LE(2),
-        wantsReply: (flags & noReplyFlag) === 0,
+        wantsReply: type === 0 && (flags & noReplyFlag) === 0,
+        isReply: type === replyFlag,
         payload: this.#rest.subarray(headerBytes, size),
       };
       this.#rest = this.#rest.subarray(size);
@@ -79,6 +84,14 @@ export class MessageReader {
 /** A reply with this payload. */
 export function reply({ id, command }: Message, payload: Buffer = Buffer.alloc(0)): Buffer {
   return Buffer.concat([header(id, command, headerBytes + payload.length, replyFlag, 0), payload]);
+}
+
+/** Asks the client for memory of its guest, as the function would read it by DMA. */
+export function dmaRead(id: number, address: bigint, length: bigint): Buffer {
+  const payload = Buffer.alloc(16);
+  payload.writeBigUInt64LE(address, 0);
+  payload.writeBigUInt64LE(length, 8);
+  return Buffer.concat([header(id, Command.dmaRead, headerBytes + payload.length, 0, 0), payload]);
 }
 
 /** A reply that says that the request failed. */

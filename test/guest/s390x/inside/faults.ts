@@ -8,14 +8,15 @@ import { type Completion, IsmioError, openVfio, type Queue } from 'ismio';
 import { pattern } from '../../../support/bytes.js';
 import { throwsCode } from '../../../support/errors.js';
 import { bind, sysfs } from '../../support/pci.js';
-import { address, functions, mortalReads } from '../machine.js';
+import { address, functions, mortalReads, strayRegister } from '../machine.js';
 import { asBlocksArrive, resetBatch } from '../transfers.js';
 
 const leaving = address('leaving');
 const orphan = address('orphan');
+const stray = address('stray');
 
 before(() => {
-  for (const bdf of [leaving, orphan]) bind(bdf, 'ism_vfio_pci');
+  for (const bdf of [leaving, orphan, stray]) bind(bdf, 'ism_vfio_pci');
 });
 
 test('the server is killed in mid-batch: the rest reads as all ones, and the process lives', () => {
@@ -74,9 +75,39 @@ test('power off in mid-batch: the kernel asks for the function, and waits until 
   throwsCode(() => openVfio(leaving), IsmioError, 'ERR_ISMIO_NOT_A_DEVICE');
 });
 
+test('a function that reads memory it was not given is in error: a read answers EIO, and the process lives', () => {
+  using device = openVfio(stray);
+  using region = device.region(0);
+  device.enableBusMaster();
+  // Inside of what its IOMMU translates, where nothing is mapped: QEMU's would not even be asked about an address outside of it.
+  const [range] = device.iovaRanges;
+  assert.ok(range !== undefined);
+  // QEMU hands the server each word of a store block in reverse.
+  const block = new DataView(new ArrayBuffer(16));
+  block.setBigUint64(0, range.first + 0x10_0000n, true);
+  region.storeBlock(strayRegister, block);
+  // The kernel mends the function as soon as it gets to it, which is between two reads: so one of many loads, and some tries.
+  const error = firstRefusal(() => region.read(strayRegister, new Uint8Array(4096)));
+  assert.equal(error?.code, 'ERR_ISMIO_DEVICE', String(error));
+  assert.equal(error.errno, 'EIO');
+  device.enableBusMaster(false);
+});
+
 test('a function that vanishes without being asked for', {
   skip: 'QEMU has no such thing for zPCI: a function that is unplugged is asked for first, as with power off',
 }, () => {});
+
+/** What an access is refused with, at the first time of some. */
+function firstRefusal(access: () => unknown): IsmioError | null {
+  for (let i = 0; i < 50; i++) {
+    try {
+      access();
+    } catch (error) {
+      return error as IsmioError;
+    }
+  }
+  return null;
+}
 
 /** Stores a long batch on the queue's own thread; how many store blocks went out. */
 async function drainOf(queue: Queue): Promise<number> {
