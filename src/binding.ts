@@ -54,7 +54,7 @@ export interface Binding {
   read(region: number, offset: number, target: Uint8Array): Answered;
   writeShard(region: number, offset: number, ...shard: ShardArguments): Answered;
   readShard(region: number, offset: number, ...shard: ShardArguments): Answered;
-  fence(region: number): Answered;
+  fence(region: number, purpose: number): Answered;
   plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
 
   createQueue(

@@ -78,3 +78,4 @@ export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { VfioRegionOptions } from './vfio/region.js';
 
 recordFromEnvironment();
+export type { Fence, Loss } from './wire.js';

@@ -29,7 +29,7 @@ export enum OutcomeAt {
   state = 7,
 }
 
-/** Opcode words. A store has its width in the second byte. */
+/** Opcode words. A store has its width in the second byte, a fence its purpose. */
 export enum Opcode {
   store = 1,
   write = 2,
@@ -73,6 +73,7 @@ export const layout = {
   statuses: 14,
   rules: 6,
   losses: 6,
+  fences: 3,
   stages: 6,
   sourceSlots: 64,
   largestDepth: 1 << 20,
@@ -103,6 +104,10 @@ export type Status = (typeof statuses)[number];
 /** Which rule a store block breaks. In the order of `enum class Rule` in native/plan/rules.h. */
 export const rules = ['none', 'length', 'maxStoreBlock', 'boundary', 'offsetAlignment', 'lengthAlignment'] as const;
 export type Rule = (typeof rules)[number];
+
+/** What a fence is for. In the order of `enum class Fence` in native/backend/backend.h. */
+export const fences = ['full', 'beforeDoorbell', 'afterStatus'] as const;
+export type Fence = (typeof fences)[number];
 
 /** Why a region is lost. In the order of `enum class Loss` in native/backend/backend.h. */
 export const losses = ['unknown', 'truncated', 'noSpace', 'device', 'ioError', 'memoryError'] as const;

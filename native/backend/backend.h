@@ -67,6 +67,14 @@ struct Block {
 
 enum class Kind : uint8_t { device, memory };
 
+// What a fence is for. Shared with src/wire.ts by value.
+enum class Fence : uint8_t {
+  full = 0,            // every store before it before any access after it
+  beforeDoorbell = 1,  // every store before it before any store after it
+  afterStatus = 2,     // every load before it before any access after it
+};
+inline constexpr uint32_t kFences = 3;
+
 class Backend {
  public:
   // How many accesses may be handed over together: a caller looks between two calls whether it should stop, so only a

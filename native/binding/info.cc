@@ -47,6 +47,7 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "statuses", static_cast<uint32_t>(Status::noMemory) + 1);
   tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
   tell(table, "losses", static_cast<uint32_t>(Loss::memoryError) + 1);
+  tell(table, "fences", kFences);
   tell(table, "stages", kStages);
   tell(table, "sourceSlots", wire::kSourceSlots);
   tell(table, "largestDepth", wire::kLargestDepth);

@@ -263,12 +263,12 @@ Napi::Value read(const Napi::CallbackInfo& info) {
                 }));
 }
 
-// fence(region) -> status
+// fence(region, purpose) -> status
 Napi::Value fence(const Napi::CallbackInfo& info) {
   HeldRegion* held = regionAt(info);
   if (held == nullptr || held->attachment.region().closed()) return status(info, Status::closed);
   held->attachment.counters().crossings.add(1);
-  held->issuer.fence();
+  held->issuer.fence(static_cast<Fence>(least(wordAt(info, 1), kFences - 1)));
   return status(info, Status::ok);
 }
 

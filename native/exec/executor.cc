@@ -242,8 +242,9 @@ bool Executor::take(uint32_t index) {
   // The bytes that operations move push the ring out of the near caches; a later entry is fetched back meanwhile.
   __builtin_prefetch(&ring_.at(index + kAhead));
   if (entry.kind() == wire::Opcode::fence) {
+    if (entry.purpose() >= kFences) return refuse(Status::badEntry, index);
     if (!settle()) return false;
-    issuer_.fence();
+    issuer_.fence(static_cast<Fence>(entry.purpose()));
     return true;
   }
   const uint64_t length = lengthOf(entry);

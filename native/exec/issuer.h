@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "insn/order.h"
 #include "plan/planner.h"
 #include "region/region.h"
 
@@ -46,7 +47,12 @@ class Issuer {
   Status write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status read(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
 
-  void fence() { backend_.fence(); }
+  // Only a full one asks something of the backend: the others order memory, whatever the region is.
+  void fence(Fence purpose) {
+    if (purpose == Fence::full) return backend_.fence();
+    if (purpose == Fence::beforeDoorbell) return order::beforeDoorbell();
+    order::afterStatus();
+  }
 
  private:
   bool stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0; }

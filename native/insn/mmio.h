@@ -6,7 +6,8 @@
 //   - storeBlock: naturally aligned stores of 1, 2 and 4 bytes up to the first multiple of 8, 8-byte stores, then 4, 2
 //     and 1. burst: the same, with 64-byte stores wherever a multiple of 64 begins; only for mappings where the caller
 //     opted in (write combining), because the device then sees 64 bytes at a time.
-//   - fence: every store before it is visible to the device before any access after it.
+//   - fence: every store before it is visible to the device before any access after it. Fences for a purpose are in
+//     insn/order.h; they do not depend on the mapping.
 //   - On plain mappings an access cannot fail; on IBM Z it can: it then answers with a condition code or an errno.
 //
 // Sources and targets on the memory side have any alignment.

@@ -28,7 +28,7 @@ namespace ismio::wire {
 
 inline constexpr uint32_t kVersion = 2;
 
-// The low byte of an entry's opcode word; a store has its width in bytes in the byte above.
+// The low byte of an entry's opcode word; a store has its width in bytes in the byte above, a fence its purpose.
 enum class Opcode : uint32_t { store = 1, write = 2, load = 3, fence = 4 };
 
 // What became of an operation of a batch that failed; else all are done.
@@ -49,6 +49,7 @@ struct Entry {
 
   Opcode kind() const { return static_cast<Opcode>(opcode & 0xff); }
   uint32_t width() const { return opcode >> 8; }
+  uint32_t purpose() const { return opcode >> 8; }
 };
 
 static_assert(sizeof(Entry) == 32, "two entries to a cache line");

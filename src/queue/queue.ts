@@ -4,9 +4,9 @@ import { type BatchMessage, batches, now, tellBatch, thisThread } from '../chann
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
 import { checkRuntime } from '../memory.js';
-import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
+import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
 import type { QueueTap } from '../region/tap.js';
-import { Field, Opcode } from '../wire.js';
+import { type Fence, Field, Opcode } from '../wire.js';
 import { checkSignal, type DrainOptions, notANumber, nothingToDrain, partOutOfRange } from './arguments.js';
 import {
   checkStores,
@@ -296,10 +296,14 @@ export class Queue {
     return this.#queued(count);
   }
 
-  /** Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. False when full. */
-  fence(): boolean {
+  /**
+   * Queues a fence: nothing after it is merged or moved across it, or visible to the device before it. What it is for, as
+   * with `region.fence`. False when full.
+   */
+  fence(purpose: Fence = 'full'): boolean {
+    const number = fenceNumber(purpose);
     if (!this.#claimed()) return false;
-    this.#ring.fence();
+    this.#ring.fence(number);
     return this.#queued(0);
   }
 

@@ -211,9 +211,9 @@ export class Ring {
     return filled;
   }
 
-  /** Fills a claimed entry with a fence. */
-  fence(): void {
-    this.words[(this.at << 1) | Word.opcode] = Opcode.fence;
+  /** Fills a claimed entry with a fence for this purpose. */
+  fence(purpose: number): void {
+    this.words[(this.at << 1) | Word.opcode] = Opcode.fence | (purpose << 8);
     this.at = (this.at + 4) | 0;
   }
 

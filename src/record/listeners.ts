@@ -135,7 +135,7 @@ export class QueueListener implements QueueTap {
         recorder.storeWords('queued', number, offset, time, low, words[word | Word.high] as number);
       } else if ((opcode & 0xff) === Opcode.store) {
         recorder.store('queued', number, offset, opcode >>> 8, time, words[word | Word.low] as number, false);
-      } else if (opcode === Opcode.fence) {
+      } else if ((opcode & 0xff) === Opcode.fence) {
         recorder.operation('queued', 'fence', number, 0, 0, time, null);
       } else {
         const length = doubles[double | Double.length] as number;

@@ -12,7 +12,7 @@ import {
 } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { checkQueueOptions, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
-import { type Stage, stages } from '../wire.js';
+import { type Fence, fences, type Stage, stages } from '../wire.js';
 import { failure } from './failure.js';
 import { type Rules, ruleArguments, rulesFrom } from './rules.js';
 import type { DirectKind, QueueTap, RegionTap } from './tap.js';
@@ -287,9 +287,13 @@ export class Region {
     if (!native.timeStages(this.#handle, checkFlag(on, 'on'))) throw this.#closedError();
   }
 
-  /** Every store before it is visible to the device before any access after it. */
-  fence(): void {
-    if (native.fence(this.#handle) !== undefined) throw this.#closedError();
+  /**
+   * Keeps accesses on either side of it apart. 'full': every store before it is visible to the device before any access after
+   * it. 'beforeDoorbell': a device that sees a store after it sees every store before it, to memory that it reads by itself
+   * as well. 'afterStatus': what is loaded after it is as new as what was loaded before it, such as a word of status.
+   */
+  fence(purpose: Fence = 'full'): void {
+    if (native.fence(this.#handle, fenceNumber(purpose)) !== undefined) throw this.#closedError();
     if (this.#tap !== null) this.#tap.fenced();
   }
 
@@ -333,6 +337,11 @@ export class Region {
     this.#tap?.failed(kind, offset, length, (error as IsmioError).bytesDone ?? 0, bytes);
     throw error;
   }
+}
+
+/** The number of a fence's purpose in the wire. */
+export function fenceNumber(purpose: Fence): number {
+  return fences.indexOf(checkWord(purpose, 'purpose', fences));
 }
 
 export function checkRegion(value: unknown, what: string): Region {

@@ -81,7 +81,8 @@ Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio*
       mapping_(std::move(mapping)),
       base_(mapping_->base()),
       rules_(rules),
-      mmio_(*mmio) {}
+      mmio_(*mmio),
+      device_(mmio != kernels().memory) {}
 
 [[gnu::noinline, gnu::cold]] Status Mapped::lost(Failure& failure) const {
   failure.loss = mapping_->whyLost();
@@ -90,7 +91,7 @@ Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio*
 
 Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
   const uint8_t* address = base_ + offset;
-  return guarded(failure, [&] {
+  return loading(failure, [&] {
     return mmio_.plain ? plain::load(address, target, width, failure) : mmio_.load(address, target, width, failure);
   });
 }
@@ -98,21 +99,21 @@ Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
   done = 0;
   const Status status =
-      guarded(failure, [&] { return mmio_.loadWords(base_ + offset, target, words, done, failure); });
+      loading(failure, [&] { return mmio_.loadWords(base_ + offset, target, words, done, failure); });
   if (status == Status::regionLost) done = 0;  // nobody knows when it went
   return status;
 }
 
 Status Mapped::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
   uint8_t* address = base_ + offset;
-  return guarded(failure, [&] {
+  return storing(failure, [&] {
     return mmio_.plain ? plain::store(address, source, width, failure) : mmio_.store(address, source, width, failure);
   });
 }
 
 Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
   if (!mmio_.plain) return Backend::storeWords(words, count, done, failure);
-  const Status status = guarded(failure, [&] {
+  const Status status = storing(failure, [&] {
     for (uint64_t i = 0; i < count; i++) {
       plain::storeOne<uint64_t>(base_ + words[i].offset, reinterpret_cast<const uint8_t*>(&words[i].bytes));
     }
@@ -127,7 +128,7 @@ Status Mapped::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
 Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {
   failure.rule = broken(rules_, offset, length);
   if (failure.rule != Rule::none) return Status::ruleBroken;
-  return guarded(failure, [&] { return mmio_.storeBlock(base_ + offset, source, length, failure); });
+  return storing(failure, [&] { return mmio_.storeBlock(base_ + offset, source, length, failure); });
 }
 
 // One loop with everything in registers: what a block pushes out of the near caches need not be fetched back for the
@@ -138,6 +139,7 @@ Status Mapped::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
   const Rules rules = rules_;
   done = 0;
   if (mapping_->lost()) return lost(failure);
+  if (device_) order::beforeDeviceStore();
   for (; done < count; done++) {
     const Block& block = blocks[done];
     failure.rule = broken(rules, block.offset, block.length);

@@ -9,6 +9,7 @@
 #include "backend/file/file.h"
 #include "backend/mapped/guard.h"
 #include "insn/mmio.h"
+#include "insn/order.h"
 
 namespace ismio {
 
@@ -64,12 +65,29 @@ class Mapped final : public Backend {
     const Status status = access();
     return mapping_->lost() ? lost(failure) : status;
   }
+  // The same for loads and stores of a device, which keep the order of insn/order.h.
+  template <class Access>
+  Status loading(Failure& failure, Access&& access) const {
+    return guarded(failure, [&] {
+      const Status status = access();
+      if (device_) order::afterDeviceLoad();
+      return status;
+    });
+  }
+  template <class Access>
+  Status storing(Failure& failure, Access&& access) const {
+    return guarded(failure, [&] {
+      if (device_) order::beforeDeviceStore();
+      return access();
+    });
+  }
   Status lost(Failure& failure) const;
 
   const std::unique_ptr<Mapping> mapping_;
   uint8_t* const base_;
   const Rules rules_;
   const Mmio mmio_;
+  const bool device_;
 };
 
 }  // namespace ismio
