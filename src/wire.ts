@@ -74,7 +74,6 @@ export const layout = {
   rules: 6,
   losses: 6,
   stages: 6,
-  sourceSlots: 64,
   largestDepth: 1 << 20,
   largestBoundary: 1 << 20,
   largestStoreBlock: 1 << 20,

@@ -2,6 +2,7 @@
 #include "binding/environment.h"
 #include "insn/mmio.h"
 #include "support/pages.h"
+#include "support/pause.h"
 
 namespace ismio::binding {
 namespace {
@@ -48,7 +49,6 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
   tell(table, "losses", static_cast<uint32_t>(Loss::memoryError) + 1);
   tell(table, "stages", kStages);
-  tell(table, "sourceSlots", wire::kSourceSlots);
   tell(table, "largestDepth", wire::kLargestDepth);
   tell(table, "largestBoundary", kLargestBoundary);
   tell(table, "largestStoreBlock", kLargestStoreBlock);
@@ -74,6 +74,9 @@ Napi::Value left(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(pagesLeft()));
 }
 
+// now() -> nanoseconds of CLOCK_MONOTONIC: the clock of `began` and `ended` in the answers
+Napi::Value now(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), nanosecondsNow()); }
+
 }  // namespace
 
 void exportInfo(Napi::Env env, Napi::Object exports) {
@@ -81,6 +84,7 @@ void exportInfo(Napi::Env env, Napi::Object exports) {
   exports.Set("answers", Environment::of(env).answers());
   exportFunction<names>(env, exports, "kernels");
   exportFunction<left>(env, exports, "pagesLeft");
+  exportFunction<now>(env, exports, "now");
 }
 
 }  // namespace ismio::binding
