@@ -287,8 +287,9 @@ export class Queue {
     if (!(Number.isInteger(start) && start >= 0 && start <= this.#lastLength))
       throw partOutOfRange(start, 0, this.#lastLength);
     // The first by itself: from then on the source is known, and held.
-    let done = this.#writeEach(offsets, lengths, source, start, 0, Math.min(1, offsets.length));
-    if (done === 0 || done === offsets.length) return done;
+    const total = offsets.length;
+    let done = this.#writeEach(offsets, lengths, source, start, 0, Math.min(1, total));
+    if (done === 0 || done === total || this.#interrupted || !holdWrites(offsets, lengths, total)) return done;
     const second = start + lengthAt(lengths, 0);
     const slot = this.#lastSlot;
     if (slot <= 0 || this.#flusher !== null) return this.#writeEach(offsets, lengths, source, second, 1);
