@@ -36,7 +36,7 @@ export interface Running {
   batch(): void | Promise<void>;
   /** Of the regions it opened, summed up. */
   counters?(): Counters;
-  close(): void | Promise<void>;
+  close(): unknown;
 }
 
 /** What the workload is held against, in the same run: the same work without the engine, or by another way. */

@@ -10,6 +10,8 @@ export type Answered = number | undefined;
 export interface Binding {
   readonly layout: Readonly<Record<string, number>>;
   readonly answers: ArrayBuffer;
+  /** Nanoseconds of CLOCK_MONOTONIC: the clock of `began` and `ended` in the answers. */
+  now(): number;
   kernels(): { cpu: string; memory: string; mapped: string; resource: string; burst: string | null };
 
   /** undefined: no memory. null: this runtime makes no ArrayBuffers over memory of an addon. */
@@ -67,7 +69,7 @@ export interface Binding {
   ): { queue: number; ring: ArrayBuffer; staging: ArrayBuffer } | undefined;
   takeOutcomes(queue: number): ArrayBuffer | undefined;
   holdSource(queue: number, memory: number): number;
-  releaseSources(queue: number): void;
+  releaseSource(queue: number, slot: number): void;
   submit(queue: number, from: number, to: number): Answered;
   drain(queue: number, from: number, to: number, ticket: number, stopped: boolean): void;
   enqueueBegins(queue: number): void;

@@ -2,13 +2,16 @@
 // subscribes, nothing is measured and nothing is made.
 import { channel } from 'node:diagnostics_channel';
 import { isMainThread, threadId } from 'node:worker_threads';
-import { answers } from './binding.js';
+import { answers, native } from './binding.js';
 import type { Completion } from './queue/completion.js';
 import type { Queue } from './queue/queue.js';
 import type { Region } from './region/region.js';
 import { Field } from './wire.js';
 
-/** Moments in nanoseconds, on the clock of `process.hrtime` (CLOCK_MONOTONIC), and where it ran. */
+/**
+ * Moments in nanoseconds of CLOCK_MONOTONIC, and where it ran. That is the clock of `process.hrtime` on Node.js; on Bun and Deno
+ * `process.hrtime` counts from the start of the process.
+ */
 export interface Observed {
   /** When it was handed over: to native code, or to the pool's workers. */
   readonly handedOver: number;
@@ -42,12 +45,22 @@ export const shards = channel('ismio:shard');
 
 export const thisThread = isMainThread ? 'main' : `worker ${threadId}`;
 
-/** Of the batch whose report is in the answers. */
-export function tellBatch(batch: Omit<BatchMessage, 'began' | 'ended'>): void {
-  const [began, ended] = [answers[Field.began] as number, answers[Field.ended] as number];
-  batches.publish({ ...batch, began, ended } satisfies BatchMessage);
+export type Moments = Pick<Observed, 'handedOver' | 'began' | 'ended'>;
+
+/** Of the batch whose report is in the answers; the next call into the addon may overwrite them. */
+export function momentsOf(handedOver: number): Moments {
+  return { handedOver, began: answers[Field.began] as number, ended: answers[Field.ended] as number };
 }
 
+/**
+ * Whoever listens may use the queue and the region, submit and close: by now the batch is settled in every other respect. (What
+ * a subscriber throws Node.js takes to 'uncaughtException', in a later tick.)
+ */
+export function tellBatch(batch: BatchMessage): void {
+  batches.publish(batch);
+}
+
+/** The addon's clock, by which it tells when batches began and ended. */
 export function now(): number {
-  return Number(process.hrtime.bigint());
+  return native.now();
 }

@@ -1,4 +1,5 @@
 // Checks of arguments. The good case is a handful of comparisons; what is wrong is worked out only when something is.
+import { fileURLToPath } from 'node:url';
 import { types } from 'node:util';
 import { isSignal } from './abort.js';
 import { hex, rangeError, shown, typeError } from './errors.js';
@@ -73,7 +74,7 @@ export function checkBetween(value: Whole, what: string, least: number, most: nu
 /** The bytes behind a source or target, without a copy. */
 export function bytesOf(source: BytesLike, what: 'source' | 'target'): Uint8Array {
   if (ArrayBuffer.isView(source)) {
-    if (!(source instanceof Uint8Array)) return bytesOfView(source, what);
+    if (!isUint8Array(source)) return bytesOfView(source, what);
     if (source.length === 0) checkAttached(source, what); // length, not byteLength: V8 inlines it
     return source;
   }
@@ -101,17 +102,23 @@ function bytesOfView(view: ArrayBufferView, what: 'source' | 'target'): Uint8Arr
   }
 }
 
+/** Of whichever realm: a vm context, such as Jest's or jsdom's, has classes of its own. The common case is the quicker one. */
+function isUint8Array(view: ArrayBufferView): view is Uint8Array {
+  return view instanceof Uint8Array || types.isUint8Array(view);
+}
+
 /** A view of nothing is fine when it was made so, and a mistake when its buffer was taken away or shrank under it. */
-function checkAttached(view: ArrayBufferView, what: 'source' | 'target'): void {
+export function checkAttached(view: ArrayBufferView, what: string): void {
+  if (view.byteLength > 0) return;
   try {
-    if (view instanceof DataView) view.byteLength;
+    if (types.isDataView(view)) view.byteLength;
     else Uint8Array.prototype.at.call(view as Uint8Array, 0);
   } catch {
     throw detached(what);
   }
 }
 
-export function detached(what: 'source' | 'target'): Error {
+export function detached(what: string): Error {
   return typeError(
     'ERR_ISMIO_DETACHED',
     `the buffer of ${what} was detached (transferred) or resized below the view; its bytes are gone`,
@@ -137,6 +144,29 @@ export function checkCallback(value: unknown, what: string): void {
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a function, not ${shown(value)}`, { [what]: value });
 }
 
+/** A path: a string, or a file: URL, whichever realm or library made it. */
+export function checkPath(value: unknown, what: string): string {
+  const { href } = (value ?? {}) as { href?: unknown };
+  if (typeof value !== 'object' || typeof href !== 'string') return checkNamed(value, what);
+  try {
+    return checkNamed(fileURLToPath(href), what);
+  } catch (cause) {
+    const error = rangeError('ERR_ISMIO_OPTION', `${what} must be a file: URL of a path, not ${href}`, {
+      [what]: value,
+    });
+    throw Object.assign(error, { cause });
+  }
+}
+
+function checkNamed(path: unknown, what: string): string {
+  if (typeof path !== 'string') {
+    const text = `${what} must be a string or a file: URL, not ${shown(path)}`;
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', text, { [what]: path });
+  }
+  if (checkText(path, what) !== '') return path;
+  throw rangeError('ERR_ISMIO_OPTION', `${what} must not be empty`, { [what]: path });
+}
+
 export function checkText(value: unknown, what: string): string {
   if (typeof value === 'string' && !value.includes('\0')) return value;
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a string without NUL, not ${shown(value)}`, {
@@ -153,6 +183,15 @@ export function checkBdf(bdf: unknown): string {
     `bdf must look like 0000:00:04.0 (domain:bus:device.function), not ${shown(bdf)}`,
     { bdf },
   );
+}
+
+/** What is given, and the default for what is left out or undefined. */
+export function withDefaults<Options extends object>(
+  defaults: Options,
+  given: { [name in keyof Options]?: unknown },
+): Options {
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...defaults, ...Object.fromEntries(known) };
 }
 
 /**

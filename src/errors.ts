@@ -88,6 +88,10 @@ export interface ErrorValues {
   reason?: unknown;
   /** How often a busy access was tried. */
   tries?: number;
+  /** Automatic flushes that failed after the one whose error this is, and whose own errors were not kept. */
+  laterErrors?: number;
+  /** Operations that were queued and will never be submitted. */
+  dropped?: number;
   /** Bytes of the operation that went through before it failed. */
   bytesDone?: number;
   [value: string]: unknown;

@@ -75,7 +75,6 @@ export const layout = {
   losses: 6,
   fences: 3,
   stages: 6,
-  sourceSlots: 64,
   largestDepth: 1 << 20,
   largestBoundary: 1 << 20,
   largestStoreBlock: 1 << 20,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import diagnostics from 'node:diagnostics_channel';
 import { test } from 'node:test';
-import { allocBuffer, type BatchMessage, emulate, Pool, type Region, type ShardMessage } from 'ismio';
+import { allocBuffer, type BatchMessage, emulate, Pool, type Queue, type Region, type ShardMessage } from 'ismio';
 
 const now = (): number => Number(process.hrtime.bigint());
 
@@ -119,4 +119,108 @@ test('a shard that fails is told as such', async () => {
     [true],
   );
   await pool.close();
+});
+
+/** Runs `act` once, from within the next message of 'ismio:batch', while `work` runs. */
+async function within(act: (message: BatchMessage) => unknown, work: () => unknown): Promise<void> {
+  let told = false;
+  const listen = (message: unknown): void => {
+    if (told) return;
+    told = true;
+    act(message as BatchMessage);
+  };
+  diagnostics.subscribe('ismio:batch', listen);
+  try {
+    await work();
+  } finally {
+    diagnostics.unsubscribe('ismio:batch', listen);
+  }
+  assert.ok(told);
+}
+
+const endings: Record<string, (queue: Queue) => unknown> = {
+  submit: (queue) => queue.submit(),
+  drain: (queue) => queue.drain(),
+};
+
+for (const [how, end] of Object.entries(endings)) {
+  test(`whoever hears of a batch, by ${how}, may queue on the same queue: its bytes are kept`, async () => {
+    using region = emulate({ size: 2 ** 16 });
+    const queue = region.queue({ bytes: 64 });
+    queue.write(0, new Uint8Array(8).fill(0x11));
+    await within(
+      ({ queue: its }) => assert.ok(its.write(4096, new Uint8Array(48).fill(0xaa))),
+      () => end(queue),
+    );
+    assert.equal(queue.queued, 1);
+    assert.equal(queue.write(8192, new Uint8Array(64).fill(0xbb)), false, 'the copies are not free yet');
+    await end(queue);
+    const back = new Uint8Array(48);
+    region.read(4096, back);
+    assert.deepEqual(back, new Uint8Array(48).fill(0xaa));
+  });
+
+  test(`whoever hears of a batch, by ${how}, may submit, drain or abort; the caller has its own completion`, async () => {
+    for (const act of [
+      (queue: Queue) => queue.fence() && queue.submit(),
+      (queue: Queue) => queue.fence() && void queue.drain(),
+    ]) {
+      using region = emulate({ size: 4096 });
+      const queue = queueOn(region);
+      let completion: unknown;
+      await within(
+        ({ queue: its }) => act(its),
+        async () => {
+          completion = await end(queue);
+        },
+      );
+      assert.equal((completion as { operations: number }).operations, 2);
+      await queue.drain();
+      assert.equal(queue.queued + queue.inFlight, 0);
+    }
+  });
+
+  test(`whoever hears of a batch, by ${how}, may close the queue or the region`, async () => {
+    for (const close of [({ queue }: BatchMessage) => queue.close(), ({ region }: BatchMessage) => region.close()]) {
+      using region = emulate({ size: 4096 });
+      const queue = queueOn(region);
+      let completion: unknown;
+      await within(close, async () => {
+        completion = await end(queue);
+      });
+      assert.equal((completion as { operations: number }).operations, 2);
+      assert.equal(queue.closed, true);
+    }
+  });
+
+  test(`what a subscriber throws, by ${how}, leaves the queue as it is`, async () => {
+    using region = emulate({ size: 4096 });
+    const queue = queueOn(region);
+    const uncaught = new Promise<unknown>((resolve) => process.setUncaughtExceptionCaptureCallback(resolve));
+    const cause = new Error('from the subscriber');
+    await within(
+      () => {
+        throw cause;
+      },
+      () => end(queue),
+    );
+    assert.equal(await uncaught, cause);
+    process.setUncaughtExceptionCaptureCallback(null);
+    assert.equal(queue.queued + queue.inFlight, 0);
+    queue.write(0, new Uint8Array(8));
+    assert.equal(((await end(queue)) as { operations: number }).operations, 1);
+  });
+}
+
+test('of a batch that fails and is heard of, the error is its own, whatever is done from within', async () => {
+  using region = emulate({ size: 4096, faults: [{ access: 'store', nth: 1, cc: 3 }] });
+  const queue = queueOn(region);
+  await within(
+    ({ queue: its, error }) => {
+      assert.equal((error as { code?: string } | null)?.code, 'ERR_ISMIO_INVALID_HANDLE');
+      its.fence();
+      its.submit();
+    },
+    () => assert.throws(() => queue.submit(), { code: 'ERR_ISMIO_INVALID_HANDLE', index: 0 }),
+  );
 });

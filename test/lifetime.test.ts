@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';
+import { allocBuffer, emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { runModule } from './support/child.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
@@ -49,6 +49,56 @@ test('every method of a closed region says that it is closed', async () => {
   ];
   for (const call of calls) throwsCode(() => call(region), IsmioError, 'ERR_ISMIO_CLOSED', { region: 'window' });
   assert.equal(region.size, 4096, 'what it was can still be asked');
+});
+
+const refusedWrites: Record<string, (queue: Queue, buffer: Uint8Array) => unknown> = {
+  'a write past the end': (queue, buffer) => queue.write(4090, buffer),
+  'a write of more than there is': (queue, buffer) => queue.write(0, buffer, 60, 8),
+  'a write to a full queue': (queue, buffer) => {
+    while (queue.fence());
+    assert.equal(queue.write(0, buffer), false);
+  },
+  'many writes past the end': (queue, buffer) => queue.writeMany(Float64Array.of(4090), 8, buffer),
+  'no writes at all': (queue, buffer) => queue.writeMany(new Float64Array(0), 8, buffer),
+  'a load past the end': (queue, buffer) => queue.load(4090, buffer),
+};
+
+for (const [what, refuse] of Object.entries(refusedWrites)) {
+  test(`a queue keeps no buffer of what it refused: ${what}`, async () => {
+    using region = emulate({ size: 4096 });
+    const queue = region.queue({ depth: 4 });
+    const buffers = [allocBuffer(64), new Uint8Array(64)].map((buffer) => {
+      try {
+        refuse(queue, buffer);
+      } catch (error) {
+        assert.match((error as IsmioError).code, /ERR_ISMIO_OUT_OF_RANGE/);
+      }
+      return new WeakRef(buffer.buffer);
+    });
+    await collectGarbage();
+    for (const buffer of buffers) assert.equal(buffer.deref(), undefined);
+    queue.close();
+  });
+}
+
+test('a queue that is never idle keeps the buffers of batches in flight only', async () => {
+  using region = emulate({ size: 4096, cost: { storeBlock: 20_000 } });
+  const queue = region.queue({ depth: 64 });
+  const drains: Promise<unknown>[] = [];
+  const buffers: WeakRef<ArrayBufferLike>[] = [];
+  for (let i = 0; i < 40; i++) {
+    const buffer = allocBuffer(64);
+    buffers.push(new WeakRef(buffer.buffer));
+    queue.write(0, buffer);
+    drains.push(queue.drain());
+    if (i >= 4) await drains[i - 4];
+    assert.ok(queue.inFlight > 0, 'there is always one in flight');
+  }
+  queue.write(0, allocBuffer(64));
+  await collectGarbage();
+  const kept = buffers.filter((buffer) => buffer.deref() !== undefined).length;
+  assert.ok(kept <= 6, `${kept} of 40 buffers are kept`);
+  await queue.drain();
 });
 
 test('closing a region closes its queues', async () => {

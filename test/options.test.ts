@@ -116,10 +116,63 @@ test('queues of no depth, no memory or too much are refused', () => {
   throwsCode(() => region.queue({ flush: { bytes: 0 } }), RangeError, optionCode);
 });
 
+test('undefined is the default, wherever an option stands', () => {
+  const { rules } = emulate({ size: 64 });
+  using region = emulate({
+    size: 64,
+    name: undefined as never,
+    rules: { maxStoreBlock: undefined, boundary: undefined, alignment: undefined, merge: undefined } as never,
+    cost: { load: undefined, store: 5, storeBlock: undefined, perByte: undefined } as never,
+    faults: [{ cc: 1, nth: 9, access: undefined, range: undefined, chance: undefined, status: undefined }] as never,
+  });
+  assert.deepEqual(region.rules, rules);
+  const flush = { ops: undefined, bytes: undefined, turn: undefined } as never;
+  const queue = region.queue({ depth: undefined as never, flush, onFlush: undefined as never });
+  assert.equal(queue.depth, 1024);
+  assert.equal(queue.storeMany({ first: 8, stride: undefined }, new Uint32Array(2)), 1);
+  queue.submit();
+});
+
+test('null is no default', () => {
+  for (const name of ['maxStoreBlock', 'boundary', 'alignment', 'merge']) {
+    refusesValues((value) => emulate({ size: 64, rules: { [name]: value } }), [null]);
+  }
+});
+
 test('costs that are no time are refused', () => {
   const values = [-1, Number.NaN, Number.POSITIVE_INFINITY, 1e13, '5', null, 5n, {}];
   for (const name of ['load', 'store', 'storeBlock', 'perByte']) {
     refusesValues((cost) => emulate({ size: 8, cost: { [name]: cost } }), values);
+  }
+});
+
+test('fault lines that could never strike, or have values that mean nothing beside each other, are refused', () => {
+  const lines: Record<string, object> = {
+    'a status with cc 2': { cc: 2, status: 1 },
+    'a status with cc 3': { cc: 3, status: 9 },
+    'a status with lost': { lost: true, status: 1 },
+    'tries with cc 1': { cc: 1, tries: 2 },
+    'tries with lost': { lost: true, tries: 2 },
+    'tries and times': { cc: 2, tries: 3, times: 2 },
+    'no tries': { cc: 2, tries: 0 },
+    'no times': { cc: 1, times: 0 },
+    'lost twice': { lost: true, times: 2 },
+    'the third access, twice': { cc: 1, nth: 3, times: 2 },
+    'no chance': { cc: 1, chance: 0 },
+    'an empty range': { cc: 1, range: [4, 4] },
+    'a range that ends before it begins': { cc: 1, range: [6, 2] },
+    'a range behind the region': { cc: 1, range: [8, 16] },
+  };
+  for (const [what, line] of Object.entries(lines)) {
+    throwsCode(() => emulate({ size: 8, faults: [{ cc: 1 }, line] }), RangeError, optionCode);
+    assert.throws(() => emulate({ size: 8, faults: [line] }), /faults\[0\]/, what);
+  }
+  for (const line of [
+    { cc: 2, nth: 1, times: 3 },
+    { lost: true, times: 1 },
+    { cc: 1, nth: 2, times: 1 },
+  ] as const) {
+    emulate({ size: 8, faults: [line] }).close();
   }
 });
 
@@ -132,7 +185,7 @@ test('fault lines that say nothing, or nonsense, are refused', () => {
   throwsCode(open({ cc: 1, status: 256 }), RangeError, optionCode);
   throwsCode(open({ cc: 1, access: 'stores' }), RangeError, optionCode);
   refusesValues((cc) => emulate({ size: 8, faults: [{ cc }] }), [0, 4, '1', null, 1n]);
-  refusesValues((chance) => emulate({ size: 8, faults: [{ cc: 1, chance }] }), [-0.1, 1.1, Number.NaN, '0.5', {}]);
+  refusesValues((chance) => emulate({ size: 8, faults: [{ cc: 1, chance }] }), [-0.1, 0, 1.1, Number.NaN, '0.5', {}]);
   refusesValues((range) => emulate({ size: 8, faults: [{ cc: 1, range }] }), [5, 'ab', [], [1], [1, 2, 3], {}]);
   refusesValues((lost) => emulate({ size: 8, faults: [{ lost }] }), ['yes', 1, {}]);
   refusesValues((script) => emulate({ size: 8, faults: { script } }), [undefined, null, {}, 'x', 5]);

@@ -72,6 +72,19 @@ test('many sources of allocBuffer memory can be queued at once', () => {
   for (let i = 0; i < 200; i++) assert.deepEqual(contents(region, i * 512, 512), new Uint8Array(512).fill(i + 1));
 });
 
+test('each operation may have a buffer of its own, longer than the memory for copies: none is copied', async () => {
+  using region = emulate({ size: 2 ** 24 });
+  const queue = region.queue({ bytes: 64, depth: 256 });
+  for (const end of [() => queue.submit(), () => queue.drain()]) {
+    const sources = Array.from({ length: 256 }, (_, i) => allocBuffer(4096).fill(i + 1));
+    for (const [i, source] of sources.entries()) assert.ok(queue.write(i * 4096, source), `buffer ${i + 1}`);
+    const completion = await end();
+    assert.equal(completion.copies, 0);
+    for (const i of [0, 62, 63, 64, 255]) assert.equal(region.load8(i * 4096), (i + 1) & 0xff);
+    region.write(0, new Uint8Array(2 ** 20));
+  }
+});
+
 test('a load into allocBuffer memory may be the source of a write behind it', () => {
   for (const mode of modes) {
     using region = emulate({ size: 4096 });

@@ -2,6 +2,7 @@
 #include "binding/environment.h"
 #include "insn/mmio.h"
 #include "support/pages.h"
+#include "support/pause.h"
 
 namespace ismio::binding {
 namespace {
@@ -49,7 +50,6 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "losses", static_cast<uint32_t>(Loss::memoryError) + 1);
   tell(table, "fences", kFences);
   tell(table, "stages", kStages);
-  tell(table, "sourceSlots", wire::kSourceSlots);
   tell(table, "largestDepth", wire::kLargestDepth);
   tell(table, "largestBoundary", kLargestBoundary);
   tell(table, "largestStoreBlock", kLargestStoreBlock);
@@ -75,6 +75,9 @@ Napi::Value left(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(pagesLeft()));
 }
 
+// now() -> nanoseconds of CLOCK_MONOTONIC: the clock of `began` and `ended` in the answers
+Napi::Value now(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), nanosecondsNow()); }
+
 }  // namespace
 
 void exportInfo(Napi::Env env, Napi::Object exports) {
@@ -82,6 +85,7 @@ void exportInfo(Napi::Env env, Napi::Object exports) {
   exports.Set("answers", Environment::of(env).answers());
   exportFunction<names>(env, exports, "kernels");
   exportFunction<left>(env, exports, "pagesLeft");
+  exportFunction<now>(env, exports, "now");
 }
 
 }  // namespace ismio::binding

@@ -90,13 +90,13 @@ Napi::Value holdSource(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
   const std::shared_ptr<Memory> memory = Memory::find(static_cast<uint64_t>(numberAt(info, 1)));
   const bool none = held == nullptr || memory == nullptr;
-  return Napi::Number::New(info.Env(), none ? 0 : held->queue().hold(memory));
+  return Napi::Number::New(info.Env(), none ? 0 : held->queue().sources().hold(memory));
 }
 
-// releaseSources(queue)
-Napi::Value releaseSources(const Napi::CallbackInfo& info) {
-  if (HeldQueue* held = queueAt(info)) held->queue().releaseSources();
-  return info.Env().Undefined();
+// releaseSource(queue, slot)
+Napi::Value releaseSource(const Napi::CallbackInfo& info) {
+  if (HeldQueue* held = queueAt(info)) held->queue().sources().release(wordAt(info, 1));
+  return Napi::Value();
 }
 
 // submit(queue, from, to) -> status
@@ -146,7 +146,7 @@ Napi::Value closeQueue(const Napi::CallbackInfo& info) {
 void exportQueues(Napi::Env env, Napi::Object exports) {
   exportFunction<createQueue>(env, exports, "createQueue");
   exportFunction<holdSource>(env, exports, "holdSource");
-  exportFunction<releaseSources>(env, exports, "releaseSources");
+  exportFunction<releaseSource>(env, exports, "releaseSource");
   exportFunction<submit>(env, exports, "submit");
   exportFunction<drain>(env, exports, "drain");
   exportFunction<takeOutcomes>(env, exports, "takeOutcomes");

@@ -328,10 +328,10 @@ bool Executor::check(Status status, uint32_t first, uint32_t last) {
 
 uint8_t* Executor::bytesOf(const wire::Entry& entry, uint64_t length) const {
   uint64_t position = 0;
-  if (entry.source >= sources_.size() || sources_[entry.source] == nullptr) return nullptr;
-  const Memory& memory = *sources_[entry.source];
-  if (!whole(entry.position, position) || position > memory.size() || length > memory.size() - position) return nullptr;
-  return memory.base() + position;
+  const Memory* memory = sources_.at(entry.source);
+  if (memory == nullptr || !whole(entry.position, position)) return nullptr;
+  if (position > memory->size() || length > memory->size() - position) return nullptr;
+  return memory->base() + position;
 }
 
 // The failure is told as that of the first operation, from `unfinished` on, that the access took down. Which one.

@@ -3,14 +3,13 @@
 // One thread at a time runs an executor: the one that calls submit, or the queue's drain thread.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
 
 #include "exec/issuer.h"
 #include "exec/overlay.h"
-#include "memory/memory.h"
+#include "exec/sources.h"
 #include "plan/merger.h"
 #include "wire/wire.h"
 
@@ -24,9 +23,6 @@ struct Ring {
   // Indices count for ever; depth is a power of two.
   wire::Entry& at(uint32_t index) const { return entries[index & (depth - 1)]; }
 };
-
-// Where the bytes of writes come from and those of loads go to, by slot.
-using Sources = std::array<std::shared_ptr<Memory>, wire::kSourceSlots>;
 
 // What became of a batch.
 struct Report {

@@ -25,7 +25,7 @@ std::unique_ptr<Queue> Queue::create(const std::shared_ptr<Region>& region, cons
 Queue::Queue(const std::shared_ptr<Region>& region, const QueueTraits& traits, std::shared_ptr<Memory> ring,
              std::shared_ptr<Memory> staging)
     : ringMemory_(std::move(ring)),
-      sources_{std::move(staging)},
+      sources_(std::move(staging), traits.depth),
       executor_(region, ringIn(*ringMemory_, traits.depth), sources_, traits.merge, traits.relaxed),
       caller_(region) {
   header().timed = region->timed();
@@ -39,16 +39,6 @@ Queue::~Queue() {
   }
   work_.notify_one();
   if (thread_.has_value()) pthread_join(*thread_, nullptr);
-}
-
-uint32_t Queue::hold(const std::shared_ptr<Memory>& memory) {
-  if (held_ == sources_.size()) return 0;
-  sources_[held_] = memory;
-  return held_++;
-}
-
-void Queue::releaseSources() {
-  while (held_ > 1) sources_[--held_].reset();
 }
 
 // The words but for `completed` are the caller's thread's, as these calls are: nobody else looks at them.

@@ -33,11 +33,10 @@ class Queue {
   Queue& operator=(const Queue&) = delete;
 
   const std::shared_ptr<Memory>& ringMemory() const { return ringMemory_; }
-  const std::shared_ptr<Memory>& staging() const { return sources_[0]; }
+  const std::shared_ptr<Memory>& staging() const { return sources_.staging(); }
 
-  // A slot for this memory, held until `releaseSources`; 0 (which is the staging memory's) when all are taken.
-  uint32_t hold(const std::shared_ptr<Memory>& memory);
-  void releaseSources();
+  // What the operations of the caller's thread use.
+  Sources& sources() { return sources_; }
 
   // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
   Report submit(uint32_t from, uint32_t to);
@@ -74,7 +73,6 @@ class Queue {
 
   const std::shared_ptr<Memory> ringMemory_;
   Sources sources_;
-  uint32_t held_ = 1;
   Executor executor_;
   const Attachment caller_;  // for what the thread that queues counts while the drain thread counts for itself
   uint64_t enqueueBegan_ = 0;

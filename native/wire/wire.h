@@ -123,7 +123,6 @@ enum Field : uint32_t {
 
 inline constexpr uint32_t kSmallestDepth = 1;
 inline constexpr uint32_t kLargestDepth = 1u << 20;
-inline constexpr uint32_t kSourceSlots = 64;
 inline constexpr uint32_t kStaging = 0;  // the slot of the queue's own staging memory
 
 }  // namespace ismio::wire

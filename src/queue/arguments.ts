@@ -1,4 +1,5 @@
 // Arguments of a queue's methods: what is checked only when something is odd.
+import { checkSignal } from '../abort.js';
 import { checkOptions, checkWhole, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { type Completion, nothingDone } from './completion.js';
@@ -22,11 +23,9 @@ export function notANumber(what: string, value: unknown): Error {
   return typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a number, not ${shown(value)}`, { [what]: value });
 }
 
-export function checkSignal(options: DrainOptions): AbortSignal | undefined {
+export function signalOf(options: DrainOptions): AbortSignal | undefined {
   checkOptions(options, ['signal'], 'drain');
-  const { signal } = options;
-  if (signal === undefined || signal instanceof AbortSignal) return signal;
-  throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `signal must be an AbortSignal, not ${shown(signal)}`, { signal });
+  return checkSignal(options.signal, 'drain');
 }
 
 /** What a drain with nothing queued or in flight answers. */

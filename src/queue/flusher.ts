@@ -1,4 +1,6 @@
-// When a queue submits by itself, and where the errors of such a batch go.
+// When a queue submits by itself, and where the errors of such batches go: an error is told once, to whoever asks first.
+// Nobody may be waiting for it when it comes, so it is held here until then.
+import { clearImmediate, setImmediate } from 'node:timers';
 import { IsmioError } from '../errors.js';
 import { type Completion, nothingDone } from './completion.js';
 import type { QueueSettings } from './options.js';
@@ -9,8 +11,14 @@ export interface Flushed {
   readonly inFlight: number;
   /** Submits what is queued; throws the batch's error. */
   flush(): Completion;
-  /** An error waits to be thrown by the next call. */
+  /** An error is held: the next call of the queue has to ask for it. */
   holding(): void;
+}
+
+interface Waiting {
+  readonly promise: Promise<void>;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 export class Flusher {
@@ -19,8 +27,13 @@ export class Flusher {
   readonly #onFlush: QueueSettings['onFlush'];
   #bytes = 0;
   #turn: NodeJS.Immediate | null = null;
+  /** A batch is to be submitted as soon as no drain is in flight. */
   #due = false;
+  /** The first error that nobody has been told. */
   #held: Error | null = null;
+  /** How many came after it. */
+  #later = 0;
+  #waiting: Waiting | null = null;
 
   constructor(queue: Flushed, policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']) {
     this.#queue = queue;
@@ -28,13 +41,11 @@ export class Flusher {
     this.#onFlush = onFlush;
   }
 
-  /** An operation of `bytes` was queued. Throws the error of the batch that it set off. */
+  /** An operation of `bytes` was queued. */
   queued(bytes: number): void {
     this.#bytes += bytes;
     if (this.#policy.turn && this.#turn === null) this.#turn = setImmediate(() => this.#endOfTurn());
-    if (this.#queue.queued < this.#policy.ops && this.#bytes < this.#policy.bytes) return;
-    this.#flush();
-    this.throwHeld();
+    if (this.#queue.queued >= this.#policy.ops || this.#bytes >= this.#policy.bytes) this.#flush();
   }
 
   /** What was queued has been handed over. */
@@ -47,15 +58,36 @@ export class Flusher {
     if (this.#due) this.#flush();
   }
 
-  close(): void {
-    if (this.#turn !== null) clearImmediate(this.#turn);
-    this.#due = false;
+  /** Settles when what is due has been submitted and executed. Rejects with the error that is held, or the next one. */
+  get flushed(): Promise<void> {
+    const error = this.take();
+    if (error !== null) return Promise.reject(error);
+    if (this.#turn === null && !this.#due) return Promise.resolve();
+    this.#waiting ??= waiting();
+    return this.#waiting.promise;
   }
 
-  throwHeld(): void {
+  get holds(): boolean {
+    return this.#held !== null;
+  }
+
+  /** The error that is held, which is held no more: whoever takes it tells it. */
+  take(): Error | null {
     const error = this.#held;
+    if (error === null) return null;
     this.#held = null;
-    if (error !== null) throw error;
+    if (this.#later > 0) Object.assign(error, { laterErrors: this.#later });
+    this.#later = 0;
+    return error;
+  }
+
+  /** @param dropped says what will not be submitted any more; null where nothing is queued */
+  close(dropped: Error | null): void {
+    if (this.#turn !== null) clearImmediate(this.#turn);
+    this.#turn = null;
+    this.#due = false;
+    if (dropped === null) this.#settle();
+    else this.#rejectWaiting(dropped);
   }
 
   #endOfTurn(): void {
@@ -66,7 +98,12 @@ export class Flusher {
   /** Submits, or sees to it that the end of the drains in flight does: a submit would overtake them. */
   #flush(): void {
     this.#due = this.#queue.inFlight > 0;
-    if (this.#due || this.#queue.queued === 0) return;
+    if (this.#due) return;
+    if (this.#queue.queued > 0) this.#submit();
+    this.#settle();
+  }
+
+  #submit(): void {
     let error: Error | null = null;
     let completion = nothingDone;
     try {
@@ -76,18 +113,43 @@ export class Flusher {
       completion = (thrown as { completion?: Completion }).completion ?? nothingDone;
     }
     if (this.#onFlush === undefined) {
-      if (error !== null) this.#hold(error);
+      if (error !== null) this.#failed(error);
       return;
     }
     try {
       this.#onFlush(error as IsmioError | null, completion);
     } catch (thrown) {
-      this.#hold(new IsmioError('ERR_ISMIO_CALLBACK', 'onFlush threw; what it threw is the cause', {}, thrown));
+      this.#failed(new IsmioError('ERR_ISMIO_CALLBACK', 'onFlush threw; what it threw is the cause', {}, thrown));
     }
   }
 
-  #hold(error: Error): void {
-    this.#held ??= error;
+  #settle(): void {
+    if (this.#turn !== null || this.#due || this.#waiting === null) return;
+    this.#waiting.resolve();
+    this.#waiting = null;
+  }
+
+  #failed(error: Error): void {
+    if (this.#waiting !== null) {
+      this.#rejectWaiting(error);
+      return;
+    }
+    if (this.#held !== null) this.#later++;
+    else this.#held = error;
     this.#queue.holding();
   }
+
+  #rejectWaiting(error: Error): void {
+    this.#waiting?.reject(error);
+    this.#waiting = null;
+  }
+}
+
+function waiting(): Waiting {
+  let resolve!: Waiting['resolve'];
+  let reject!: Waiting['reject'];
+  const promise = new Promise<void>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  return { promise, resolve, reject };
 }

@@ -1,31 +1,36 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
+import { onAbort } from '../abort.js';
 import { answers, native } from '../binding.js';
-import { type BatchMessage, batches, now, tellBatch, thisThread } from '../channels.js';
+import { type BatchMessage, batches, type Moments, momentsOf, now, tellBatch, thisThread } from '../channels.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
-import { IsmioError, rangeError } from '../errors.js';
+import { type ErrorValues, IsmioError, rangeError } from '../errors.js';
 import { checkRuntime } from '../memory.js';
 import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
 import type { QueueTap } from '../region/tap.js';
 import { type Fence, Field, Opcode } from '../wire.js';
-import { checkSignal, type DrainOptions, notANumber, nothingToDrain, partOutOfRange } from './arguments.js';
+import { type DrainOptions, notANumber, nothingToDrain, partOutOfRange, signalOf } from './arguments.js';
 import {
   checkStores,
   checkStride,
   checkWrites,
+  holdStores,
+  holdWrites,
   isOffsets,
   type Lengths,
+  lengthAt,
   type Offsets,
   type Stride,
   type Values,
   wordsOf,
 } from './bulk.js';
 import { type Completion, completionFrom, nothingDone } from './completion.js';
+import { closedWith, disposedWith, type Ending, nothingLeft } from './ending.js';
 import { Flusher } from './flusher.js';
 import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
 import { type BatchError, batchError, Outcomes } from './outcomes.js';
 import { entriesFor, Ring } from './ring.js';
-import { Sources } from './sources.js';
+import { type HeldSource, Sources } from './sources.js';
 import { Staging } from './staging.js';
 import { type Stopped, Ticket } from './ticket.js';
 
@@ -35,6 +40,9 @@ export { checkQueueOptions, type FlushPolicy, type QueueOptions } from './option
 
 /** Stands for no source: nobody else has it. */
 const noSource = new Uint8Array(0);
+
+/** Stands for the slot of a source of which no operation has been taken yet: nothing holds it before that. */
+const unheld = -1;
 
 /** Queues with a batch in flight: somebody waits for it, even when nobody holds the queue. */
 const draining = new Set<Queue>();
@@ -46,6 +54,9 @@ const abandoned = new FinalizationRegistry<number>((queue) => native.closeQueue(
 
 /** Sets or takes away who listens to a queue. */
 export let tapQueue: (queue: Queue, tap: QueueTap | null) => void;
+
+/** Closes a queue, for its region: what `close` would have answered or thrown. */
+export let endQueue: (queue: Queue) => Ending;
 
 /** A submission queue of one region. Made by `region.queue`. */
 export class Queue {
@@ -71,9 +82,9 @@ export class Queue {
   #tickets: Ticket[] = [];
   #nextTicket = 0;
 
-  // The source of the last write, so that a run of writes from it looks it up once.
+  // The source of the last write that was taken into the batch, so that a run of writes from it looks it up once.
   #lastSource: Uint8Array = noSource;
-  #lastSlot = 0;
+  #lastSlot = unheld;
   #lastStart = 0;
   #lastLength = 0;
 
@@ -81,6 +92,7 @@ export class Queue {
     tapQueue = (queue, tap) => {
       queue.#tap = tap;
     };
+    endQueue = (queue) => queue.#close();
   }
 
   /** @internal */
@@ -140,6 +152,17 @@ export class Queue {
     return oldest === undefined ? 0 : (this.#ring.published - oldest.from) | 0;
   }
 
+  /**
+   * Resolves when every automatic flush that has come due so far has been executed: marks that were reached while drains
+   * were in flight, and the end of this turn of the event loop where `flush.turn` waits for it. Operations that no mark has
+   * been reached for are not waited for. Rejects with the error of an automatic flush that nobody has been told yet, or that
+   * comes before; with ERR_ISMIO_CLOSED when the queue is closed before. Made when it is asked for: a queue whose `flushed`
+   * nobody reads rejects nothing.
+   */
+  get flushed(): Promise<void> {
+    return this.#flusher?.flushed ?? Promise.resolve();
+  }
+
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
   storeWords(offset: Whole, low: number, high: number): boolean {
     const place =
@@ -161,29 +184,34 @@ export class Queue {
 
   /**
    * Queues one 8-byte store for each of `count` offsets, from index `start` on: of the bigint with the same index, or of
-   * the two 32-bit words, least significant first, at twice that index. Stops where the queue is full.
+   * the two 32-bit words, least significant first, at twice that index. Stops where the queue is full, and behind the store
+   * that set off an automatic flush which failed: the next call of the queue throws its error.
    * @returns how many were queued
    * @throws as storeWords does, with the `index` of the offset; the stores before it are queued
    */
   storeMany(offsets: Offsets | Stride, values: Values, start = 0, count?: number): number {
-    const wanted = checkStores(offsets, values, start, count);
+    const { from, wanted } = checkStores(offsets, values, start, count);
     const { words, low } = wordsOf(values);
     const places = isOffsets(offsets) ? offsets : null;
     const stride = isOffsets(offsets) ? 0 : checkStride(offsets);
-    const first = isOffsets(offsets) || wanted === 0 ? 0 : this.#checkEnds(offsets.first, stride, start, wanted);
+    const first = isOffsets(offsets) || wanted === 0 ? 0 : this.#checkEnds(offsets.first, stride, from, wanted);
+    this.#checkUsable();
+    const end = from + wanted;
     let done = 0;
     while (done < wanted) {
       const ring = this.#ring;
       if (ring.at === ring.stop && !this.#claim()) return done;
       const most = Math.min(wanted - done, this.#flusher === null ? (ring.stop - ring.at) >> 2 : 1);
-      const from = start + done;
+      const index = from + done;
       const filled =
         places === null
-          ? ring.storesEvery(first + from * stride, stride, words, low, from, most)
-          : ring.stores(places, words, low, from, most, this.#last);
+          ? ring.storesEvery(first + index * stride, stride, words, low, index, most)
+          : ring.stores(places, words, low, index, most, this.#last);
       done += filled;
-      if (filled < most) throw this.#badStore((places as Offsets)[start + done] as number, start + done);
-      if (this.#flusher !== null) this.#flusher.queued(8);
+      if (filled < most) throw this.#badStore((places as Offsets)[from + done] as number, from + done);
+      if (this.#flusher === null) continue;
+      this.#flusher.queued(8);
+      if (this.#interrupted || !holdStores(places, words, end)) return done;
     }
     return done;
   }
@@ -238,33 +266,38 @@ export class Queue {
     const place = checkOffset(offset, count, this.#size, this.region.name);
     const ring = this.#ring;
     if (ring.at === ring.stop && !this.#claim()) return false;
-    const slot = this.#lastSlot;
-    const position = slot === 0 ? this.#stage(source, start, count) : this.#lastStart + start;
+    const position = this.#lastSlot > 0 ? this.#lastStart + start : this.#take(source, start, count);
     if (position < 0) return false; // full
-    ring.bytes(Opcode.write, place, slot, position, count);
+    ring.bytes(Opcode.write, place, this.#lastSlot, position, count);
     if (this.#flusher !== null) this.#flusher.queued(count);
     return true;
   }
 
   /**
    * Queues one write for each of the offsets: of the length with the same index, or of the one length, from `source`, one
-   * piece behind the other from `start` on. Stops where the queue is full.
+   * piece behind the other from `start` on. Stops where the queue is full, and behind the write that set off an automatic
+   * flush which failed: the next call of the queue throws its error.
    * @returns how many were queued
    * @throws as write does, with the `index` of the offset; the writes before it are queued
    */
   writeMany(offsets: Offsets, lengths: Lengths, source: BytesLike, start = 0): number {
     checkWrites(offsets, lengths);
+    this.#checkUsable();
     const known = this.#lastSource;
     if (source !== known || known.length !== this.#lastLength) this.#lookUp(source);
     if (typeof start !== 'number') throw notANumber('start', start);
     if (!(Number.isInteger(start) && start >= 0 && start <= this.#lastLength))
       throw partOutOfRange(start, 0, this.#lastLength);
+    // The first by itself: from then on the source is known, and held.
+    const total = offsets.length;
+    let done = this.#writeEach(offsets, lengths, source, start, 0, Math.min(1, total));
+    if (done === 0 || done === total || this.#interrupted || !holdWrites(offsets, lengths, total)) return done;
+    const second = start + lengthAt(lengths, 0);
     const slot = this.#lastSlot;
-    if (slot === 0 || this.#flusher !== null) return this.#writeEach(offsets, lengths, source, start, 0);
+    if (slot <= 0 || this.#flusher !== null) return this.#writeEach(offsets, lengths, source, second, 1);
     const from = this.#lastStart;
-    const left = { slot, position: from + start, end: from + this.#lastLength };
+    const left = { slot, position: from + second, end: from + this.#lastLength };
     const ring = this.#ring;
-    let done = 0;
     while (done < offsets.length) {
       if (ring.at === ring.stop && !this.#claim()) break;
       const most = Math.min(offsets.length - done, (ring.stop - ring.at) >> 2);
@@ -327,7 +360,7 @@ export class Queue {
   drain(options: DrainOptions = {}): Promise<Completion> {
     try {
       this.#checkUsable();
-      return this.#drain(checkSignal(options));
+      return this.#drain(signalOf(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -336,24 +369,37 @@ export class Queue {
   /**
    * Ends the queue. Batches in flight stop between two accesses and are rejected with ERR_ISMIO_CLOSED.
    * @returns how many operations were queued and never submitted
+   * @throws the error of an automatic flush that nobody has been told yet; the queue is closed all the same
    */
   close(): number {
-    if (this.#closed) return 0;
+    return closedWith(this.#close());
+  }
+
+  /**
+   * Closes the queue, and throws what `close` throws. Operations that were queued and never submitted are told by a warning of
+   * the process (`process.on('warning')`) with the code ISMIO_DROPPED, since nobody reads an answer here.
+   */
+  [Symbol.dispose](): void {
+    disposedWith(this.#close(), this.region.name);
+  }
+
+  #close(): Ending {
+    if (this.#closed) return nothingLeft;
     const dropped = this.queued;
     this.#closed = true;
     this.#ring.halt();
-    this.#flusher?.close();
+    this.#lastSource = noSource;
+    this.#loads = [];
+    const error = this.#flusher?.take() ?? null;
+    this.#flusher?.close(dropped === 0 ? null : this.#closedError({ dropped }));
     for (const ticket of this.#tickets) this.#cancel(ticket, 'ERR_ISMIO_CLOSED', undefined);
     if (this.#tickets.length === 0) this.#end();
-    return dropped;
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
+    return { dropped, error };
   }
 
   #end(): void {
     abandoned.unregister(this);
+    this.#sources.forget();
     native.closeQueue(this.#queue);
     if (this.#tap !== null) this.#tap.closed();
   }
@@ -391,19 +437,32 @@ export class Queue {
     return this.#ring.claim();
   }
 
-  /** The writes from index `from` on, one after the other: how many there are with those before them. */
-  #writeEach(offsets: Offsets, lengths: Lengths, source: BytesLike, start: number, from: number): number {
+  /** The writes [from, to), one after the other: how many there are with those before them. */
+  #writeEach(
+    offsets: Offsets,
+    lengths: Lengths,
+    source: BytesLike,
+    start: number,
+    from: number,
+    to = offsets.length,
+  ): number {
     let at = start;
-    for (let index = from; index < offsets.length; index++) {
-      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
+    for (let index = from; index < to; index++) {
+      const length = lengthAt(lengths, index);
       try {
         if (!this.write(offsets[index] as number, source, at, length)) return index;
       } catch (error) {
         throw Object.assign(error as Error, { index });
       }
+      if (this.#interrupted || !holdWrites(offsets, lengths, to)) return index + 1;
       at += length;
     }
-    return offsets.length;
+    return to;
+  }
+
+  /** Whether an automatic flush has left something to throw, or a callback has closed the queue: what was taken is taken. */
+  get #interrupted(): boolean {
+    return this.#closed || this.#flusher?.holds === true;
   }
 
   #queued(bytes: number): true {
@@ -419,18 +478,25 @@ export class Queue {
     return this.#queued(width);
   }
 
-  /** Finds out about a source, and remembers it as the last one. */
+  /** Finds out about a source. Until a write from it is taken, nothing keeps it. */
   #lookUp(source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
-    this.#lastSlot = this.#sources.slotOf(bytes.buffer);
+    this.#lastSource = noSource;
+    this.#lastSlot = unheld;
     this.#lastStart = bytes.byteOffset;
     this.#lastLength = bytes.byteLength;
-    this.#lastSource = bytes === source ? bytes : noSource;
   }
 
-  #stage(source: BytesLike, start: number, count: number): number {
-    this.#checkFitsStaging(count);
-    return this.#staging.copy(bytesOf(source, 'source'), start, count);
+  /** Takes a part of the source that was looked up, in place or as a copy. Its position, or -1 when there is no room. */
+  #take(source: BytesLike, start: number, count: number): number {
+    const bytes = bytesOf(source, 'source');
+    const slot = this.#lastSlot === unheld ? this.#sources.slotOf(bytes.buffer) : 0;
+    if (slot === 0) this.#checkFitsStaging(count);
+    const position = slot === 0 ? this.#staging.copy(bytes, start, count) : this.#lastStart + start;
+    if (position < 0) return position;
+    this.#lastSlot = slot;
+    if (bytes === source) this.#lastSource = bytes;
+    return position;
   }
 
   #checkFitsStaging(count: number): void {
@@ -452,10 +518,12 @@ export class Queue {
   /** Hands what is queued over: from here on the entries are the addon's. */
   #publish(how: 'submit' | 'drain'): number {
     this.#flusher?.published();
-    const from = this.#ring.published;
-    const to = this.#ring.publish();
-    if (this.#tap !== null) this.#tap.handedOver(how, { entries: this.#ring, from, to, sourceAt: this.#sourceAt });
-    return to;
+    const ring = this.#ring;
+    if (this.#tap !== null) {
+      this.#tap.handedOver(how, { entries: ring, from: ring.published, to: ring.tail, sourceAt: this.#sourceAt });
+    }
+    this.#lastSource = noSource;
+    return ring.publish();
   }
 
   readonly #sourceAt = (slot: number): Uint8Array => this.#sources.bufferAt(slot) ?? this.#staging.bytes;
@@ -467,24 +535,26 @@ export class Queue {
     return observed ? now() : null;
   }
 
-  /** Tells of the batch whose report is in the answers. */
-  #tell(how: BatchMessage['how'], handedOver: number, completion: Completion, error: Error | null): void {
+  #tell(how: BatchMessage['how'], moments: Moments, completion: Completion, error: Error | null): void {
     const thread = how === 'submit' ? thisThread : `${thisThread} drain ${this.#number}`;
-    tellBatch({ region: this.region, queue: this, how, thread, handedOver, completion, error });
+    tellBatch({ region: this.region, queue: this, how, thread, ...moments, completion, error });
   }
 
   #submit(): Completion {
     if (this.queued === 0) return nothingDone;
-    const loads = this.#takeLoads();
     const from = this.#ring.published;
     const to = this.#publish('submit');
+    const loads = this.#takeLoads();
+    const sources = this.#sources.handOver();
     const handedOver = this.#observe();
     const failed = native.submit(this.#queue, from, to);
     const completion = completionFrom(answers);
+    const moments = handedOver === null ? null : momentsOf(handedOver);
     const error = this.#outcome(failed !== undefined, from, loads, null);
-    if (handedOver !== null) this.#tell('submit', handedOver, completion, error);
-    this.#settled(this.#staging.mark);
+    this.#settled(this.#staging.mark, sources);
     if (this.#ring.timed) this.#completed();
+    // Whoever is told may use the queue: nothing of this batch is left to do.
+    if (moments !== null) this.#tell('submit', moments, completion, error);
     if (error !== null) throw error;
     return completion;
   }
@@ -494,21 +564,17 @@ export class Queue {
       const reading = this.#tap === null ? null : this.#tap.reading();
       return reading === null ? nothingToDrain(signal) : reading.then(() => nothingToDrain(signal));
     }
-    const loads = this.#takeLoads();
     const from = this.#ring.published;
     const to = this.#publish('drain');
-    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads, this.#observe());
+    const [loads, sources] = [this.#takeLoads(), this.#sources.handOver()];
+    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads, sources, this.#observe());
     this.#nextTicket = (ticket.number + 1) >>> 0;
     this.#tickets.push(ticket);
     draining.add(this);
-    const onAbort = (): void => this.#cancel(ticket, 'ERR_ISMIO_ABORTED', signal?.reason);
-    const aborted = signal?.aborted === true;
-    native.drain(this.#queue, from, to, ticket.number, aborted);
-    if (aborted) onAbort();
+    native.drain(this.#queue, from, to, ticket.number, signal?.aborted === true);
     if (this.#ring.timed) this.#ring.halt();
-    if (signal === undefined || aborted) return ticket.promise;
-    signal.addEventListener('abort', onAbort, { once: true });
-    return ticket.promise.finally(() => signal.removeEventListener('abort', onAbort));
+    if (signal === undefined) return ticket.promise;
+    return ticket.promise.finally(onAbort(signal, () => this.#cancel(ticket, 'ERR_ISMIO_ABORTED', signal.reason)));
   }
 
   #cancel(ticket: Ticket, code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
@@ -521,18 +587,21 @@ export class Queue {
     const ticket = this.#tickets.shift();
     if (ticket === undefined || ticket.number !== number) return;
     const completion = completionFrom(answers);
+    const moments = ticket.handedOver === null ? null : momentsOf(ticket.handedOver);
     const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads, ticket.stopped);
-    if (ticket.handedOver !== null) this.#tell('drain', ticket.handedOver, completion, error);
-    this.#settled(ticket.mark);
+    this.#settled(ticket.mark, ticket.sources);
+    if (this.#ring.timed) this.#completed();
     const end = (): void => (error === null ? ticket.resolve(completion) : ticket.reject(error));
     const reading = this.#tap === null ? null : this.#tap.reading();
     if (reading === null) end();
     else void reading.then(end);
-    if (this.#ring.timed) this.#completed();
-    if (this.#tickets.length > 0) return;
-    draining.delete(this);
-    if (this.#closed) this.#end();
-    else this.#flusher?.idle();
+    if (this.#tickets.length === 0) {
+      draining.delete(this);
+      if (this.#closed) this.#end();
+    }
+    // Whoever is told may use the queue: nothing of this batch is left to do. The promise's own readers come later.
+    if (moments !== null) this.#tell('drain', moments, completion, error);
+    if (this.#tickets.length === 0 && !this.#closed) this.#flusher?.idle();
   }
 
   /** Where stages are timed: the caller has what a batch came to, and the next claim begins another. */
@@ -551,12 +620,10 @@ export class Queue {
     return error ?? gone;
   }
 
-  #settled(mark: number): void {
+  #settled(mark: number, sources: readonly HeldSource[]): void {
     this.#ring.reap();
     this.#staging.release(mark);
-    if (!this.#ring.empty) return;
-    this.#lastSource = noSource;
-    this.#sources.release();
+    this.#sources.release(sources);
   }
 
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
@@ -576,12 +643,12 @@ export class Queue {
 
   #checkUsable(): void {
     if (this.#closed) throw this.#closedError();
-    this.#flusher?.throwHeld();
+    const error = this.#flusher?.take() ?? null;
+    if (error !== null) throw error;
   }
 
-  #closedError(): IsmioError {
-    return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${this.region.name} is closed`, {
-      region: this.region.name,
-    });
+  #closedError(values: ErrorValues = {}): IsmioError {
+    const region = this.region.name;
+    return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${region} is closed`, { region, ...values });
   }
 }

@@ -76,10 +76,6 @@ export class Ring {
     return (this.tail - this.#published) | 0;
   }
 
-  get empty(): boolean {
-    return this.tail === this.#head;
-  }
-
   /** Whether stages were timed when the last batch was handed over, or when the queue was made. */
   get timed(): boolean {
     return this.#timed[0] !== 0;

@@ -1,36 +1,83 @@
-// Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot.
+// Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot. A buffer is held from
+// the first operation that uses it until the last batch with such an operation has ended, and no longer.
 import { native } from '../binding.js';
 import { memoryId } from '../memory.js';
 
+/** A buffer that operations use. */
+export interface HeldSource {
+  readonly buffer: ArrayBufferLike;
+  readonly slot: number;
+  /** Batches that use it, the one that is being queued included. */
+  batches: number;
+  /** The last of them. */
+  last: number;
+}
+
+const none: readonly HeldSource[] = Object.freeze([]);
+
 export class Sources {
   readonly #queue: number;
-  readonly #slots = new Map<ArrayBufferLike, number>();
+  readonly #held = new Map<ArrayBufferLike, HeldSource>();
+  readonly #bySlot: (HeldSource | undefined)[] = [];
+  /** Those that the operations use which are being queued. */
+  #used: HeldSource[] = [];
+  #batch = 0;
 
   constructor(queue: number) {
     this.#queue = queue;
   }
 
-  /** The slot of this buffer; 0 for one whose bytes have to be copied. The addon holds the memory until `release`. */
+  /** The slot of this buffer for an operation that is being queued; 0 where its bytes have to be copied. */
   slotOf(buffer: ArrayBufferLike): number {
-    const known = this.#slots.get(buffer);
-    if (known !== undefined) return known;
-    const id = memoryId(buffer);
-    if (id === undefined) return 0;
-    const slot = native.holdSource(this.#queue, id);
-    if (slot !== 0) this.#slots.set(buffer, slot);
-    return slot;
+    const held = this.#held.get(buffer) ?? this.#hold(buffer);
+    if (held === undefined) return 0;
+    if (held.last !== this.#batch) {
+      held.last = this.#batch;
+      held.batches++;
+      this.#used.push(held);
+    }
+    return held.slot;
   }
 
   /** The memory behind a slot; undefined for slot 0, where the copies are. */
   bufferAt(slot: number): Uint8Array | undefined {
-    for (const [buffer, known] of this.#slots) if (known === slot) return new Uint8Array(buffer);
-    return undefined;
+    const held = this.#bySlot[slot];
+    return held === undefined ? undefined : new Uint8Array(held.buffer);
   }
 
-  /** Lets go of all of them: no operation uses one any more. */
-  release(): void {
-    if (this.#slots.size === 0) return;
-    this.#slots.clear();
-    native.releaseSources(this.#queue);
+  /** What was queued is handed over: the buffers that it uses. `release` takes them when it has ended. */
+  handOver(): readonly HeldSource[] {
+    this.#batch++;
+    if (this.#used.length === 0) return none;
+    const used = this.#used;
+    this.#used = [];
+    return used;
+  }
+
+  /** A batch has ended: lets go of those of its buffers that no other batch uses. */
+  release(used: readonly HeldSource[]): void {
+    for (const held of used) {
+      if (--held.batches > 0) continue;
+      this.#held.delete(held.buffer);
+      this.#bySlot[held.slot] = undefined;
+      native.releaseSource(this.#queue, held.slot);
+    }
+  }
+
+  /** The queue has ended, and the addon has let go of all of them. */
+  forget(): void {
+    this.#held.clear();
+    this.#bySlot.length = 0;
+    this.#used = [];
+  }
+
+  #hold(buffer: ArrayBufferLike): HeldSource | undefined {
+    const id = memoryId(buffer);
+    const slot = id === undefined ? 0 : native.holdSource(this.#queue, id);
+    if (slot === 0) return undefined;
+    const held = { buffer, slot, batches: 0, last: -1 };
+    this.#held.set(buffer, held);
+    this.#bySlot[slot] = held;
+    return held;
   }
 }

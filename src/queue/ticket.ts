@@ -2,6 +2,7 @@
 import { IsmioError } from '../errors.js';
 import type { Completion } from './completion.js';
 import type { LoadBack } from './loadback.js';
+import type { HeldSource } from './sources.js';
 
 /** On whose word a batch is stopped. */
 export interface Stopped {
@@ -23,6 +24,7 @@ export class Ticket {
     /** Where its copies in the staging memory end. */
     readonly mark: number,
     readonly loads: readonly LoadBack[],
+    readonly sources: readonly HeldSource[],
     /** When it was handed over; null where nobody observes. */
     readonly handedOver: number | null,
   ) {

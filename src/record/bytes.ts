@@ -1,6 +1,8 @@
 // Bytes written and read one after the other, little-endian on every machine. A number is a varint: seven bits in a byte,
 // the lowest first, the highest bit set in all but the last; at most eight bytes, and below 2^53.
 
+import { TextDecoder, TextEncoder } from 'node:util';
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** What is wrong with the bytes of a recording. The reader adds the file and the place. */

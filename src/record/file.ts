@@ -1,6 +1,7 @@
 // A recording's file as it is written: beside its place first, and given that when it is whole.
 import { rmSync, writeSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { TextEncoder } from 'node:util';
 import { placeOf } from '../files/place.js';
 import { makeTemporary, moveTo } from '../files/write.js';
 import { Draft } from './draft.js';

@@ -1,7 +1,7 @@
 // A recording's file as it is read: block after block, a few ahead, each checked before anything of it is believed.
 import { type FileHandle, open } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
+import { promisify, TextDecoder } from 'node:util';
 import { native } from '../binding.js';
 import { IsmioError, systemError } from '../errors.js';
 import { Block, Buffers } from './buffers.js';

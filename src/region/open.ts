@@ -1,7 +1,16 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
 import { join } from 'node:path';
 import { type NativeRefusal, native } from '../binding.js';
-import { checkBdf, checkFlag, checkOptions, checkText, checkWhole, checkWord, type Whole } from '../check.js';
+import {
+  checkBdf,
+  checkFlag,
+  checkOptions,
+  checkPath,
+  checkText,
+  checkWhole,
+  checkWord,
+  type Whole,
+} from '../check.js';
 import { IsmioError, rangeError, shown, systemError } from '../errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
 import { keepGuard } from './guard.js';
@@ -70,7 +79,7 @@ export function emulate(options: EmulateOptions): Region {
   }
   const rules = checkRules(options.rules);
   const kind = checkWord(options.kind ?? 'device', 'kind', ['device', 'memory']);
-  const { rows, seed } = faultArguments(options.faults);
+  const { rows, seed } = faultArguments(options.faults, size);
   const cost = costArgument(checkCost(options.cost));
   const name = checkText(options.name ?? 'emulated region', 'name');
   const handle = native.emulate(size, ...ruleArguments(rules), kind === 'memory', name, cost, rows, seed);
@@ -82,10 +91,11 @@ export function emulate(options: EmulateOptions): Region {
 
 /**
  * A region over a file: on tmpfs or hugetlbfs it is memory shared with whoever maps the same file.
+ * @param file its path, or a file: URL of it
  * @throws IsmioError ERR_ISMIO_OPEN (errno in cause), ERR_ISMIO_FILE_EMPTY, ERR_ISMIO_FILE_TOO_SHORT
  */
-export function mapFile(path: string, options: MapFileOptions = {}): Region {
-  checkPath(path, 'path');
+export function mapFile(file: string | URL, options: MapFileOptions = {}): Region {
+  const path = checkPath(file, 'path');
   checkOptions(options, ['rules', 'writable', 'offset', 'length', 'kind', 'burst', 'access'], 'mapFile');
   const mapped = checkWord(options.access ?? 'mmap', 'access', ['mmap', 'pread']) === 'mmap';
   const kind = checkWord(options.kind ?? (mapped ? 'memory' : 'device'), 'kind', ['device', 'memory']);
@@ -144,10 +154,6 @@ export function burstOffered(): void {
   if (native.kernels().burst !== null) return;
   const text = 'this CPU has no 64-byte bursts; leave out { burst: true }';
   throw rangeError('ERR_ISMIO_OPTION', text, { burst: true });
-}
-
-function checkPath(path: unknown, what: string): void {
-  if (checkText(path, what) === '') throw rangeError('ERR_ISMIO_OPTION', `${what} must not be empty`, { [what]: path });
 }
 
 function map(

@@ -11,7 +11,9 @@ import {
   type Whole,
 } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
-import { checkQueueOptions, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
+import { closedWith, disposedWith, type Ending, nothingLeft, together } from '../queue/ending.js';
+import { checkQueueOptions, endQueue, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
+import { ofThisThread } from '../thread.js';
 import { type Fence, fences, type Stage, stages } from '../wire.js';
 import { failure } from './failure.js';
 import { type Rules, ruleArguments, rulesFrom } from './rules.js';
@@ -98,6 +100,8 @@ export class Region {
   readonly writable: boolean;
   /** Name of the access kernel: 'emulated', 'x86-64 8-byte', 's390x mio', .. */
   readonly access: string;
+  /** A symbol: with it, posting a region to another thread is refused with a DataCloneError. A `Pool` takes regions along. */
+  readonly thread: symbol = ofThisThread;
 
   #handle: number;
   readonly #id: number;
@@ -311,19 +315,33 @@ export class Region {
   /**
    * Ends every access to the region, in this thread and in the workers of a pool. What is in flight stops between two
    * accesses and is rejected with `ERR_ISMIO_CLOSED`; the memory goes when the last of it has stopped.
+   * @returns how many operations were queued on its queues and never submitted
+   * @throws the error of an automatic flush that nobody has been told yet; the region and its queues are closed all the same
    */
-  close(): void {
-    if (this.#closed) return;
-    for (const queue of this.#queues) queue.deref()?.close();
+  close(): number {
+    return closedWith(this.#close());
+  }
+
+  /**
+   * Closes the region, and throws what `close` throws. Operations that were queued and never submitted are told by a warning of
+   * the process (`process.on('warning')`) with the code ISMIO_DROPPED, since nobody reads an answer here.
+   */
+  [Symbol.dispose](): void {
+    disposedWith(this.#close(), this.name);
+  }
+
+  #close(): Ending {
+    if (this.#closed) return nothingLeft;
+    const endings = Array.from(this.#queues, (reference) => {
+      const queue = reference.deref();
+      return queue === undefined ? nothingLeft : endQueue(queue);
+    });
     this.#queues.clear();
     this.#closed = true;
     abandoned.unregister(this);
     native.close(this.#handle, this.#owner);
     if (this.#tap !== null) this.#tap.closed();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
+    return together(endings);
   }
 
   #closedError(): IsmioError {

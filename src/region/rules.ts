@@ -1,6 +1,6 @@
 // The rules of a region, as the caller gives them. What they mean is known to native/plan alone.
 import type { NativeTraits, RuleArguments } from '../binding.js';
-import { checkOptions, checkWhole, checkWord } from '../check.js';
+import { checkOptions, checkWhole, checkWord, withDefaults } from '../check.js';
 import { rangeError } from '../errors.js';
 import { layout } from '../wire.js';
 
@@ -20,7 +20,7 @@ export const defaultRules: Rules = { maxStoreBlock: 4096, boundary: 4096, alignm
 
 export function checkRules(given: Partial<Rules> = {}): Rules {
   checkOptions(given, Object.keys(defaultRules), 'rules');
-  const rules = { ...defaultRules, ...given };
+  const rules = withDefaults(defaultRules, given);
   const largest = layout.largestStoreBlock;
   const block = checkWhole(rules.maxStoreBlock, 'rules.maxStoreBlock');
   if (block < 8 || block > largest) {

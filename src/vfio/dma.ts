@@ -1,4 +1,5 @@
 // Buffers that a device reads and writes by itself.
+import { types } from 'node:util';
 import { checkFlag, checkOptions } from '../check.js';
 import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryOf } from '../memory.js';
@@ -151,7 +152,7 @@ function exact(iova: bigint): number {
 
 /** The IOMMU maps pages, so the buffer begins at one and gets all of its last one, which is nobody else's. */
 function pagesOf(buffer: Uint8Array): { length: number; memory: number } {
-  if (!(buffer instanceof Uint8Array)) {
+  if (!types.isUint8Array(buffer)) {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `buffer must be a Uint8Array of allocBuffer, not ${shown(buffer)}`);
   }
   const { byteOffset, byteLength } = buffer;

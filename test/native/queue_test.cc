@@ -277,16 +277,30 @@ TEST_CASE("a region and a memory are found by their number as long as somebody h
   CHECK(Memory::allocate(4096)->id() > id);
 }
 
-TEST_CASE("a queue holds as many sources as it has slots, and gives them all back") {
+TEST_CASE("a queue holds a source for each operation that it can have, and gives each back by itself") {
   Client client;
+  Sources& sources = client.queue().sources();
   const auto memory = Memory::allocate(4096);
-  uint32_t held = 0;
-  while (client.queue().hold(memory) != 0) held++;
-  CHECK(held == wire::kSourceSlots - 1);
-  CHECK(memory.use_count() == held + 1);
-  client.queue().releaseSources();
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = sources.hold(memory); slot != wire::kStaging; slot = sources.hold(memory)) slots.push_back(slot);
+  CHECK(slots.size() >= kDepth);
+  CHECK(memory.use_count() == static_cast<long>(slots.size()) + 1);
+  for (const uint32_t slot : slots) CHECK(sources.at(slot) == memory.get());
+
+  const auto other = Memory::allocate(4096);
+  for (const uint32_t slot : {slots.front(), slots.back()}) {
+    sources.release(slot);
+    CHECK(sources.at(slot) == nullptr);
+    sources.release(slot);  // again: it is nobody's
+    CHECK(sources.hold(other) == slot);
+    CHECK(sources.hold(other) == wire::kStaging);
+  }
+  for (const uint32_t slot : slots) sources.release(slot);
+  sources.release(wire::kStaging);
+  sources.release(UINT32_MAX);
   CHECK(memory.use_count() == 1);
-  CHECK(client.queue().hold(memory) == 1);
+  CHECK(other.use_count() == 1);
+  CHECK(sources.staging() != nullptr);
 }
 
 }  // namespace

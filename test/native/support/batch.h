@@ -66,7 +66,7 @@ class Batch {
         memory_(Memory::allocate(1 << 20)),
         ring_{new (ringMemory_->base()) wire::Header{},
               reinterpret_cast<wire::Entry*>(ringMemory_->base() + sizeof(wire::Header)), kDepth},
-        sources_{memory_},
+        sources_(memory_, kDepth),
         executor_(region, ring_, sources_, merge, relaxed) {}
 
   wire::Entry& claim(wire::Opcode kind, uint64_t offset, const std::vector<uint8_t>& bytes) {
