@@ -10,7 +10,14 @@ export type Answered = number | undefined;
 export interface Binding {
   readonly layout: Readonly<Record<string, number>>;
   readonly answers: ArrayBuffer;
-  kernels(): { cpu: string; memory: string; mapped: string; resource: string; burst: string | null };
+  kernels(): {
+    cpu: string;
+    memory: string;
+    mapped: string;
+    resource: string;
+    resourceRules: Pick<NativeTraits, 'maxStoreBlock' | 'boundary' | 'strict'>;
+    burst: string | null;
+  };
 
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined;
 
@@ -48,6 +55,7 @@ export interface Binding {
   writeShard(region: number, offset: number, ...shard: ShardArguments): Answered;
   readShard(region: number, offset: number, ...shard: ShardArguments): Answered;
   fence(region: number): Answered;
+  possible(...args: [...RuleArguments, offset: number, length: number]): boolean;
   plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
 
   createQueue(
@@ -151,7 +159,13 @@ export interface NativeVfio {
   ): number | { call: string; errno: number };
 }
 
-export type RuleArguments = [maxStoreBlock: number, boundary: number, strict: boolean, mergeable: boolean];
+export type RuleArguments = [
+  maxStoreBlock: number,
+  boundary: number,
+  strict: boolean,
+  mergeable: boolean,
+  singleStores: boolean,
+];
 export type ShardArguments = [
   bytes: Uint8Array | number,
   position: number,
@@ -178,6 +192,7 @@ export interface NativeTraits {
   boundary: number;
   strict: boolean;
   mergeable: boolean;
+  singleStores: boolean;
   memory: boolean;
   writable: boolean;
   name: string;
