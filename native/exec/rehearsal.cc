@@ -25,7 +25,7 @@ bool Rehearsal::take(const Ring& ring, const Sources& sources, uint32_t index) {
   uint8_t* bytes = bytesOf(sources, entry, length);
   if (bytes == nullptr) return true;
   if (entry.kind() == wire::Opcode::write) return takeWrite(offset, bytes, length, false, index);
-  const bool waits = !reorders_ || overlay_.overlaps(offset, length) || overlay_.readsFrom(bytes, length);
+  const bool waits = !reorders_ || overlay_.meets(offset, bytes, length);
   return !waits || settle(index);
 }
 
