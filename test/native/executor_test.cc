@@ -228,8 +228,8 @@ TEST_CASE("without single stores a batch that no blocks can carry is refused bef
       CHECK(report.index == 2);
       CHECK(report.unfinished == 0);
       CHECK(batch.device.told().empty());
-      for (const uint32_t index : {0u, 1u, 3u}) CHECK(stateOf(batch, index) == wire::State::skipped);
-      CHECK(stateOf(batch, 2) == wire::State::failed);
+      for (const uint32_t index : {0u, 1u, 3u}) CHECK(stateOf(report, index) == wire::State::skipped);
+      CHECK(stateOf(report, 2) == wire::State::failed);
       CHECK(report.moved.errors == 1);
     }
   }
