@@ -28,6 +28,7 @@
         'exec/issuer.cc',
         'exec/overlay.cc',
         'exec/queue.cc',
+        'exec/rehearsal.cc',
         'insn/aarch64.cc',
         'insn/portable.cc',
         'insn/s390x.cc',

@@ -12,7 +12,14 @@ export interface Binding {
   readonly answers: ArrayBuffer;
   /** Nanoseconds of CLOCK_MONOTONIC: the clock of `began` and `ended` in the answers. */
   now(): number;
-  kernels(): { cpu: string; memory: string; mapped: string; resource: string; burst: string | null };
+  kernels(): {
+    cpu: string;
+    memory: string;
+    mapped: string;
+    resource: string;
+    resourceRules: Pick<NativeTraits, 'maxStoreBlock' | 'boundary' | 'strict'>;
+    burst: string | null;
+  };
 
   /** undefined: no memory. null: this runtime makes no ArrayBuffers over memory of an addon. */
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined | null;
@@ -57,6 +64,7 @@ export interface Binding {
   writeShard(region: number, offset: number, ...shard: ShardArguments): Answered;
   readShard(region: number, offset: number, ...shard: ShardArguments): Answered;
   fence(region: number, purpose: number): Answered;
+  possible(...args: [...RuleArguments, offset: number, length: number]): boolean;
   plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
 
   createQueue(
@@ -160,7 +168,13 @@ export interface NativeVfio {
   ): number | { call: string; errno: number };
 }
 
-export type RuleArguments = [maxStoreBlock: number, boundary: number, strict: boolean, mergeable: boolean];
+export type RuleArguments = [
+  maxStoreBlock: number,
+  boundary: number,
+  strict: boolean,
+  mergeable: boolean,
+  singleStores: boolean,
+];
 export type ShardArguments = [
   bytes: Uint8Array | number,
   position: number,
@@ -187,6 +201,7 @@ export interface NativeTraits {
   boundary: number;
   strict: boolean;
   mergeable: boolean;
+  singleStores: boolean;
   memory: boolean;
   writable: boolean;
   name: string;

@@ -94,6 +94,11 @@ export interface ErrorValues {
   dropped?: number;
   /** Bytes of the operation that went through before it failed. */
   bytesDone?: number;
+  /**
+   * Of a read through a file descriptor: how many of the 8-byte loads behind `bytesDone` may have been made all the same. The
+   * kernel says that one failed, and not which.
+   */
+  unknownLoads?: number;
   [value: string]: unknown;
 }
 

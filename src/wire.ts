@@ -67,11 +67,11 @@ export const layout = {
   statePartial: 1,
   stateFailed: 2,
   stateSkipped: 3,
-  fields: 23,
-  fieldIndex: 9,
-  fieldOperations: 11,
+  fields: 24,
+  fieldIndex: 10,
+  fieldOperations: 12,
   statuses: 14,
-  rules: 6,
+  rules: 7,
   losses: 6,
   fences: 3,
   stages: 6,
@@ -100,8 +100,16 @@ export const statuses = [
 ] as const;
 export type Status = (typeof statuses)[number];
 
-/** Which rule a store block breaks. In the order of `enum class Rule` in native/plan/rules.h. */
-export const rules = ['none', 'length', 'maxStoreBlock', 'boundary', 'offsetAlignment', 'lengthAlignment'] as const;
+/** Which rule a store block breaks, or a write. In the order of `enum class Rule` in native/plan/rules.h. */
+export const rules = [
+  'none',
+  'length',
+  'maxStoreBlock',
+  'boundary',
+  'offsetAlignment',
+  'lengthAlignment',
+  'singleStores',
+] as const;
 export type Rule = (typeof rules)[number];
 
 /** What a fence is for. In the order of `enum class Fence` in native/backend/backend.h. */
@@ -131,20 +139,21 @@ export const Field = {
   offset: 6,
   length: 7,
   done: 8,
-  index: 9,
-  unfinished: 10,
-  operations: 11,
-  loads: 12,
-  stores: 13,
-  storeBlocks: 14,
-  bytes: 15,
-  merged: 16,
-  retries: 17,
-  errors: 18,
-  copies: 19,
-  began: 20,
-  ended: 21,
-  loss: 22,
+  unknownLoads: 9,
+  index: 10,
+  unfinished: 11,
+  operations: 12,
+  loads: 13,
+  stores: 14,
+  storeBlocks: 15,
+  bytes: 16,
+  merged: 17,
+  retries: 18,
+  errors: 19,
+  copies: 20,
+  began: 21,
+  ended: 22,
+  loss: 23,
 } as const;
 
 /** The names of `layout` under which an addon says something else; empty when it fits. */

@@ -118,7 +118,7 @@ describe('ismio', { concurrency: 2 }, () => {
       { kind: 'store', offset: 0xffc, length: 4 },
       { kind: 'storeBlock', offset: 0x1000, length: 16 },
     ]);
-    const rules = { maxStoreBlock: 4096, boundary: 4096, alignment: 'strict', merge: 'window' };
+    const rules = { maxStoreBlock: 4096, boundary: 4096, alignment: 'strict', merge: 'window', singleStores: true };
     assert.deepEqual(rest, { offset: 0xffc, length: 20, rules, storeBlocks: 1, stores: 1 });
   });
 

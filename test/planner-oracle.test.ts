@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { emulate, type Region, type Rules } from 'ismio';
-import { anyRules } from './support/arbitraries.js';
+import { anyBlockRules, anyRules } from './support/arbitraries.js';
+import { throwsCode } from './support/errors.js';
 import { fewestStores, type Limits, legal } from './support/oracle.js';
 import { oracleCases, scaled } from './support/scale.js';
 
@@ -15,7 +16,14 @@ interface Case {
   readonly length: number;
 }
 
-function checkPlan(region: Region, limits: Limits, { offset, length }: Case): void {
+/** Whether there is a plan. */
+function checkPlan(region: Region, limits: Limits, { offset, length }: Case): boolean {
+  const fewest = fewestStores(limits, offset, length);
+  if (fewest === Number.POSITIVE_INFINITY) {
+    const values = { rule: 'singleStores', offset, length, bytesDone: 0, errno: 'ENXIO' };
+    throwsCode(() => region.plan(offset, length), RangeError, 'ERR_ISMIO_RULE', values);
+    return false;
+  }
   const plan = region.plan(offset, length);
   let at = offset;
   for (const piece of plan) {
@@ -24,8 +32,8 @@ function checkPlan(region: Region, limits: Limits, { offset, length }: Case): vo
     at += piece.length;
   }
   assert.equal(at, offset + length, 'up to the end');
-  const fewest = fewestStores(limits, offset, length);
   assert.equal(plan.length, fewest, `${plan.length} stores where ${fewest} do for ${length} bytes at ${offset}`);
+  return true;
 }
 
 /** Short ranges, many of them around a boundary: at random offsets up to 2^48 one would rarely cross a large one. */
@@ -61,6 +69,37 @@ test('every plan is legal and has the fewest stores that an exhaustive search fi
   t.diagnostic(`oracle: ${cases} cases, ${strict} of them strict, all legal and minimal`);
 });
 
+test('without single stores every plan is legal and has the fewest blocks there can be, and what has none is refused', (t) => {
+  let cases = 0;
+  let impossible = 0;
+  // Of random offsets hardly any are multiples of 8.
+  const aligned = ({ offset, length }: Case): Case => {
+    const from = Math.min(offset, size - 4096);
+    return { offset: from - (from % 8), length: length * 8 };
+  };
+  const blocks = anyBlockRules().chain((rules) =>
+    fc.record({
+      rules: fc.constant(rules),
+      cases: fc.array(fc.oneof(caseFor(rules), { weight: 3, arbitrary: caseFor(rules).map(aligned) }), {
+        minLength: casesPerRun,
+        maxLength: casesPerRun,
+      }),
+    }),
+  );
+  fc.assert(
+    fc.property(blocks, ({ rules, cases: all }) => {
+      using region = emulate({ size, rules });
+      for (const each of all) {
+        cases++;
+        if (!checkPlan(region, rules, each)) impossible++;
+      }
+    }),
+    { numRuns: Math.ceil(oracleCases / casesPerRun / 4) },
+  );
+  assert.ok(impossible > cases / 20 && impossible < cases, `${impossible} of ${cases}`);
+  t.diagnostic(`oracle: ${cases} cases without single stores, ${impossible} of them impossible`);
+});
+
 test('long ranges under the rules of real functions have the fewest stores', (t) => {
   let cases = 0;
   const arbitrary = fc.record({
@@ -68,11 +107,13 @@ test('long ranges under the rules of real functions have the fewest stores', (t)
     length: fc.nat(9000),
     maxStoreBlock: fc.constantFrom(128, 4096),
     alignment: fc.constantFrom('relaxed' as const, 'strict' as const),
+    singleStores: fc.boolean(),
   });
   fc.assert(
-    fc.property(arbitrary, ({ offset, length, maxStoreBlock, alignment }) => {
-      using region = emulate({ size, rules: { maxStoreBlock, alignment } });
-      checkPlan(region, { maxStoreBlock, boundary: 4096, alignment }, { offset, length });
+    fc.property(arbitrary, ({ offset, length, ...rules }) => {
+      using region = emulate({ size, rules });
+      const aligned = rules.singleStores ? 1 : 8;
+      checkPlan(region, { ...rules, boundary: 4096 }, { offset: offset - (offset % aligned), length });
       cases++;
     }),
     { numRuns: scaled(16) },
@@ -91,4 +132,9 @@ test('the oracle itself finds what can be counted by hand', () => {
   assert.equal(fewestStores(strict, 0, 20), 2, 'a block of 16 and a store of 4');
   assert.equal(fewestStores(strict, 3, 5), 2, 'stores of 1 and 4 bytes');
   assert.equal(fewestStores(strict, 56, 16), 2, 'two stores, as no block crosses the boundary');
+  const blocks: Limits = { ...strict, singleStores: false };
+  assert.equal(fewestStores(blocks, 0, 32), 2, 'blocks of 16 bytes');
+  assert.equal(fewestStores(blocks, 0, 40), 2, 'blocks of 24 and 16 bytes');
+  assert.equal(fewestStores(blocks, 0, 8), Number.POSITIVE_INFINITY, 'no block has 8 bytes');
+  assert.equal(fewestStores(blocks, 56, 24), Number.POSITIVE_INFINITY, '8 bytes before the boundary');
 });

@@ -38,7 +38,7 @@ test('a transfer of one shard has memory for one, however many threads the pool 
   const bytes = new Uint8Array(mebibyte);
   const make = (shard: Range, controls: object): WriteTask =>
     ({ kind: 'write', region: idOf(region), ...shard, bytes: 0, position: 0, staged: false, ...controls }) as WriteTask;
-  const plan = { make, staged: { kind: 'write', bytes, start: 0 } as const, holds: bytes };
+  const plan = { make, staged: { kind: 'write', bytes, start: 0 } as const, stores: true, holds: bytes };
   const job = new Job(crew, region, { offset: 0, length: mebibyte }, 256, mebibyte, plan);
   const before = mapped();
   assert.deepEqual(await job.run(undefined), { bytes: mebibyte, shards: 1 });

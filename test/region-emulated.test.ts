@@ -71,7 +71,8 @@ test('regions are apart from each other', () => {
 });
 
 test('a region says what it is', () => {
-  const rules = { maxStoreBlock: 128, boundary: 256, alignment: 'strict', merge: 'registers' } as const;
+  const limits = { maxStoreBlock: 128, boundary: 256, alignment: 'strict', merge: 'registers' } as const;
+  const rules = { ...limits, singleStores: false };
   using region = emulate({ size: 64, kind: 'memory', name: 'BAR 2', rules });
   assert.equal(region.kind, 'memory');
   assert.equal(region.name, 'BAR 2');
@@ -81,7 +82,13 @@ test('a region says what it is', () => {
   assert.ok(Object.isFrozen(region.rules));
   using plain = emulate({ size: 64 });
   assert.equal(plain.kind, 'device');
-  assert.deepEqual(plain.rules, { maxStoreBlock: 4096, boundary: 4096, alignment: 'relaxed', merge: 'window' });
+  assert.deepEqual(plain.rules, {
+    maxStoreBlock: 4096,
+    boundary: 4096,
+    alignment: 'relaxed',
+    merge: 'window',
+    singleStores: true,
+  });
 });
 
 // Only a lower bound: how much longer an access takes is the machine's affair.

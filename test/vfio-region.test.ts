@@ -52,10 +52,10 @@ const rules: readonly (readonly [
     "QEMU's function under ism-vfio-pci",
     { regions: ism, zpci: zpci(0, 128) },
     0,
-    { maxStoreBlock: 128, alignment: 'strict' },
+    { maxStoreBlock: 128, alignment: 'strict', singleStores: false },
   ],
-  ['ism-vfio-pci without zPCI capabilities', { regions: ism }, 0, { alignment: 'strict' }],
-  ['a function of another driver', { regions: [{ index: 0, size: 8192n }], zpci: zpci(5, 128) }, 0, {}],
+  ['ism-vfio-pci without zPCI capabilities', { regions: ism }, 0, { alignment: 'strict', singleStores: false }],
+  ['a function of another driver', { regions: [{ index: 0, size: 8192n }], zpci: zpci(5, 128) }, 0, { merge: 'registers' }],
 ];
 
 for (const [what, given, bar, expected] of rules) {
@@ -68,7 +68,15 @@ for (const [what, given, bar, expected] of rules) {
 test('rules that are given come before those of the function, each for itself', (t) => {
   const { device } = open(t, { regions: ism, zpci: zpci(0, 128) });
   using region = device.region(0, { rules: { maxStoreBlock: 64, merge: 'registers' } });
-  assert.deepEqual(region.rules, { maxStoreBlock: 64, boundary: 4096, alignment: 'strict', merge: 'registers' });
+  assert.deepEqual(region.rules, {
+    maxStoreBlock: 64,
+    boundary: 4096,
+    alignment: 'strict',
+    merge: 'registers',
+    singleStores: false,
+  });
+  const values = { maxStoreBlock: 256, most: 128 };
+  throwsCode(() => device.region(0, { rules: { maxStoreBlock: 256 } }), RangeError, 'ERR_ISMIO_OPTION', values);
 });
 
 function refusalOf(act: () => void): Record<string, unknown> | null {

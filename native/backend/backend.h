@@ -50,6 +50,7 @@ struct Failure {
   uint64_t offset = 0;  // of the access that failed
   uint64_t length = 0;
   uint64_t done = 0;  // bytes of the operation that went through before it
+  uint64_t unknownLoads = 0;  // 8-byte loads behind those that may have been made: nobody says
 };
 
 // One 8-byte store of many.
@@ -80,13 +81,16 @@ class Backend {
   // How many accesses may be handed over together: a caller looks between two calls whether it should stop, so only a
   // backend whose accesses take nanoseconds takes many. Loads may have a number of their own.
   explicit Backend(uint64_t together) : Backend(together, together) {}
-  Backend(uint64_t together, uint64_t loadsTogether) : together(together), loadsTogether(loadsTogether) {}
+  Backend(uint64_t together, uint64_t loadsTogether, uint32_t sourceAlignment = 1)
+      : together(together), loadsTogether(loadsTogether), sourceAlignment(sourceAlignment) {}
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
   const uint64_t together;
   const uint64_t loadsTogether;
+  // A store block from a source that is no multiple of this is copied on its way, once.
+  const uint32_t sourceAlignment;
 
   // One load of 1, 2, 4 or 8 bytes, naturally aligned, bytes in the order of their addresses.
   virtual Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) = 0;

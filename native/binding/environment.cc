@@ -34,6 +34,7 @@ Status Environment::answer(Status status, const Failure& failure) {
   words[wire::kOffset] = static_cast<double>(failure.offset);
   words[wire::kLength] = static_cast<double>(failure.length);
   words[wire::kDone] = static_cast<double>(failure.done);
+  words[wire::kUnknownLoads] = static_cast<double>(failure.unknownLoads);
   return status;
 }
 

@@ -151,10 +151,12 @@ inline std::string textAt(const Napi::CallbackInfo& info, size_t index) {
   return text;
 }
 
-// The rules take four arguments from `first` on: maxStoreBlock, boundary, strict, mergeable.
+// The rules are so many arguments from `first` on: maxStoreBlock, boundary, strict, mergeable, singleStores.
+inline constexpr size_t kRuleArguments = 5;
 inline Rules rulesAt(const Napi::CallbackInfo& info, size_t first) {
   return {wordAt(info, first), wordAt(info, first + 1),
-          flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed, flagAt(info, first + 3)};
+          flagAt(info, first + 2) ? Alignment::strict : Alignment::relaxed, flagAt(info, first + 3),
+          flagAt(info, first + 4)};
 }
 
 // What a call answers: undefined when all went well (the cheapest value to make), else the status.

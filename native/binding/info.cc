@@ -46,7 +46,7 @@ Napi::Object layout(Napi::Env env) {
   tell(table, "fieldIndex", wire::kIndex);
   tell(table, "fieldOperations", wire::kOperations);
   tell(table, "statuses", static_cast<uint32_t>(Status::noMemory) + 1);
-  tell(table, "rules", static_cast<uint32_t>(Rule::lengthAlignment) + 1);
+  tell(table, "rules", static_cast<uint32_t>(Rule::singleStores) + 1);
   tell(table, "losses", static_cast<uint32_t>(Loss::memoryError) + 1);
   tell(table, "fences", kFences);
   tell(table, "stages", kStages);
@@ -65,6 +65,11 @@ Napi::Value names(const Napi::CallbackInfo& info) {
   told.Set("memory", chosen.memory->name);
   told.Set("mapped", chosen.mapped->name);
   told.Set("resource", chosen.resource->name);
+  Napi::Object rules = Napi::Object::New(info.Env());
+  rules.Set("maxStoreBlock", chosen.resource->rules.maxStoreBlock);
+  rules.Set("boundary", chosen.resource->rules.boundary);
+  rules.Set("strict", chosen.resource->rules.alignment == Alignment::strict);
+  told.Set("resourceRules", rules);
   told.Set("burst", chosen.burst == nullptr ? info.Env().Null()
                                             : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));
   return told;

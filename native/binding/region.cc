@@ -39,14 +39,15 @@ Napi::Value emulate(const Napi::CallbackInfo& info) {
   uint64_t size = 0;
   const Rules rules = rulesAt(info, 1);
   if (!offsetAt(info, 0, size) || !wellFormed(rules)) return info.Env().Undefined();
-  const auto cost = info[7].As<Napi::Float64Array>();
-  const auto faults = info[8].As<Napi::Float64Array>();
+  const size_t rest = 1 + kRuleArguments;
+  const auto cost = info[rest + 2].As<Napi::Float64Array>();
+  const auto faults = info[rest + 3].As<Napi::Float64Array>();
   auto backend = std::make_unique<Emulated>(size, rules, Cost{cost[0], cost[1], cost[2], cost[3]},
                                             faultsIn(faults.Data(), faults.ElementLength()),
-                                            static_cast<uint64_t>(numberAt(info, 9)));
+                                            static_cast<uint64_t>(numberAt(info, rest + 4)));
   if (!backend->ready()) return info.Env().Undefined();
-  const Kind kind = flagAt(info, 5) ? Kind::memory : Kind::device;
-  return hold(info, Region::create({size, rules, kind, true, textAt(info, 6), "emulated"}, std::move(backend)));
+  const Kind kind = flagAt(info, rest) ? Kind::memory : Kind::device;
+  return hold(info, Region::create({size, rules, kind, true, textAt(info, rest + 1), "emulated"}, std::move(backend)));
 }
 
 Napi::Object describe(Napi::Env env, const File::Problem& problem) {
@@ -104,7 +105,7 @@ Napi::Value map(const Napi::CallbackInfo& info) {
       calls ? unmapped(request, rules, problem) : mapped(request, rules, mmio, problem);
   if (backend == nullptr) return describe(info.Env(), problem);
   RegionTraits traits{request.length,   rules,           access == 0 ? Kind::memory : Kind::device,
-                      request.writable, textAt(info, 9), calls ? "pread and pwrite" : mmio->name};
+                      request.writable, textAt(info, 5 + kRuleArguments), calls ? "pread and pwrite" : mmio->name};
   return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
 
@@ -136,6 +137,7 @@ Napi::Value traits(const Napi::CallbackInfo& info) {
   told.Set("boundary", traits.rules.boundary);
   told.Set("strict", traits.rules.alignment == Alignment::strict);
   told.Set("mergeable", traits.rules.mergeable);
+  told.Set("singleStores", traits.rules.singleStores);
   told.Set("memory", traits.kind == Kind::memory);
   told.Set("writable", traits.writable);
   told.Set("name", traits.name);
@@ -272,13 +274,24 @@ Napi::Value fence(const Napi::CallbackInfo& info) {
   return status(info, Status::ok);
 }
 
+// possible(...rules, offset, length) -> whether legal stores can carry the range
+Napi::Value possible(const Napi::CallbackInfo& info) {
+  const Rules rules = rulesAt(info, 0);
+  uint64_t offset = 0;
+  uint64_t length = 0;
+  const bool told = wellFormed(rules) && offsetAt(info, kRuleArguments, offset) && offsetAt(info, kRuleArguments + 1, length);
+  return Napi::Boolean::New(info.Env(), told && ismio::possible(rules, offset, length));
+}
+
 // plan(...rules, offset, length, Float64Array) -> pieces written, three numbers each: offset, length, 1 for a block
 Napi::Value plan(const Napi::CallbackInfo& info) {
   const Rules rules = rulesAt(info, 0);
   uint64_t offset = 0;
   uint64_t length = 0;
-  if (!wellFormed(rules) || !offsetAt(info, 4, offset) || !offsetAt(info, 5, length)) return info.Env().Undefined();
-  auto out = info[6].As<Napi::Float64Array>();
+  if (!wellFormed(rules) || !offsetAt(info, kRuleArguments, offset) || !offsetAt(info, kRuleArguments + 1, length)) {
+    return info.Env().Undefined();
+  }
+  auto out = info[kRuleArguments + 2].As<Napi::Float64Array>();
   double* words = out.Data();
   const size_t room = out.ElementLength() / 3;
   size_t pieces = 0;
@@ -317,6 +330,7 @@ void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<write>(env, exports, "write");
   exportFunction<read>(env, exports, "read");
   exportFunction<fence>(env, exports, "fence");
+  exportFunction<possible>(env, exports, "possible");
   exportFunction<plan>(env, exports, "plan");
 }
 

@@ -198,7 +198,7 @@ Napi::Value region(const Napi::CallbackInfo& info) {
   if (backend == nullptr) return refusal(info, problem.call, problem.errorNumber);
   std::string access = areas.count > 0 ? mmio->name : "";
   if (!areas.all(wanted.size)) access += areas.count > 0 ? ", pread and pwrite" : "pread and pwrite";
-  RegionTraits traits{wanted.size, wanted.rules, Kind::device, wanted.writable, textAt(info, 10), std::move(access)};
+  RegionTraits traits{wanted.size, wanted.rules, Kind::device, wanted.writable, textAt(info, 6 + kRuleArguments), std::move(access)};
   return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
 

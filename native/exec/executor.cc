@@ -18,15 +18,6 @@ constexpr uint32_t kBlocks = 16;
 
 constexpr uint32_t kStoreWord = static_cast<uint32_t>(wire::Opcode::store) | 8 << 8;
 
-// Offsets and lengths cross as float64. Anything but a whole number below 2^53 was not written by this package.
-// (Signed on the way, because a conversion to unsigned takes three times as long.)
-inline bool whole(double number, uint64_t& value) {
-  if (!(number >= 0 && number < 0x1p53)) return false;
-  const auto converted = static_cast<int64_t>(number);
-  value = static_cast<uint64_t>(converted);
-  return static_cast<double>(converted) == number;
-}
-
 // A store's value becomes bytes in the order of their addresses, least significant first.
 uint8_t* valueBytes(wire::Entry& entry) {
   if constexpr (std::endian::native == std::endian::big) {
@@ -34,18 +25,6 @@ uint8_t* valueBytes(wire::Entry& entry) {
     entry.value.high = __builtin_bswap32(entry.value.high);
   }
   return reinterpret_cast<uint8_t*>(&entry.value);
-}
-
-// A length that is none fits no region.
-uint64_t lengthOf(const wire::Entry& entry) {
-  if (entry.kind() == wire::Opcode::store) return entry.width();
-  if (entry.kind() == wire::Opcode::fence) return 0;
-  uint64_t length = 0;
-  return whole(entry.length, length) ? length : UINT64_MAX;
-}
-
-bool isWrite(const wire::Entry& entry) {
-  return entry.kind() == wire::Opcode::store || entry.kind() == wire::Opcode::write;
 }
 
 Totals operator-(Totals a, const Totals& b) {
@@ -70,6 +49,10 @@ Executor::Executor(const std::shared_ptr<Region>& region, const Ring& ring, cons
       sources_(sources),
       merge_(merge),
       reorders_(merge == Merge::any && relaxed),
+      rehearsal_(region->traits().rules.blocksOnly()
+                     ? std::make_unique<Rehearsal>(region->traits().rules, merge, reorders_)
+                     : nullptr),
+      longWay_(reorders_ || rehearsal_ != nullptr),
       issuer_(attachment_),
       merger_(region->traits().rules, merge) {}
 
@@ -87,7 +70,7 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   gathering_ = from;
   taken_ = from;
 
-  bool ok = true;
+  bool ok = rehearsal_ == nullptr || rehearse(from, to);
   for (uint32_t told = from; ok && taken_ != to;) {
     ok = takeWords(to) && takeBlocks(to);
     if (!ok || taken_ == to) break;
@@ -104,7 +87,7 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   report.operations = to - from;
   report.unfinished = to - from;
   if (!ok) [[unlikely]] {
-    const uint32_t unfinished = reorders_ ? gathering_ : failedFirst_;
+    const uint32_t unfinished = reorders_ || unbegun_ ? gathering_ : failedFirst_;
     report.index = blame(unfinished, to) - from;
     report.failure = failure_;
     report.unfinished = unfinished - from;
@@ -123,6 +106,18 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
     report.lastTick = ticks();
   }
   return report;
+}
+
+// Where a write may be more than the function can take, the batch is refused before anything of it is issued.
+[[gnu::noinline, gnu::cold]] bool Executor::rehearse(uint32_t from, uint32_t to) {
+  unbegun_ = false;
+  const std::optional<uint32_t> stumble = rehearsal_->stumbles(ring_, sources_, from, to);
+  if (!stumble.has_value()) return true;
+  const wire::Entry& entry = ring_.at(*stumble);
+  uint64_t offset = 0;
+  whole(entry.offset, offset);
+  unbegun_ = true;
+  return check(issuer_.impossible(offset, lengthOf(entry), failure_), *stumble, *stumble);
 }
 
 // A batch is one call into native code, on whichever thread it runs. Its copies were made before it was handed over.
@@ -150,7 +145,7 @@ Report Executor::skip(uint32_t from, uint32_t to, const Failure& why, uint32_t c
 // together, a run in which each continues the one before is gathered in one go. Stops at the first operation that wants
 // the long way.
 bool Executor::takeWords(uint32_t to) {
-  if (reorders_) return true;
+  if (longWay_) return true;
   if (!merger_.empty()) {
     gatherWords(to);
     return true;
@@ -212,7 +207,7 @@ uint64_t Executor::copyWords(uint64_t start, uint64_t most) {
 // The short way for runs of writes that are one whole store block each: nothing can join them in any mode, and they go
 // to the backend together.
 bool Executor::takeBlocks(uint32_t to) {
-  if (reorders_ || !merger_.empty()) return true;
+  if (longWay_ || !merger_.empty()) return true;
   Block blocks[kBlocks];
   while (taken_ != to) {
     uint32_t count = 0;
@@ -230,9 +225,9 @@ bool Executor::takeBlocks(uint32_t to) {
 bool Executor::wholeBlock(const wire::Entry& entry, Block& block) const {
   if (entry.kind() != wire::Opcode::write || !whole(entry.offset, block.offset)) return false;
   const Region& region = attachment_.region();
-  const Piece piece = next(region.traits().rules, block.offset, kUnlimited);
+  const Piece piece = nextStore(region.traits().rules, block.offset, kUnlimited);
   if (!piece.block || entry.length != piece.length || !region.contains(block.offset, piece.length)) return false;
-  block.source = bytesOf(entry, piece.length);
+  block.source = bytesOf(sources_, entry, piece.length);
   block.length = piece.length;
   return block.source != nullptr;
 }
@@ -257,7 +252,7 @@ bool Executor::take(uint32_t index) {
     if (!width || (offset & (length - 1)) != 0) return refuse(Status::badEntry, index);
     return takeWrite(index, offset, valueBytes(entry), length, true);
   }
-  uint8_t* bytes = bytesOf(entry, length);
+  uint8_t* bytes = bytesOf(sources_, entry, length);
   if (bytes == nullptr) return refuse(Status::badEntry, index);
   if (entry.kind() == wire::Opcode::write) return takeWrite(index, offset, bytes, length, false);
   if (entry.kind() == wire::Opcode::load) return takeLoad(index, offset, bytes, length);
@@ -326,14 +321,6 @@ bool Executor::check(Status status, uint32_t first, uint32_t last) {
   return false;
 }
 
-uint8_t* Executor::bytesOf(const wire::Entry& entry, uint64_t length) const {
-  uint64_t position = 0;
-  const Memory* memory = sources_.at(entry.source);
-  if (memory == nullptr || !whole(entry.position, position)) return nullptr;
-  if (position > memory->size() || length > memory->size() - position) return nullptr;
-  return memory->base() + position;
-}
-
 // The failure is told as that of the first operation, from `unfinished` on, that the access took down. Which one.
 uint32_t Executor::blame(uint32_t unfinished, uint32_t to) {
   for (uint32_t index = unfinished; index != to; index++) {
@@ -369,6 +356,8 @@ wire::Outcome Executor::outcomeOf(uint32_t index) const {
 // so what lies below the access that failed is done, and what lies above it was not begun. Only where writes are
 // gathered can there be operations before these that are not done: writes that wait for the end of their gathering.
 wire::State Executor::stateOf(uint32_t index, const wire::Entry& entry, uint64_t& done) const {
+  const bool stopped = failure_.status == Status::aborted || failure_.status == Status::closed;
+  if (unbegun_) return index == failedFirst_ && !stopped ? wire::State::failed : wire::State::skipped;
   const uint32_t behind = index - failedFirst_;
   const bool waiting = behind > UINT32_MAX / 2;
   const bool shares = behind <= failedLast_ - failedFirst_;
@@ -385,7 +374,6 @@ wire::State Executor::stateOf(uint32_t index, const wire::Entry& entry, uint64_t
   if (failure_.offset > offset) done = least(failure_.offset - offset, length);
   if (done > 0) return done == length ? wire::State::done : wire::State::partial;
   const bool above = !alone && offset >= failure_.offset + failure_.length;
-  const bool stopped = failure_.status == Status::aborted || failure_.status == Status::closed;
   return above || stopped ? wire::State::skipped : wire::State::failed;
 }
 

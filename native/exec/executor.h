@@ -7,22 +7,14 @@
 #include <cstdint>
 #include <memory>
 
+#include "exec/entries.h"
 #include "exec/issuer.h"
 #include "exec/overlay.h"
+#include "exec/rehearsal.h"
 #include "exec/sources.h"
 #include "plan/merger.h"
-#include "wire/wire.h"
 
 namespace ismio {
-
-struct Ring {
-  wire::Header* header;
-  wire::Entry* entries;
-  uint32_t depth;
-
-  // Indices count for ever; depth is a power of two.
-  wire::Entry& at(uint32_t index) const { return entries[index & (depth - 1)]; }
-};
 
 // What became of a batch.
 struct Report {
@@ -42,7 +34,7 @@ struct Report {
 class Executor {
  public:
   Executor(const std::shared_ptr<Region>& region, const Ring& ring, const Sources& sources, Merge merge, bool relaxed);
-  bool ready() const { return merger_.ready(); }
+  bool ready() const { return merger_.ready() && (rehearsal_ == nullptr || rehearsal_->ready()); }
 
   // Runs the operations [from, to). `stop` ends it between two accesses. `copied` pieces of their payload are in the
   // staging memory.
@@ -51,6 +43,7 @@ class Executor {
   Report skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied = 0);
 
  private:
+  bool rehearse(uint32_t from, uint32_t to);
   bool takeWords(uint32_t to);
   bool mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const;
   void gatherWords(uint32_t to);
@@ -66,7 +59,6 @@ class Executor {
   bool issue(const Issue& what);
   bool refuse(Status status, uint32_t index);
   bool check(Status status, uint32_t first, uint32_t last);
-  uint8_t* bytesOf(const wire::Entry& entry, uint64_t length) const;
 
   uint32_t blame(uint32_t unfinished, uint32_t to);
   std::shared_ptr<Memory> tell(uint32_t from, uint32_t to) const;
@@ -81,6 +73,8 @@ class Executor {
   const Sources& sources_;
   const Merge merge_;
   const bool reorders_;  // order 'relaxed' with merge 'any': writes between two fences are gathered, then sorted
+  const std::unique_ptr<Rehearsal> rehearsal_;  // null where every write can be carried by some legal stores
+  const bool longWay_;                          // what comes next may change how any write is cut
   Issuer issuer_;
   Merger merger_;
   Overlay overlay_;
@@ -91,6 +85,7 @@ class Executor {
   uint32_t failedFirst_ = 0;  // the operations with a share in the access that failed
   uint32_t failedLast_ = 0;
   bool refused_ = false;  // the entry at fault could not be executed at all: what it says is not to be trusted
+  bool unbegun_ = false;  // no operation of the batch was begun
 };
 
 }  // namespace ismio

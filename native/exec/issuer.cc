@@ -100,7 +100,10 @@ Status Issuer::attemptBlock(uint64_t offset, const uint8_t* source, uint32_t len
 }
 
 Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  const Status status = attemptStore(offset, source, width, failure);
+  if (!singleStores_) [[unlikely]]
+    return storeOtherwise(offset, source, width, failure);
+  const Status status = attempt(false, offset, width, failure,
+                                [=, this, &failure] { return backend_.store(offset, source, width, failure); });
   if (status == Status::ok) {
     counters_.stores.add(1);
     counters_.bytes.add(width);
@@ -108,7 +111,31 @@ Status Issuer::store(uint64_t offset, const uint8_t* source, uint32_t width, Fai
   return status;
 }
 
+[[gnu::noinline, gnu::cold]] Status Issuer::storeOtherwise(uint64_t offset, const uint8_t* source, uint32_t width,
+                                                           Failure& failure) {
+  if (!writable_) return failed(mayStore(), offset, width, failure);
+  return possible(region_.traits().rules, offset, width) ? storeBlock(offset, source, width, failure)
+                                                         : impossible(offset, width, failure);
+}
+
+// What no legal stores can carry. The errno is what the device's exception would be.
+Status Issuer::impossible(uint64_t offset, uint64_t length, Failure& failure) const {
+  const Status allowed = mayStore();
+  if (allowed == Status::ok) {
+    failure.rule = Rule::singleStores;
+    failure.errorNumber = errorNumberOf(failure.rule);
+  }
+  return failed(allowed == Status::ok ? Status::ruleBroken : allowed, offset, length, failure);
+}
+
 Status Issuer::storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) {
+  if (!singleStores_) [[unlikely]] {
+    Status status = Status::ok;
+    for (done = 0; done < count && status == Status::ok; done += status == Status::ok) {
+      status = storeOtherwise(words[done].offset, reinterpret_cast<const uint8_t*>(&words[done].bytes), 8, failure);
+    }
+    return status;
+  }
   const Status status = attemptRun(true, count, done, failure, [&](uint64_t from, uint64_t left, uint64_t& part) {
     return backend_.storeWords(words + from, left, part, failure);
   });
@@ -123,6 +150,8 @@ Status Issuer::storeBlock(uint64_t offset, const uint8_t* source, uint32_t lengt
   if (status == Status::ok) {
     counters_.storeBlocks.add(1);
     counters_.bytes.add(length);
+    if (copiesOf(source) != 0) [[unlikely]]
+      counters_.copies.add(1);
   }
   return status;
 }
@@ -132,7 +161,13 @@ Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
     return backend_.storeBlocks(blocks + from, left, part, failure);
   });
   uint64_t bytes = 0;
-  for (uint64_t i = 0; i < done; i++) bytes += blocks[i].length;
+  uint64_t copies = 0;
+  for (uint64_t i = 0; i < done; i++) {
+    bytes += blocks[i].length;
+    copies += copiesOf(blocks[i].source);
+  }
+  if (copies != 0) [[unlikely]]
+    counters_.copies.add(copies);
   counters_.storeBlocks.add(done);
   counters_.bytes.add(bytes);
   if (status != Status::ok) at(failure, blocks[done].offset, blocks[done].length);
@@ -140,7 +175,9 @@ Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
 }
 
 Status Issuer::write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
-  const auto planned = [=, this, &failure] { return planWrite(offset, source, length, failure); };
+  if (blocksOnly_) [[unlikely]]
+    return writeInBlocks(offset, source, length, failure);
+  const auto planned = [=, this, &failure] { return planWrite<nextStore>(offset, source, length, failure); };
   return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
 }
 
@@ -149,25 +186,38 @@ Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& 
   return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
 }
 
+[[gnu::noinline, gnu::cold]] Status Issuer::writeInBlocks(uint64_t offset, const uint8_t* source, uint64_t length,
+                                                          Failure& failure) {
+  if (!possible(region_.traits().rules, offset, length)) return impossible(offset, length, failure);
+  return timedIn(attachment_.clock(), Stage::plan,
+                 [=, this, &failure] { return planWrite<nextBlock>(offset, source, length, failure); });
+}
+
 // Counts when all is done: to count each piece costs 4 % of a write in 128-byte blocks.
+template <auto cut>
 Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
   const Rules rules = region_.traits().rules;
   Status status = Status::ok;
   uint64_t done = 0;
   uint64_t blocks = 0;
   uint64_t stores = 0;
+  uint64_t copies = 0;
   while (done < length) {
-    const Piece piece = next(rules, offset + done, length - done);
+    const Piece piece = cut(rules, offset + done, length - done);
     status = piece.block ? attemptBlock(piece.offset, source + done, piece.length, failure)
                          : attemptStore(piece.offset, source + done, piece.length, failure);
     if (status != Status::ok) break;
     (piece.block ? blocks : stores)++;
+    if (sourceMask_ != 0 && piece.block) [[unlikely]]
+      copies += copiesOf(source + done);
     done += piece.length;
     tell(done);
   }
   if (status != Status::ok) failure.done = done;
   counters_.storeBlocks.add(blocks);
   counters_.stores.add(stores);
+  if (copies != 0) [[unlikely]]
+    counters_.copies.add(copies);
   counters_.bytes.add(done);
   return status;
 }

@@ -22,7 +22,10 @@ class Issuer {
         region_(attachment.region()),
         backend_(region_.backend()),
         counters_(attachment.counters()),
-        writable_(region_.traits().writable) {}
+        writable_(region_.traits().writable),
+        singleStores_(writable_ && region_.traits().rules.singleStores),
+        blocksOnly_(region_.traits().rules.blocksOnly()),
+        sourceMask_(backend_.sourceAlignment - 1) {}
 
   // Between two accesses a raised flag ends the work with Status::aborted. `progress` is told how many bytes of a write
   // or read went through, after each access.
@@ -32,6 +35,7 @@ class Issuer {
   }
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure);
+  // Where the function takes store blocks alone, a store goes out as one; with strict rules there is none so short.
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
   // 8-byte stores, one after the other; `done` counts those that went through.
   Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure);
@@ -43,9 +47,13 @@ class Issuer {
                        : store(piece.offset, source, piece.length, failure);
   }
 
-  // Any length at any offset; `failure.done` says how many bytes went through before a failure.
+  // Any length at any offset; `failure.done` says how many bytes went through before a failure. A write that no legal
+  // stores can carry is refused whole.
   Status write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status read(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
+
+  // Refuses a write that no legal stores can carry.
+  Status impossible(uint64_t offset, uint64_t length, Failure& failure) const;
 
   // Only a full one asks something of the backend: the others order memory, whatever the region is.
   void fence(Fence purpose) {
@@ -55,6 +63,8 @@ class Issuer {
   }
 
  private:
+  // How often a block is copied on its way from this source: once, or not at all.
+  uint64_t copiesOf(const uint8_t* source) const { return (reinterpret_cast<uintptr_t>(source) & sourceMask_) != 0; }
   bool stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0; }
   Status mayGoOn() const {
     if (stopped()) return Status::aborted;
@@ -74,6 +84,9 @@ class Issuer {
   // One access, not counted.
   Status attemptStore(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
   Status attemptBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
+  Status storeOtherwise(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
+  Status writeInBlocks(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
+  template <auto cut>
   Status planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
@@ -87,6 +100,9 @@ class Issuer {
   Backend& backend_;
   Counters& counters_;
   const bool writable_;
+  const bool singleStores_;  // there are some, and they are allowed
+  const bool blocksOnly_;
+  const uintptr_t sourceMask_;  // address bits that are 0 where a block goes straight from its source
   const std::atomic<uint32_t>* stop_ = nullptr;
   std::atomic<uint64_t>* progress_ = nullptr;
 };

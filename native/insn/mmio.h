@@ -27,6 +27,9 @@ struct Mmio {
   Status (*store)(uint8_t* address, const uint8_t* source, uint32_t width, Failure& failure);
   Status (*storeBlock)(uint8_t* address, const uint8_t* source, uint32_t length, Failure& failure);
   void (*fence)();
+  Rules rules{};  // what it takes as a store block, where that is less than any
+  // A store block from a source that is no multiple of this is copied first, onto the stack. A power of two.
+  uint32_t sourceAlignment = 1;
 };
 
 // What this CPU offers, found out once.

@@ -6,6 +6,7 @@
 #include "insn/s390x.h"
 
 #include <cerrno>
+#include <cstring>
 #include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,8 +54,27 @@ Status mioStore(uint8_t* address, const uint8_t* source, uint32_t width, Failure
   return report(s390x::pcistgi(address, width, wordOf(source, width)), failure);
 }
 
+// Linux makes blocks of at most so many bytes of what it stores to a BAR (ZPCI_MAX_WRITE_SIZE of
+// arch/s390/include/asm/pci_io.h); maxstbl of a function is not told where its BARs are mapped through sysfs.
+constexpr Rules kMioRules{128, 4096, Alignment::strict};
+
+// PCISTB reads its source at a multiple of 8, as much of it as a page at most: the store crosses none.
+// [QEMU hw/s390x/s390-pci-inst.c, pcistb_service_call]
+constexpr uint32_t kMioSource = 8;
+constexpr uint32_t kLongestBlock = 4096;
+
+// A block that no function takes is refused here: the instruction would end the process.
 Status mioStoreBlock(uint8_t* address, const uint8_t* source, uint32_t length, Failure& failure) {
-  return report(s390x::pcistbi(address, source, length), failure);
+  if (length > kLongestBlock) {
+    failure.errorNumber = EINVAL;
+    return Status::systemError;
+  }
+  if (reinterpret_cast<uintptr_t>(source) % kMioSource == 0) {
+    return report(s390x::pcistbi(address, source, length), failure);
+  }
+  alignas(kMioSource) uint8_t aligned[kLongestBlock];
+  std::memcpy(aligned, source, length);
+  return report(s390x::pcistbi(address, aligned, length), failure);
 }
 
 Status callLoad(const uint8_t* address, uint8_t* target, uint32_t width, Failure& failure) {
@@ -83,7 +103,8 @@ void mioFence() {
 
 constexpr Mmio kMemory = plain::memoryMmio(fence);
 constexpr Mmio kMapped = {"s390x 8-byte", true, plain::load, plain::loadWords, plain::store, plain::storeBlock, fence};
-constexpr Mmio kMio = {"s390x mio", false, mioLoad, loadWords<mioLoad>, mioStore, mioStoreBlock, mioFence};
+constexpr Mmio kMio = {"s390x mio",   false,    mioLoad,   loadWords<mioLoad>, mioStore,
+                       mioStoreBlock, mioFence, kMioRules, kMioSource};
 constexpr Mmio kCalls = {"s390x system calls", false, callLoad, loadWords<callLoad>, callStore, callStore, fence};
 
 }  // namespace

@@ -6,9 +6,11 @@
 //
 //     window     |--------------------------------------------|
 //     gathered             ####################
-//     pending            start               end      cut      cut: where the longest store from start would end
+//     pending            start               end      due      due: where the longest store from start would end
 //
-// A write that begins at `end` is appended; whatever reaches `cut` is issued at once. Bytes of a single write that
+// A write that begins at `end` is appended; whatever reaches `due` is issued at once. Where a strict function takes store
+// blocks alone, the longest one may have to leave a word to what comes next (plan/planner.h): there `due` is two words
+// further, unless the window ends before, and what is held back is that much longer. Bytes of a single write that
 // fill a whole store go to the device straight from their source, without the gather buffer.
 // Mode `any` also lays a write over, or before, the pending bytes, as long as all of it stays one store: then no other
 // store can come between, and program order holds.
@@ -54,7 +56,7 @@ class Merger {
 
   // For a caller that has whole words which continue the pending bytes: it may put up to `wordsThatFit` of them at
   // `end` itself, and says so with `grew`. Fewer than would complete a store, so nothing is issued.
-  uint64_t wordsThatFit() const { return empty() || end_ == cut_ ? 0 : (cut_ - end_ - 1) / 8; }
+  uint64_t wordsThatFit() const { return empty() || end_ == due_ ? 0 : (due_ - end_ - 1) / 8; }
   uint64_t end() const { return end_; }
   uint8_t* tail() { return gathered(end_); }
   void grew(uint64_t words, uint32_t last) {
@@ -70,7 +72,7 @@ class Merger {
   template <class Sink>
   bool add(uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar, uint32_t operation, Sink&& sink) {
     if (!empty()) {
-      if (offset == end_ && end_ != cut_) {
+      if (offset == end_ && end_ != due_) {
         merged_++;
       } else if (mode_ == Merge::any && fitsOneStore(offset, length)) {
         merged_++;
@@ -108,7 +110,8 @@ class Merger {
     while (!empty()) {
       const Piece piece = next(rules_, start_, end_ - start_);
       if (!issue(piece, gathered(start_), last_, sink)) return false;
-      hold(piece.offset + piece.length, end_);
+      start_ += piece.length;
+      if (!empty()) hold(start_, end_);
     }
     return true;
   }
@@ -123,7 +126,11 @@ class Merger {
   void hold(uint64_t start, uint64_t end) {
     start_ = start;
     end_ = end;
-    cut_ = start + next(rules_, start, kUnlimited).length;
+    if (rules_.blocksOnly()) [[unlikely]] {
+      due_ = start + least(nextBlock(rules_, start, kUnlimited).length + kSmallestStrictBlock, toBoundary(rules_, start));
+    } else {
+      due_ = start + nextStore(rules_, start, kUnlimited).length;
+    }
     scalarWidth_ = 0;
   }
 
@@ -131,15 +138,20 @@ class Merger {
 
   template <class Sink>
   bool append(const uint8_t* bytes, uint64_t length, uint32_t operation, Sink& sink) {
-    while (length >= cut_ - end_) {
-      const uint64_t wanted = cut_ - end_;
-      const Piece piece = next(rules_, start_, cut_ - start_);
+    while (length >= due_ - end_) {
+      const Piece piece = next(rules_, start_, due_ - start_);
+      const uint64_t cut = piece.offset + piece.length;
       const bool direct = empty();
+      const uint64_t wanted = cut > end_ ? cut - end_ : 0;
       if (!direct) payload_.copy(gathered(end_), bytes, wanted);
       if (!issue(piece, direct ? bytes : gathered(start_), operation, sink)) return false;
       bytes += wanted;
       length -= wanted;
-      begin(cut_, operation, 0);
+      if (cut < end_) [[unlikely]] {
+        hold(cut, end_);
+      } else {
+        begin(cut, operation, 0);
+      }
       fresh_ = false;
       if (length == 0) return true;
     }
@@ -180,7 +192,7 @@ class Merger {
   Payload payload_;
   uint64_t start_ = 0;
   uint64_t end_ = 0;
-  uint64_t cut_ = 0;
+  uint64_t due_ = 0;
   uint64_t merged_ = 0;
   uint32_t first_ = 0;
   uint32_t last_ = 0;

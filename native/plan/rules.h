@@ -5,6 +5,9 @@
 //                   [Linux drivers/vfio/pci/ism/main.c checks exactly these two]
 //   strict          offset and length multiples of 8, more than 8 bytes, at most maxStoreBlock, inside one window
 //                   [QEMU hw/s390x/s390-pci-inst.c, pcistb_service_call]
+//
+// Without single stores a function takes store blocks and nothing else: so does every one behind ism-vfio-pci, whose
+// pwrite is one PCISTB of any length [Linux drivers/vfio/pci/ism/main.c].
 #pragma once
 
 #include <cerrno>
@@ -22,25 +25,34 @@ enum class Rule : uint8_t {
   boundary = 3,         // reaches over a boundary window
   offsetAlignment = 4,  // strict: offset is not a multiple of 8
   lengthAlignment = 5,  // strict: length is not a multiple of 8
+  singleStores = 6,     // not of one store block, but of a write or store: no legal store blocks carry it
 };
 
 struct Rules {
   uint32_t maxStoreBlock = 4096;  // maxstbl of the function; 4096 on ISM, 128 on QEMU's emulated functions
   uint32_t boundary = 4096;       // power of two; the page that PCISTB must not cross
   Alignment alignment = Alignment::relaxed;
-  bool mergeable = true;  // false for registers: every write is a transaction of its own
+  bool mergeable = true;     // false for registers: every write is a transaction of its own
+  bool singleStores = true;  // stores of 1, 2, 4 and 8 bytes; false: store blocks alone
+
+  // Where some writes are impossible: an 8-byte word that is left alone is no block, and nothing else may carry it.
+  constexpr bool blocksOnly() const { return !singleStores && alignment == Alignment::strict; }
 };
 
 // The limits of the rules themselves.
-inline constexpr uint32_t kSmallestStoreBlock = 8;
+inline constexpr uint32_t kSmallestStoreBlock = 8;  // and the smallest boundary
 inline constexpr uint32_t kLargestStoreBlock = 1u << 20;
-inline constexpr uint32_t kSmallestBoundary = 8;
 inline constexpr uint32_t kLargestBoundary = 1u << 20;
+
+// The shortest block of a strict function: a multiple of 8, more than 8.
+inline constexpr uint32_t kSmallestStrictBlock = 16;
 
 constexpr bool wellFormed(const Rules& rules) {
   const bool powerOfTwo = (rules.boundary & (rules.boundary - 1)) == 0;
-  return rules.maxStoreBlock >= kSmallestStoreBlock && rules.maxStoreBlock <= kLargestStoreBlock && powerOfTwo &&
-         rules.boundary >= kSmallestBoundary && rules.boundary <= kLargestBoundary;
+  // What takes strict store blocks alone has to take the shortest.
+  const uint32_t smallest = rules.blocksOnly() ? kSmallestStrictBlock : kSmallestStoreBlock;
+  return rules.maxStoreBlock >= smallest && rules.maxStoreBlock <= kLargestStoreBlock && powerOfTwo &&
+         rules.boundary >= smallest && rules.boundary <= kLargestBoundary;
 }
 
 // The first rule that a store block of `length` bytes at `offset` breaks, in the order in which ism-vfio-pci (relaxed)

@@ -104,6 +104,7 @@ enum Field : uint32_t {
   kOffset,
   kLength,
   kDone,
+  kUnknownLoads,
   kIndex,
   kUnfinished,
   kOperations,

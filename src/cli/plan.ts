@@ -20,6 +20,7 @@ const examples = `
 Examples:
   ismio plan 100 9000
   ismio plan 0x1004 4K --alignment strict --max-store-block 128 --all
+  ismio plan 0 136 --alignment strict --max-store-block 128 --no-single-stores
   ismio plan 0 1M --json`;
 
 export function planCommand(): Command {

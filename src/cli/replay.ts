@@ -212,9 +212,9 @@ function printInfo(info: RecordingInfo): void {
   print(`  ${count(operations, 'operation')} in ${seconds.toFixed(3)} s, ${count(bytes, 'byte')} moved`);
   print(`  ${count(info.queues, 'queue')}, ${count(batches, 'batch', 'batches')}, ${failedBatches} of them failed`);
   for (const { number, name, size, kind, rules } of info.regions) {
-    const { maxStoreBlock, boundary, alignment, merge } = rules;
+    const { maxStoreBlock, boundary, alignment, merge, singleStores } = rules;
     print(
-      `  region ${number}: ${harmless(name)}, ${count(size, 'byte')}, ${kind}; maxStoreBlock ${maxStoreBlock}, boundary ${boundary}, ${alignment}, ${merge}`,
+      `  region ${number}: ${harmless(name)}, ${count(size, 'byte')}, ${kind}; maxStoreBlock ${maxStoreBlock}, boundary ${boundary}, ${alignment}, ${merge}${singleStores ? '' : ', no single stores'}`,
     );
   }
   print('  operations:');

@@ -17,6 +17,7 @@ export interface RuleOptions {
   maxStoreBlock?: number;
   boundary?: number;
   alignment?: Rules['alignment'];
+  singleStores?: boolean;
 }
 
 export interface TargetOptions extends RuleOptions {
@@ -44,7 +45,8 @@ export function addRuleOptions(command: Command): Command {
         '--alignment <how>',
         'store blocks begin and end anywhere, or at multiples of 8 (default: relaxed)',
       ).choices(['relaxed', 'strict']),
-    );
+    )
+    .option('--no-single-stores', 'there are store blocks alone, as on ism-vfio-pci');
 }
 
 export function kindOption(): Option {
@@ -55,11 +57,13 @@ export function kindOption(): Option {
 }
 
 export function rulesOf(options: RuleOptions): Partial<Rules> {
-  const { maxStoreBlock, boundary, alignment } = options;
+  const { maxStoreBlock, boundary, alignment, singleStores } = options;
   return {
     ...(maxStoreBlock !== undefined && { maxStoreBlock }),
     ...(boundary !== undefined && { boundary }),
     ...(alignment !== undefined && { alignment }),
+    // Commander sets it to true where the option is not given: then the target's own rules stand.
+    ...(singleStores === false && { singleStores }),
   };
 }
 

@@ -5,8 +5,9 @@ import { detached } from '../check.js';
 import { type ErrorCode, IsmioError } from '../errors.js';
 import { atExit } from '../exit.js';
 import { allocBuffer, memoryId } from '../memory.js';
-import { failure } from '../region/failure.js';
+import { failure, impossible } from '../region/failure.js';
 import { handleOf, type Region } from '../region/region.js';
+import { possible } from '../region/rules.js';
 import { Field, stages, statuses } from '../wire.js';
 import { type Crew, calledOff, type Errand } from './crew.js';
 import type { Progress, Transfer } from './options.js';
@@ -27,6 +28,8 @@ interface Staged {
 export interface Plan {
   readonly make: (shard: Range, controls: Controls) => WriteTask | CopyTask;
   readonly staged?: Staged | undefined;
+  /** Whether it stores to the region. */
+  readonly stores: boolean;
   /** Kept alive until the transfer has ended: the workers know it by a number only. */
   readonly holds: unknown;
 }
@@ -83,6 +86,7 @@ export class Job {
   }
 
   async run(onProgress: ((progress: Progress) => void) | undefined): Promise<Transfer> {
+    this.#checkPossible();
     // Workers in native code see neither process.exit nor anything else of this thread but this word.
     const ended = atExit(() => void Atomics.store(this.#control, 0, 1));
     try {
@@ -93,6 +97,14 @@ export class Job {
     }
     if (this.#error !== null) throw this.#accountedFor(this.#error);
     return { bytes: this.#bytes, shards: this.#done.length };
+  }
+
+  /** Shards end at boundaries, so that those of a write that can be carried can be carried too. */
+  #checkPossible(): void {
+    const { name, rules } = this.#region;
+    const { offset, length } = this.#whole;
+    if (this.plan.stores && !possible(rules, offset, length))
+      this.#fail(impossible({ what: 'write', offset, length, region: name, rules }));
   }
 
   async #work(slot: number, onProgress: ((progress: Progress) => void) | undefined): Promise<void> {

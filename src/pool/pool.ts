@@ -107,7 +107,7 @@ export class Pool {
       ...controls,
     });
     const tap = tapOf(target);
-    return this.#start('copy', target, to, bytes, options, { make, holds: source }, (done) =>
+    return this.#start('copy', target, to, bytes, options, { make, stores: true, holds: source }, (done) =>
       tap?.copied(done.offset, done.length, sourceId, from + (done.offset - to)),
     );
   }
@@ -189,7 +189,7 @@ export class Pool {
     });
     const staged = shared === undefined ? { kind, bytes, start } : undefined;
     const tap = tapOf(region);
-    return this.#start(kind, region, start, bytes.byteLength, options, { make, staged, holds: bytes }, (done) =>
+    return this.#start(kind, region, start, bytes.byteLength, options, { make, staged, stores: kind === 'write', holds: bytes }, (done) =>
       tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
     );
   }

@@ -7,6 +7,7 @@ import { IsmioError } from '../errors.js';
 import { adopt, type Region } from '../region/region.js';
 import { Field, statuses } from '../wire.js';
 import { packed, packedResult } from './crossing.js';
+import { shardStep, shardsOf } from './shards.js';
 import {
   type Code,
   type CopyTask,
@@ -20,7 +21,7 @@ import {
   type WriteTask,
 } from './tasks.js';
 
-/** Copies go through a buffer of this many bytes. */
+/** Copies go through a buffer of this many bytes, or of a boundary window where that is more. */
 const copyBytes = 256 * 1024;
 const closed = statuses.indexOf('closed');
 
@@ -66,11 +67,13 @@ function transfer(task: WriteTask): ShardFailure | null {
 
 function copy(task: CopyTask): ShardFailure | null {
   const { source, sourceOffset, region, offset, length, control, progress, slot } = task;
-  const buffer = new Uint8Array(Math.min(length, copyBytes));
   const part = new BigUint64Array(1);
   return withRegions([source, region], ([from, to]) => {
-    for (let done = 0; done < length; done += buffer.byteLength) {
-      const bytes = Math.min(buffer.byteLength, length - done);
+    // Cut where shards are cut: a part that ends elsewhere might leave a word that no store block carries.
+    const step = shardStep(copyBytes, native.traits(to as number)?.boundary ?? 1);
+    const buffer = new Uint8Array(Math.min(length, step));
+    for (const { offset: at, length: bytes } of shardsOf({ offset, length }, step)) {
+      const done = at - offset;
       const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0, false);
       if (reading !== undefined) {
         return resultOf(reading, { what: 'read', region: source, offset: sourceOffset + done, length: bytes });

@@ -5,7 +5,9 @@ import { type BatchMessage, batches, type Moments, momentsOf, now, tellBatch, th
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { type ErrorValues, IsmioError, rangeError } from '../errors.js';
 import { checkRuntime } from '../memory.js';
+import { impossible, thrown } from '../region/failure.js';
 import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
+import { blocksOnly, possible } from '../region/rules.js';
 import type { QueueTap } from '../region/tap.js';
 import { type Fence, Field, Opcode } from '../wire.js';
 import { type DrainOptions, notANumber, nothingToDrain, partOutOfRange, signalOf } from './arguments.js';
@@ -71,7 +73,8 @@ export class Queue {
   readonly #number: number;
   readonly #ring: Ring;
   readonly #size: number;
-  readonly #last: number; // the last offset of an 8-byte access
+  readonly #last: number; // the last offset of an 8-byte access; -1 where each is looked at
+  readonly #looksAtWrites: boolean; // whether some are impossible, and nothing may join them
   readonly #staging: Staging;
   readonly #sources: Sources;
   readonly #flusher: Flusher | null;
@@ -102,7 +105,8 @@ export class Queue {
     this.merge = settings.merge;
     this.order = settings.order;
     this.#size = region.size;
-    this.#last = region.size - 8;
+    this.#looksAtWrites = settings.merge === 'none' && blocksOnly(region.rules);
+    this.#last = this.#looksAtWrites ? -1 : region.size - 8;
     const entries = entriesFor(settings.depth);
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
     const self = new WeakRef(this);
@@ -264,6 +268,7 @@ export class Queue {
       throw partOutOfRange(start, count, available);
     }
     const place = checkOffset(offset, count, this.#size, this.region.name);
+    if (this.#looksAtWrites) this.#checkPossible('write', place, count);
     const ring = this.#ring;
     if (ring.at === ring.stop && !this.#claim()) return false;
     const position = this.#lastSlot > 0 ? this.#lastStart + start : this.#take(source, start, count);
@@ -294,7 +299,9 @@ export class Queue {
     if (done === 0 || done === total || this.#interrupted || !holdWrites(offsets, lengths, total)) return done;
     const second = start + lengthAt(lengths, 0);
     const slot = this.#lastSlot;
-    if (slot <= 0 || this.#flusher !== null) return this.#writeEach(offsets, lengths, source, second, 1);
+    if (slot <= 0 || this.#flusher !== null || this.#looksAtWrites) {
+      return this.#writeEach(offsets, lengths, source, second, 1);
+    }
     const from = this.#lastStart;
     const left = { slot, position: from + second, end: from + this.#lastLength };
     const ring = this.#ring;
@@ -405,7 +412,15 @@ export class Queue {
   }
 
   #checkPlace(offset: Whole, width: number): number {
-    return checkAligned(offset, width, this.#size, this.region.name);
+    const place = checkAligned(offset, width, this.#size, this.region.name);
+    if (this.#looksAtWrites) this.#checkPossible('store', place, width);
+    return place;
+  }
+
+  /** Where the region takes store blocks alone and nothing is merged, what cannot be carried is known when it is queued. */
+  #checkPossible(what: 'store' | 'write', offset: number, length: number): void {
+    const { rules, name } = this.region;
+    if (!possible(rules, offset, length)) throw thrown(impossible({ what, offset, length, region: name, rules }));
   }
 
   /** Checks the first and the last of the stores: then all between them are legal as well. */

@@ -201,7 +201,7 @@ export class Decoder {
 
   #defineRegion(number: number, reader: ByteReader): RecordedRegion {
     const size = reader.varint('the size of a region', largestSize);
-    const traits = reader.varint('the traits of a region', 15);
+    const traits = reader.varint('the traits of a region', 31);
     const maxStoreBlock = reader.varint('maxStoreBlock', pieceBytes);
     const boundary = reader.varint('boundary', pieceBytes);
     const name = reader.text('the name of a region', limits.name);
@@ -221,6 +221,7 @@ export class Decoder {
         boundary,
         alignment: (traits & 4) !== 0 ? 'strict' : 'relaxed',
         merge: (traits & 8) !== 0 ? 'registers' : 'window',
+        singleStores: (traits & 16) === 0,
       },
     };
     this.#regions.set(number, region);

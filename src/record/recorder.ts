@@ -303,7 +303,8 @@ export class Recorder {
         (kind === 'memory' ? 1 : 0) |
           (writable ? 2 : 0) |
           (rules.alignment === 'strict' ? 4 : 0) |
-          (rules.merge === 'registers' ? 8 : 0),
+          (rules.merge === 'registers' ? 8 : 0) |
+          (rules.singleStores ? 0 : 16),
       );
       control.varint(rules.maxStoreBlock);
       control.varint(rules.boundary);

@@ -20,18 +20,23 @@ export type Answer = Float64Array | readonly number[];
 type Told = { code: ErrorCode; message: string; values?: ErrorValues; cause?: unknown };
 
 const ruleWords: Record<string, (attempt: Attempt) => string> = {
-  length: (a) =>
-    a.length === 0
-      ? 'it is empty'
-      : `a strict region takes store blocks of more than 8 bytes; use store64 or write for ${a.length}`,
+  length: (a) => (a.length === 0 ? 'it is empty' : `a strict region takes store blocks of more than 8 bytes${shorter(a)}`),
   maxStoreBlock: (a) => `the device takes at most ${a.rules.maxStoreBlock} bytes at once (maxStoreBlock)`,
   boundary: (a) => `it crosses a ${a.rules.boundary}-byte boundary at ${hex(nextBoundary(a))}`,
   offsetAlignment: () => 'a strict region takes store blocks at multiples of 8 only',
   lengthAlignment: () => 'a strict region takes store blocks of a multiple of 8 bytes only',
+  singleStores: ({ what, rules }) => {
+    const least = rules.maxStoreBlock < 24 ? 'a multiple of 16 bytes' : 'a multiple of 8 bytes, 16 at least,';
+    const merging =
+      what === 'store' && rules.merge === 'window' ? ", or queue it beside its neighbours with { merge: 'adjacent' }" : '';
+    return `the region takes store blocks alone, which begin at multiples of 8 and have more than 8 bytes. Write ${least} from a multiple of 8 on, and so much on each side of a multiple of ${rules.boundary}${merging}`;
+  },
 };
 
-const blocksOnly =
-  'its driver makes store blocks only, and this function takes them at multiples of 8 and of more than 8 bytes';
+function shorter({ length, rules }: Attempt): string {
+  if (!rules.singleStores) return ', and has no single stores';
+  return length === 8 ? '; use store64 or write for 8' : `; use write for ${length}`;
+}
 
 const lossWords: Record<Loss, string> = {
   unknown: 'the memory behind the region has gone, and nobody told why. Close it and open it again',
@@ -103,27 +108,53 @@ const tell: Record<Exclude<Status, 'ok' | 'ruleBroken'>, (attempt: Attempt, answ
   noMemory: () => ({ code: 'ERR_ISMIO_NO_MEMORY', message: 'the system has no memory left for the emulated bytes' }),
 };
 
+/** Mistakes of a caller who is told by the call itself. */
+const mistakes: readonly ErrorCode[] = ['ERR_ISMIO_RULE', 'ERR_ISMIO_OUT_OF_RANGE', 'ERR_ISMIO_MISALIGNED'];
+
+/** The error as the call itself throws it: a RangeError where the caller was wrong. */
+export function thrown(error: IsmioError): Error {
+  if (!mistakes.includes(error.code)) return error;
+  const { name: _, code, ...values } = error;
+  return rangeError(code, error.message, values);
+}
+
+/** The error of a write that `possible` says no to. */
+export function impossible(attempt: Attempt): IsmioError {
+  const values = { ...valuesOf(attempt), bytesDone: 0, rule: 'singleStores', errno: 'ENXIO' };
+  return new IsmioError('ERR_ISMIO_RULE', ruleText(attempt, 'singleStores'), values);
+}
+
+function placeOf({ what, offset, length, region }: Attempt): string {
+  return `${what} of ${length} bytes at offset ${hex(offset)} of ${region}`;
+}
+
+function valuesOf({ offset, length, region }: Attempt): ErrorValues {
+  return { offset, length, region };
+}
+
+function ruleText(attempt: Attempt, rule: string): string {
+  return `${placeOf(attempt)} breaks the rule '${rule}': ${ruleWords[rule]?.(attempt)}`;
+}
+
 /** The error for `answer`, whose status is not 0. `more` goes into its properties. */
-export function failure(attempt: Attempt, answer: Answer = answers, more: ErrorValues = {}): Error {
-  const { what, offset, length, region } = attempt;
+export function failure(attempt: Attempt, answer: Answer = answers, more: ErrorValues = {}): IsmioError {
   const status = statuses[answer[Field.status] ?? 0] as Exclude<Status, 'ok'>;
-  const place = `${what} of ${length} bytes at offset ${hex(offset)} of ${region}`;
-  const base: ErrorValues = { offset, length, region, ...more };
+  const base: ErrorValues = { ...valuesOf(attempt), ...more };
   if (status === 'ruleBroken') {
     const rule = rules[answer[Field.rule] ?? 0] as string;
     const errno = errnoName(answer) ?? (rule === 'maxStoreBlock' || rule === 'boundary' ? 'EINVAL' : 'ENXIO');
     const values = { ...base, bytesDone: base.bytesDone ?? answer[Field.done] ?? 0, rule, errno };
-    // Only a path that makes a store block of every store refuses one by these rules: ism-vfio-pci, on a strict function.
-    const why = what === 'store' ? blocksOnly : ruleWords[rule]?.(attempt);
-    return rangeError('ERR_ISMIO_RULE', `${place} breaks the rule '${rule}': ${why}`, values);
+    return new IsmioError('ERR_ISMIO_RULE', ruleText(attempt, rule), values);
   }
   const { code, message, values, cause } = tell[status](attempt, answer);
   const all: ErrorValues = { ...base, ...values };
   const conditionCode = answer[Field.conditionCode] ?? 0;
   if (conditionCode !== 0) all.conditionCode = conditionCode;
   if (all.bytesDone === undefined) all.bytesDone = answer[Field.done] ?? 0;
+  const unknown = answer[Field.unknownLoads] ?? 0;
+  if (unknown > 0) all.unknownLoads = unknown;
+  const loads = unknown > 0 ? `; up to ${unknown} loads of 8 bytes behind them may have been made` : '';
   const done = all.bytesDone > 0 ? `; ${all.bytesDone} bytes of it were done before` : '';
-  const text = `${place} failed: ${message}${done}`;
-  if (status === 'outOfRange' || status === 'misaligned') return rangeError(code, text, all);
+  const text = `${placeOf(attempt)} failed: ${message}${done}${loads}`;
   return new IsmioError(code, text, all, cause);
 }

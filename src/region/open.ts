@@ -15,7 +15,7 @@ import { IsmioError, rangeError, shown, systemError } from '../errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
 import { keepGuard } from './guard.js';
 import { adopt, type Region } from './region.js';
-import { checkRules, type Rules, ruleArguments } from './rules.js';
+import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, ruleArguments } from './rules.js';
 
 export interface EmulateOptions {
   /** In bytes, 1 to 2^48: the size of ISM's BAR 0 (Linux drivers/s390/net/ism.h). Takes memory only where stored to. */
@@ -50,6 +50,10 @@ export interface MapFileOptions {
 }
 
 export interface ResourceOptions {
+  /**
+   * Default: those of every region, but with `merge: 'registers'`, and on s390x with MIO what its instructions take: strict
+   * alignment, and store blocks of at most 128 bytes, as many as Linux makes of them (arch/s390/include/asm/pci_io.h).
+   */
   rules?: Partial<Rules>;
   /** Default true. */
   writable?: boolean;
@@ -140,7 +144,9 @@ export function openResource(bdf: string, bar: number, options: ResourceOptions 
   const how = burstOr(options.burst, access.resourceBurst, access.resource);
   const file = `resource${bar}${options.burst === true ? '_wc' : ''}`;
   const path = join(checkText(options.sysfs ?? '/sys', 'sysfs'), 'bus/pci/devices', name, file);
-  return map(path, `${bdf} BAR ${bar}`, 0, undefined, options.writable, how, checkRules(options.rules));
+  const rules = checkRules({ ...resourceRules(), ...options.rules });
+  checkLimits(rules, resourceLimits(), `${name} through sysfs`);
+  return map(path, `${bdf} BAR ${bar}`, 0, undefined, options.writable, how, rules);
 }
 
 function burstOr(burst: boolean | undefined, withBurst: number, without: number): number {

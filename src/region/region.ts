@@ -15,8 +15,8 @@ import { closedWith, disposedWith, type Ending, nothingLeft, together } from '..
 import { checkQueueOptions, endQueue, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
 import { ofThisThread } from '../thread.js';
 import { type Fence, fences, type Stage, stages } from '../wire.js';
-import { failure } from './failure.js';
-import { type Rules, ruleArguments, rulesFrom } from './rules.js';
+import { type Attempt, failure, impossible, thrown } from './failure.js';
+import { possible, type Rules, ruleArguments, rulesFrom } from './rules.js';
 import type { DirectKind, QueueTap, RegionTap } from './tap.js';
 
 /** Order of the bytes of a value in the region. PCI and most devices: 'le'. All ISM structures: 'be'. */
@@ -238,7 +238,10 @@ export class Region {
     if (this.#tap !== null) this.#tap.moved('storeBlock', place, bytes);
   }
 
-  /** Stores `source` at `offset` in the fewest store blocks and stores that the rules allow. */
+  /**
+   * Stores `source` at `offset` in the fewest store blocks and stores that the rules allow.
+   * @throws RangeError ERR_ISMIO_RULE, and nothing is stored, where the rules know store blocks alone and none can carry it
+   */
   write(offset: Whole, source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
     const place = checkOffset(offset, bytes.length, this.size, this.name);
@@ -246,11 +249,15 @@ export class Region {
     if (this.#tap !== null) this.#tap.moved('write', place, bytes);
   }
 
-  /** What `write` would issue for `length` bytes at `offset`, without issuing it. At most 2^22 accesses. */
+  /**
+   * What `write` would issue for `length` bytes at `offset`, without issuing it. At most 2^22 accesses.
+   * @throws RangeError ERR_ISMIO_RULE where `write` would refuse it
+   */
   plan(offset: Whole, length: Whole): PlannedStore[] {
     let left = checkWhole(length, 'length');
     let place = checkOffset(offset, left, this.size, this.name);
     if (this.#closed) throw this.#closedError();
+    if (!possible(this.rules, place, left)) throw thrown(impossible(this.#attempt('write', place, left)));
     const plan: PlannedStore[] = [];
     const words = new Float64Array(3 * Math.min(1024, left));
     while (left > 0) {
@@ -348,10 +355,14 @@ export class Region {
     return new IsmioError('ERR_ISMIO_CLOSED', `region ${this.name} is closed`, { region: this.name });
   }
 
+  #attempt(what: string, offset: number, length: number): Attempt {
+    return { what, offset, length, region: this.name, rules: this.rules };
+  }
+
   #failed(kind: Exclude<DirectKind, 'fence'>, offset: number, length: number, bytes: Uint8Array | null = null): never {
     if (this.#closed) throw this.#closedError();
     const what = kind === 'storeBlock' ? 'store block' : kind;
-    const error = failure({ what, offset, length, region: this.name, rules: this.rules });
+    const error = thrown(failure(this.#attempt(what, offset, length)));
     this.#tap?.failed(kind, offset, length, (error as IsmioError).bytesDone ?? 0, bytes);
     throw error;
   }
@@ -381,9 +392,16 @@ export function checkValue(value: number, largest: number): void {
   if (typeof value !== 'number') {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
   }
-  throw rangeError('ERR_ISMIO_VALUE', `the value must be a whole number from 0 to ${largest}, not ${shown(value)}`, {
+  const advice = Number.isInteger(value) && value < 0 && value >= -(2 ** 31) ? unsignedAdvice(largest) : '';
+  throw rangeError('ERR_ISMIO_VALUE', `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`, {
     value,
   });
+}
+
+/** What to do about a negative number, as JavaScript's bit operations give it. */
+function unsignedAdvice(largest: number): string {
+  const unsigned = largest === 0xffff_ffff ? 'value >>> 0' : `value & 0x${largest.toString(16)}`;
+  return `; bit operations of JavaScript give signed numbers: ${unsigned} has the same bits`;
 }
 
 const largest64 = 2n ** 64n - 1n;
@@ -393,6 +411,9 @@ export function checkValue64(value: bigint): void {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a bigint, not ${shown(value)}`, { value });
   }
   if (value < 0n || value > largest64) {
-    throw rangeError('ERR_ISMIO_VALUE', `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}`, { value });
+    const advice = value < 0n ? '; BigInt.asUintN(64, value) has the same bits' : '';
+    throw rangeError('ERR_ISMIO_VALUE', `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}${advice}`, {
+      value,
+    });
   }
 }

@@ -4,7 +4,7 @@ import { rangeError } from '../errors.js';
 import { keepGuard } from '../region/guard.js';
 import { burstOffered } from '../region/open.js';
 import { adopt, type Region } from '../region/region.js';
-import { checkRules, type Rules, ruleArguments } from '../region/rules.js';
+import { checkLimits, checkRules, type RuleLimits, type Rules, resourceLimits, resourceRules, ruleArguments } from '../region/rules.js';
 import { refused } from './failure.js';
 import type { MappableArea, VfioRegionInfo, ZpciInfo } from './info.js';
 import { kernel } from './kernel.js';
@@ -15,7 +15,10 @@ export interface VfioRegionOptions {
    * 'pread': every access is one pread or pwrite. Default 'auto': 'mmap' where anything can be mapped.
    */
   access?: 'auto' | 'mmap' | 'pread';
-  /** Default: on ism-vfio-pci what the function says of itself, elsewhere those of every region. */
+  /**
+   * Default: on ism-vfio-pci what the function says of itself; elsewhere those of every region, but with `merge: 'registers'`,
+   * and on s390x with MIO those of its instructions where the region is mapped. More than the function takes is refused.
+   */
   rules?: Partial<Rules>;
   /** Default: whether the region is. */
   writable?: boolean;
@@ -41,17 +44,28 @@ export function servedByIsm({ driver, regions }: Served): boolean {
 }
 
 /**
- * What a store block may be. On ism-vfio-pci every store is one, of at most maxstbl bytes; ISM itself takes any alignment, what
- * emulates it (function type 0) does not. BAR 0 is a window of memory; a write to the command page in BAR 2 is a
- * transaction of its own. Found out from what the function says: nothing is written to learn it.
+ * What a store may be. On ism-vfio-pci every store is a store block, of at most maxstbl bytes; ISM itself takes any alignment,
+ * what emulates it (function type 0) does not, so it has no single stores. Its BAR 0 is a window of memory; what is written to
+ * its command page in BAR 2, or to a BAR of any other function, are registers: each a transaction of its own. Found out from
+ * what the function says: nothing is written to learn it.
  */
-export function rulesOf(served: Served, index: number): Partial<Rules> {
-  if (!servedByIsm(served)) return {};
+export function rulesOf(served: Served, index: number, mapped: boolean): Partial<Rules> {
+  if (!servedByIsm(served)) return { merge: 'registers', ...(mapped ? resourceRules() : {}) };
+  const relaxed = served.zpci?.functionType === ismType;
   return {
     maxStoreBlock: served.zpci?.maxStoreBlock ?? 4096,
-    alignment: served.zpci?.functionType === ismType ? 'relaxed' : 'strict',
+    alignment: relaxed ? 'relaxed' : 'strict',
     merge: index === 0 ? 'window' : 'registers',
+    singleStores: relaxed,
   };
+}
+
+/** What the function takes at most, where that is known. */
+function limitsOf(served: Served, mapped: boolean): RuleLimits {
+  const { zpci } = served;
+  if (servedByIsm(served)) return zpci === null ? {} : { maxStoreBlock: zpci.maxStoreBlock };
+  const limits = mapped ? resourceLimits() : {};
+  return limits.maxStoreBlock === undefined || zpci === null ? limits : { ...limits, maxStoreBlock: zpci.maxStoreBlock };
 }
 
 export function openRegion(
@@ -65,8 +79,10 @@ export function openRegion(
   const info = served.regions.find((region) => region.index === index);
   if (info === undefined) throw noRegion(bdf, served, index);
   const areas = areasFor(info, checkWord(options.access ?? 'auto', 'access', ['auto', 'mmap', 'pread']), bdf);
-  const rules = checkRules({ ...rulesOf(served, index), ...options.rules });
-  if (areas.length > 0 && rules.boundary > 4096 && !whole(areas, info)) {
+  const mapped = areas.length > 0;
+  const rules = checkRules({ ...rulesOf(served, index, mapped), ...options.rules });
+  checkLimits(rules, limitsOf(served, mapped), `${info.name} of ${bdf}`);
+  if (mapped && rules.boundary > 4096 && !whole(areas, info)) {
     const text = `only parts of ${info.name} are mapped, so rules.boundary can be at most 4096, not ${rules.boundary}`;
     throw rangeError('ERR_ISMIO_OPTION', text, { boundary: rules.boundary });
   }

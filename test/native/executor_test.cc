@@ -3,6 +3,8 @@
 
 #include <doctest.h>
 
+#include <algorithm>
+
 #include "support/batch.h"
 #include "support/random.h"
 
@@ -206,6 +208,117 @@ TEST_CASE("a read makes the widest aligned loads, from the lowest address up") {
   Failure failure;
   CHECK(issuer.read(1, bytes, 30, failure) == Status::ok);
   CHECK(device.told() == "L1+1 L2+2 L4+4 L8+8 L16+8 L24+4 L28+2 L30+1");
+}
+
+constexpr Rules kBlocks{128, 4096, Alignment::strict, true, false};
+
+TEST_CASE("without single stores a batch that no blocks can carry is refused before anything of it is issued") {
+  for (const Merge merge : {Merge::none, Merge::adjacent, Merge::any}) {
+    for (const bool relaxed : {false, true}) {
+      Batch batch(kBlocks, merge, relaxed);
+      batch.write(0, filled(64, 1));
+      batch.load(0, 8);
+      batch.write(4080, filled(24, 2));  // one word behind the boundary
+      batch.write(512, filled(64, 3));
+      const Report report = batch.run();
+      CHECK(report.failure.status == Status::ruleBroken);
+      CHECK(report.failure.rule == Rule::singleStores);
+      CHECK(report.failure.offset == 4080);
+      CHECK(report.failure.length == 24);
+      CHECK(report.index == 2);
+      CHECK(report.unfinished == 0);
+      CHECK(batch.device.told().empty());
+      for (const uint32_t index : {0u, 1u, 3u}) CHECK(stateOf(report, index) == wire::State::skipped);
+      CHECK(stateOf(report, 2) == wire::State::failed);
+      CHECK(report.moved.errors == 1);
+    }
+  }
+}
+
+TEST_CASE("without single stores words that are merged become blocks, also behind one that is full") {
+  for (const bool relaxed : {false, true}) {
+    Batch batch(kBlocks, Merge::any, relaxed);
+    batch.write(0, filled(128, 1));
+    batch.store(128, filled(8, 2));
+    batch.fence();
+    batch.store(512, filled(8, 3));
+    batch.store(520, filled(8, 4));
+    CHECK(batch.run().failure.status == Status::ok);
+    CHECK(batch.device.told() == "B0+120 B120+16 B512+16");
+  }
+}
+
+TEST_CASE("without single stores a fence or a load keeps words apart that would be a block together") {
+  Batch fenced(kBlocks, Merge::any, false);
+  fenced.store(0, filled(8, 1));
+  fenced.fence();
+  fenced.store(8, filled(8, 2));
+  CHECK(fenced.run().failure.rule == Rule::singleStores);
+  Batch loaded(kBlocks, Merge::any, false);
+  loaded.store(0, filled(8, 1));
+  loaded.load(64, 8);
+  loaded.store(8, filled(8, 2));
+  CHECK(loaded.run().failure.rule == Rule::singleStores);
+  CHECK(loaded.device.told().empty());
+}
+
+TEST_CASE("a relaxed function without single stores gets each store as a block of its own width") {
+  for (const Merge merge : {Merge::none, Merge::adjacent}) {
+    Batch batch(Rules{128, 4096, Alignment::relaxed, true, false}, merge, false);
+    batch.store(8, filled(8, 1));
+    batch.store(64, filled(4, 2));
+    const Report report = batch.run();
+    CHECK(report.failure.status == Status::ok);
+    CHECK(batch.device.told() == "B8+8 B64+4");
+    CHECK(report.moved.storeBlocks == 2);
+    CHECK(report.moved.stores == 0);
+  }
+}
+
+TEST_CASE("20,000 random batches without single stores: all of one, in legal blocks, or nothing of it") {
+  test::Random random(20260104);
+  uint64_t refused = 0;
+  for (int i = 0; i < 20'000; i++) {
+    Rules rules = random.smallRules();
+    rules.alignment = Alignment::strict;
+    rules.singleStores = false;
+    if (!wellFormed(rules)) continue;
+    const auto merge = static_cast<Merge>(random.below(3));
+    const bool relaxed = random.oneIn(2);
+    Batch batch(rules, merge, relaxed);
+    std::vector<uint8_t> expected(4096);
+    bool eachPossible = true;
+    uint64_t at = 0;
+    for (uint64_t operations = random.between(1, 8); operations > 0; operations--) {
+      if (random.oneIn(8)) batch.fence();
+      if (random.oneIn(8)) batch.load(random.below(64) * 8, 8);
+      if (random.oneIn(3)) at = random.below(32) * 8;
+      const uint64_t length = random.oneIn(4) ? 8 : random.between(1, 10) * 8;
+      const std::vector<uint8_t> bytes = random.bytes(length);
+      length == 8 && random.oneIn(2) ? batch.store(at, bytes) : batch.write(at, bytes);
+      std::copy(bytes.begin(), bytes.end(), expected.begin() + static_cast<int64_t>(at));
+      eachPossible = eachPossible && possible(rules, at, length);
+      at += length;
+    }
+    const Report report = batch.run();
+    uint64_t stores = 0;
+    for (const auto& access : batch.device.taken) stores += access.what != test::Recorder::What::load;
+    if (report.failure.status == Status::ok) {
+      REQUIRE(stores == report.moved.storeBlocks);
+      for (const auto& access : batch.device.taken) {
+        const bool load = access.what == test::Recorder::What::load;
+        REQUIRE((load || broken(rules, access.offset, access.length) == Rule::none));
+      }
+      REQUIRE(std::equal(expected.begin(), expected.end(), batch.device.memory.begin()));
+    } else {
+      refused++;
+      REQUIRE(report.failure.rule == Rule::singleStores);
+      REQUIRE(batch.device.taken.empty());
+      // What is gathered is cut anew, so writes that overlap may leave a block of 16 bytes a word too many.
+      if (merge != Merge::any || !relaxed || rules.maxStoreBlock >= 24) REQUIRE_FALSE(eachPossible);
+    }
+  }
+  CHECK(refused > 1000);
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include <doctest.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -138,6 +139,29 @@ TEST_CASE("the kernels chosen are some of those tested") {
   CHECK(tested(kernels().memory));
   if (kernels().burst != nullptr) CHECK(tested(kernels().burst));
 }
+
+#if defined(__s390x__)
+
+TEST_CASE("a store block from any source reaches the MIO instruction at a multiple of 8, and no longer than a page") {
+  test::MioUnit::install();
+  test::MioUnit::strictSources = true;
+  CHECK(kMio.sourceAlignment == 8);
+  std::vector<uint8_t> source = test::Random(5).bytes(4096 + 8), device(4096 + 8);
+  Failure failure;
+  for (const uint32_t length : {16u, 24u, 128u, 4096u}) {
+    for (uint32_t at = 0; at < 8; at++) {
+      std::fill(device.begin(), device.end(), uint8_t{0});
+      REQUIRE(kMio.storeBlock(device.data(), &source[at], length, failure) == Status::ok);
+      REQUIRE(std::equal(device.begin(), device.begin() + length, source.begin() + at));
+    }
+  }
+  CHECK(test::MioUnit::exceptions == 0);
+  CHECK(kMio.storeBlock(device.data(), source.data(), 4104, failure) == Status::systemError);
+  CHECK(failure.errorNumber == EINVAL);
+  test::MioUnit::strictSources = false;
+}
+
+#endif
 
 }  // namespace
 }  // namespace ismio

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "support/random.h"
+
 namespace ismio {
 namespace {
 
@@ -113,6 +115,66 @@ TEST_CASE("a store that nothing joins stays a store, for a relaxed function as w
 TEST_CASE("a strict function gets the pending bytes in its own legal pieces") {
   CHECK(Stream(kStrict, Merge::adjacent).write(4, 4).write(8, 20).told() ==
         "store 4+4 of 0, block 8+16 of 1, store 24+4 of 1");
+}
+
+constexpr Rules kBlocks{32, 128, Alignment::strict, true, false};
+
+TEST_CASE("without single stores a word that comes behind a full block takes one of its words along") {
+  Stream stream(kBlocks, Merge::adjacent);
+  for (uint64_t at = 0; at < 40; at += 8) stream.store(at, 8);
+  CHECK(stream.merger().end() == 40);
+  CHECK(stream.told() == "block 0+24 of 0..4, block 24+16 of 0..4");
+}
+
+TEST_CASE("without single stores a block goes out as soon as two words behind it, or the window's end, are there") {
+  Stream stream(kBlocks, Merge::adjacent);
+  stream.write(0, 32).store(32, 8);
+  CHECK(stream.merger().end() == 40);
+  stream.store(40, 8);
+  CHECK(stream.merger().end() == 48);
+  stream.write(48, 80);
+  CHECK(stream.merger().empty());
+  CHECK(stream.told() == "block 0+32 of 0..2, block 32+32 of 0..3, block 64+32 of 3, block 96+32 of 3");
+}
+
+TEST_CASE("without single stores words that follow each other are blocks, and one that is alone is none") {
+  CHECK(Stream(kBlocks, Merge::adjacent).store(0, 8).store(8, 8).told() == "block 0+16 of 0..1");
+  CHECK(Stream(kBlocks, Merge::any).store(8, 8).store(0, 8).told() == "block 0+16 of 0..1");
+  CHECK(Stream(kBlocks, Merge::any).write(4, 4).write(0, 4).store(8, 8).told() == "block 0+16 of 0..2");
+}
+
+TEST_CASE("100,000 random streams without single stores: possible writes stay possible, in the fewest blocks") {
+  test::Random random(20260103);
+  for (int i = 0; i < 100'000; i++) {
+    Rules rules = random.smallRules();
+    rules.singleStores = false;
+    rules.alignment = Alignment::strict;
+    if (!wellFormed(rules)) continue;
+    Merger merger(rules, random.oneIn(2) ? Merge::any : Merge::adjacent);
+    uint64_t at = random.below(32) * 8, blocks = 0, least = 0, run = at;
+    const std::vector<uint8_t> bytes(512);
+    const auto sink = [&](const Issue& issue) {
+      REQUIRE(broken(rules, issue.piece.offset, issue.piece.length) == Rule::none);
+      blocks++;
+      return true;
+    };
+    const auto count = [&](uint64_t from, uint64_t to) {
+      for (; from < to; least++) from += next(rules, from, to - from).length;
+    };
+    for (uint32_t operation = 0; operation < 6; operation++) {
+      const uint64_t length = random.between(2, 12) * 8;
+      if (random.oneIn(3)) {
+        count(run, at);
+        run = at += 8 * random.between(1, 4) + 512;
+      }
+      if (!possible(rules, at, length)) continue;
+      REQUIRE(merger.add(at, bytes.data(), length, false, operation, sink));
+      at += length;
+    }
+    REQUIRE(merger.flush(sink));
+    count(run, at);
+    REQUIRE(blocks == least);
+  }
 }
 
 TEST_CASE("whole words may be put at the end only where they complete no store") {

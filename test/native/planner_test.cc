@@ -85,6 +85,49 @@ TEST_CASE("what a rule refuses is named, in the order in which the device looks"
   CHECK(broken(kStrict, 0, 128) == Rule::none);
 }
 
+constexpr Rules kBlocks{128, 4096, Alignment::strict, true, false};
+
+TEST_CASE("without single stores a block gives up the word that would be left alone behind it") {
+  CHECK(plan(kBlocks, 0, 136) == "block 0+120, block 120+16");
+  CHECK(plan(kBlocks, 0, 144) == "block 0+128, block 128+16");
+  CHECK(plan(kBlocks, 4096 - 136, 136) == "block 3960+120, block 4080+16");
+  CHECK(plan(kBlocks, 4080, 32) == "block 4080+16, block 4096+16");
+}
+
+TEST_CASE("without single stores a range is possible where no window has one word of it, or a part of one") {
+  CHECK(possible(kBlocks, 0, 0));
+  CHECK(possible(kBlocks, 1, 0));
+  CHECK(possible(kBlocks, 0, 16));
+  CHECK(possible(kBlocks, 4080, 4096));
+  CHECK_FALSE(possible(kBlocks, 0, 8));
+  CHECK_FALSE(possible(kBlocks, 0, 20));
+  CHECK_FALSE(possible(kBlocks, 4, 16));
+  CHECK_FALSE(possible(kBlocks, 4088, 24));  // a word before the boundary
+  CHECK_FALSE(possible(kBlocks, 4080, 24));  // a word behind it
+  CHECK(possible(kStrict, 4088, 24));
+}
+
+TEST_CASE("blocks of 16 bytes alone carry an even number of words and no other") {
+  const Rules rules{23, 4096, Alignment::strict, true, false};
+  CHECK(plan(rules, 0, 48) == "block 0+16, block 16+16, block 32+16");
+  CHECK(possible(rules, 0, 48));
+  CHECK_FALSE(possible(rules, 0, 40));
+}
+
+TEST_CASE("a relaxed function without single stores takes every range, in the blocks that it would take anyway") {
+  const Rules rules{128, 4096, Alignment::relaxed, true, false};
+  CHECK(possible(rules, 4095, 2));
+  CHECK(plan(rules, 4095, 2) == "block 4095+1, block 4096+1");
+}
+
+TEST_CASE("rules that let nothing be stored are none") {
+  CHECK(wellFormed({8, 8, Alignment::strict, true, true}));
+  CHECK(wellFormed({16, 16, Alignment::strict, true, false}));
+  CHECK(wellFormed({8, 8, Alignment::relaxed, true, false}));
+  CHECK_FALSE(wellFormed({15, 4096, Alignment::strict, true, false}));
+  CHECK_FALSE(wellFormed({4096, 8, Alignment::strict, true, false}));
+}
+
 // The oracle. Said again from the hardware's rules, not from the planner: which single stores are legal here.
 bool legalBlock(const Rules& rules, uint64_t offset, uint64_t length) {
   if (length < 1 || length > rules.maxStoreBlock) return false;
@@ -96,14 +139,15 @@ bool legalStore(uint64_t offset, uint64_t length) {
   return (length == 1 || length == 2 || length == 4 || length == 8) && offset % length == 0;
 }
 
-// The fewest legal stores that carry the range: for each end, the best of all ways to get there.
+// The fewest legal stores that carry the range: for each end, the best of all ways to get there. UINT64_MAX: none do.
 uint64_t fewest(const Rules& rules, uint64_t offset, uint64_t length) {
   std::vector<uint64_t> best(length + 1, UINT64_MAX);
   best[0] = 0;
   for (uint64_t from = 0; from < length; from++) {
     if (best[from] == UINT64_MAX) continue;
     for (uint64_t to = from + 1; to <= length; to++) {
-      if (!legalBlock(rules, offset + from, to - from) && !legalStore(offset + from, to - from)) continue;
+      const bool single = rules.singleStores && legalStore(offset + from, to - from);
+      if (!legalBlock(rules, offset + from, to - from) && !single) continue;
       best[to] = std::min(best[to], best[from] + 1);
     }
   }
@@ -128,6 +172,35 @@ TEST_CASE("200,000 random writes: every byte once, in order, each piece legal, a
     }
     REQUIRE(pieces == fewest(rules, offset, length));
   }
+}
+
+TEST_CASE("200,000 random writes without single stores: the fewest blocks there can be, or said to be impossible") {
+  test::Random random(20260102);
+  uint64_t impossible = 0;
+  for (int i = 0; i < 200'000; i++) {
+    Rules rules = random.smallRules();
+    rules.singleStores = false;
+    if (!wellFormed(rules)) continue;
+    const uint64_t unit = random.oneIn(8) ? 1 : 8;
+    const uint64_t offset = random.below(200 / unit) * unit;
+    const uint64_t length = random.between(1, 160 / unit) * unit;
+    const uint64_t least = fewest(rules, offset, length);
+    REQUIRE(possible(rules, offset, length) == (least != UINT64_MAX));
+    if (least == UINT64_MAX) {
+      impossible++;
+      continue;
+    }
+    uint64_t pieces = 0;
+    for (uint64_t at = offset, left = length; left > 0; pieces++) {
+      const Piece piece = next(rules, at, left);
+      REQUIRE(piece.block);
+      REQUIRE(legalBlock(rules, at, piece.length));
+      at += piece.length;
+      left -= piece.length;
+    }
+    REQUIRE(pieces == least);
+  }
+  CHECK(impossible > 10'000);
 }
 
 TEST_CASE("a rule is named exactly where a store block is illegal") {

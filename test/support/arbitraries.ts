@@ -15,5 +15,20 @@ export function anyRules(largestBoundary = 20): fc.Arbitrary<Rules> {
     boundary: fc.constantFrom(...powers(3, largestBoundary)),
     alignment: fc.constantFrom('relaxed' as const, 'strict' as const),
     merge: fc.constant('window' as const),
+    singleStores: fc.constant(true),
+  });
+}
+
+/** The same for functions that take store blocks alone. */
+export function anyBlockRules(largestBoundary = 20): fc.Arbitrary<Rules> {
+  return anyRules(largestBoundary).map((rules) => {
+    const least = rules.alignment === 'strict' ? 16 : 8;
+    const { maxStoreBlock, boundary } = rules;
+    return {
+      ...rules,
+      maxStoreBlock: Math.max(least, maxStoreBlock),
+      boundary: Math.max(least, boundary),
+      singleStores: false,
+    };
   });
 }

@@ -8,7 +8,7 @@
 //   PCISTG, PCILG              1, 2, 4 or 8 bytes at a multiple of their width, so that none crosses an 8-byte boundary
 import type { PlannedStore, Rules } from 'ismio';
 
-export type Limits = Pick<Rules, 'maxStoreBlock' | 'boundary' | 'alignment'>;
+export type Limits = Pick<Rules, 'maxStoreBlock' | 'boundary' | 'alignment'> & { readonly singleStores?: boolean };
 
 /** Offsets reach past 2^31, so windows are worked out with % and never with bit operators. */
 export function legalStoreBlock(limits: Limits, offset: number, length: number): boolean {
@@ -25,10 +25,10 @@ export function legalStore(offset: number, length: number): boolean {
 }
 
 export function legal(limits: Limits, { kind, offset, length }: PlannedStore): boolean {
-  return kind === 'store' ? legalStore(offset, length) : legalStoreBlock(limits, offset, length);
+  return kind === 'store' ? limits.singleStores !== false && legalStore(offset, length) : legalStoreBlock(limits, offset, length);
 }
 
-/** The fewest legal stores that carry [offset, offset + length), each byte once: by trying all of them. */
+/** The fewest legal stores that carry [offset, offset + length), each byte once: by trying all of them. Infinity: none do. */
 export function fewestStores(limits: Limits, offset: number, length: number): number {
   const fewest = new Array<number>(length + 1).fill(Number.POSITIVE_INFINITY);
   fewest[0] = 0;
@@ -37,7 +37,8 @@ export function fewestStores(limits: Limits, offset: number, length: number): nu
     const longest = Math.min(length - at, Math.max(8, limits.maxStoreBlock));
     for (let bytes = 1; bytes <= longest; bytes++) {
       if (through >= (fewest[at + bytes] as number)) continue;
-      if (legalStore(offset + at, bytes) || legalStoreBlock(limits, offset + at, bytes)) fewest[at + bytes] = through;
+      const single = limits.singleStores !== false && legalStore(offset + at, bytes);
+      if (single || legalStoreBlock(limits, offset + at, bytes)) fewest[at + bytes] = through;
     }
   }
   return fewest[length] as number;

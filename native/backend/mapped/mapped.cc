@@ -77,7 +77,7 @@ Loss Mapping::whyLost() const {
 }
 
 Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio* mmio)
-    : Backend(mmio->plain ? kTogether : 1),
+    : Backend(mmio->plain ? kTogether : 1, mmio->plain ? kTogether : 1, mmio->sourceAlignment),
       mapping_(std::move(mapping)),
       base_(mapping_->base()),
       rules_(rules),

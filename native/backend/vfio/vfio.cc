@@ -10,8 +10,11 @@
 namespace ismio {
 namespace {
 
-// A pread of up to a page: one call into the kernel, and still only some 500 loads until a stop is seen.
+// A pread of up to a page: one call into the kernel, and still only some 500 loads until a stop is seen. Where one of
+// them fails, the kernel does not say how many were made before it (ism/main.c and vfio_pci_rdwr.c return the error).
+// Loads of registers may have effects, so there each is a call of its own.
 constexpr uint64_t kLoadsTogether = 512;
+uint64_t loadsAtOnce(const Rules& rules) { return rules.mergeable ? kLoadsTogether : 1; }
 
 // What an access that moved nothing, or not all, means. The kernel turns every condition code but 0 into EIO and a
 // specification exception into ENXIO (arch/s390/pci/pci_insn.c); vfio-pci says EIO when memory decode is off.
@@ -32,7 +35,7 @@ std::shared_ptr<Descriptor> Descriptor::duplicate(int descriptor, int& errorNumb
 Descriptor::~Descriptor() { vfio::close(number_); }
 
 Vfio::Vfio(std::shared_ptr<Descriptor> device, uint64_t base, const Rules& rules)
-    : Backend(1, kLoadsTogether), device_(std::move(device)), base_(base), rules_(rules) {}
+    : Backend(1, loadsAtOnce(rules)), device_(std::move(device)), base_(base), rules_(rules) {}
 
 Status Vfio::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) {
   const vfio::Answer answer = vfio::pread(device_->number(), target, width, base_ + offset);
@@ -42,11 +45,16 @@ Status Vfio::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& fai
 Status Vfio::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
   const vfio::Answer answer = vfio::pread(device_->number(), target, words * 8, base_ + offset);
   done = answer < 0 ? 0 : static_cast<uint64_t>(answer) / 8;
-  return done == words ? Status::ok : refused(answer, failure);
+  if (done == words) return Status::ok;
+  if (answer < 0 && words > 1) failure.unknownLoads = words;
+  return refused(answer, failure);
 }
 
+// A function that refuses a store by a rule of store blocks has a driver that makes one of every store.
 Status Vfio::store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) {
-  return put(offset, source, width, failure);
+  const Status status = put(offset, source, width, failure);
+  if (status == Status::ruleBroken) failure.rule = Rule::singleStores;
+  return status;
 }
 
 Status Vfio::storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) {

@@ -42,7 +42,7 @@ const queued = (merge: 'none' | 'adjacent') => (region: Region) => {
 const read = (region: Region) => region.read(0, new Uint8Array(pageBytes));
 
 const refused = (region: Region) =>
-  throwsCode(() => region.store64(0, 1n), RangeError, 'ERR_ISMIO_RULE', { rule: 'length', errno: 'ENXIO' });
+  throwsCode(() => region.store64(0, 1n), RangeError, 'ERR_ISMIO_RULE', { rule: 'singleStores', errno: 'ENXIO' });
 
 const nothing: Counts = { loads: 0, stores: 0, storeBlocks: 0 };
 const loaded: Counts = { loads: words, stores: 0, storeBlocks: 0 };
