@@ -1,8 +1,9 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
-import { answers, native } from '../binding.js';
+import { answers, native, noHandle, type QueueHandle } from '../binding.js';
 import { type BatchMessage, batches, now, tellBatch, thisThread } from '../channels.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
+import { noSharedMemory } from '../memory.js';
 import { checkValue, checkValue64, handleOf, type Region } from '../region/region.js';
 import type { QueueTap } from '../region/tap.js';
 import { Field, Opcode } from '../wire.js';
@@ -41,7 +42,7 @@ const draining = new Set<Queue>();
 /** Of this thread. */
 let queuesMade = 0;
 
-const abandoned = new FinalizationRegistry<number>((queue) => native.closeQueue(queue));
+const abandoned = new FinalizationRegistry<QueueHandle>((queue) => native.closeQueue(queue));
 
 /** Sets or takes away who listens to a queue. */
 export let tapQueue: (queue: Queue, tap: QueueTap | null) => void;
@@ -54,7 +55,7 @@ export class Queue {
   readonly merge: 'none' | 'adjacent' | 'any';
   readonly order: 'strict' | 'relaxed';
 
-  readonly #queue: number;
+  #queue: QueueHandle;
   /** Among the queues of this thread, for people. */
   readonly #number: number;
   readonly #ring: Ring;
@@ -104,15 +105,9 @@ export class Queue {
         if (queue !== undefined) queue.#settle(ticket);
       },
     );
-    if (made === undefined) {
-      throw new IsmioError(
-        'ERR_ISMIO_NO_MEMORY',
-        `no memory for a queue of ${entries} entries and ${settings.bytes} bytes`,
-        {
-          depth: entries,
-          bytes: settings.bytes,
-        },
-      );
+    if (typeof made === 'number') {
+      const what = `a queue of ${entries} entries and ${settings.bytes} bytes`;
+      throw noSharedMemory(made, what, { depth: entries, bytes: settings.bytes });
     }
     this.#queue = made.queue;
     this.#number = ++queuesMade;
@@ -349,6 +344,7 @@ export class Queue {
   #end(): void {
     abandoned.unregister(this);
     native.closeQueue(this.#queue);
+    this.#queue = noHandle;
     if (this.#tap !== null) this.#tap.closed();
   }
 

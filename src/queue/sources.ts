@@ -1,12 +1,12 @@
 // Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot.
-import { native } from '../binding.js';
+import { native, type QueueHandle } from '../binding.js';
 import { memoryId } from '../memory.js';
 
 export class Sources {
-  readonly #queue: number;
+  readonly #queue: QueueHandle;
   readonly #slots = new Map<ArrayBufferLike, number>();
 
-  constructor(queue: number) {
+  constructor(queue: QueueHandle) {
     this.#queue = queue;
   }
 

@@ -1,4 +1,5 @@
 // Regions of a device: which of its bytes are mapped, which rules its function has.
+import type { DescriptorHandle } from '../binding.js';
 import { checkFlag, checkOptions, checkText, checkWord } from '../check.js';
 import { rangeError } from '../errors.js';
 import { keepGuard } from '../region/guard.js';
@@ -55,7 +56,7 @@ export function rulesOf(served: Served, index: number): Partial<Rules> {
 }
 
 export function openRegion(
-  device: number,
+  device: DescriptorHandle,
   bdf: string,
   served: Served,
   index: number,

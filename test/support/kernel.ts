@@ -7,7 +7,7 @@
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
-import { type NativeVfio, native } from '../../src/binding.js';
+import { type DescriptorHandle, type NativeVfio, native } from '../../src/binding.js';
 import { IsmioError } from '../../src/errors.js';
 import { StandInInterrupts } from './kernel-interrupts.js';
 import {
@@ -74,7 +74,7 @@ interface Opened {
   readonly path: string;
   readonly bdf: string;
   /** A group's container; a device's iommufd. */
-  joined: number;
+  joined: DescriptorHandle | null;
   /** A container has an IOMMU; a device is attached to an IOAS. */
   ready: boolean;
   readonly mapped: Map<bigint, { readonly length: number; readonly flags: number }>;
@@ -91,7 +91,7 @@ export class StandInKernel {
   readonly calls: Call[] = [];
   readonly #options: StandInOptions;
   readonly #functions = new Map<string, Required<FunctionDescription> & StandInFunction>();
-  readonly #opened = new Map<number, Opened>();
+  readonly #opened = new Map<DescriptorHandle, Opened>();
   readonly #errnos = new Map<Call, number>();
   readonly #interrupts = new StandInInterrupts();
   readonly #users: Closable[] = [];
@@ -178,14 +178,15 @@ export class StandInKernel {
     return (own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
   }
 
-  #find(descriptor: number, kind: Kind): Opened | undefined {
+  #find(descriptor: DescriptorHandle, kind: Kind): Opened | undefined {
     const opened = this.#opened.get(descriptor);
     return opened?.kind === kind ? opened : undefined;
   }
 
-  #add(path: string, kind: Kind, bdf = ''): number {
-    const descriptor = real.open(path);
-    if (descriptor >= 0) this.#opened.set(descriptor, { kind, path, bdf, joined: -1, ready: false, mapped: new Map() });
+  #add(path: string, kind: Kind, bdf = ''): DescriptorHandle {
+    const descriptor = real.open(path, kind === 'device');
+    if (descriptor >= 0)
+      this.#opened.set(descriptor, { kind, path, bdf, joined: null, ready: false, mapped: new Map() });
     return descriptor;
   }
 
@@ -201,7 +202,7 @@ export class StandInKernel {
   }
 
   /** A device that answers: opened through its group, or attached. */
-  #device(descriptor: number): StandInFunction | undefined {
+  #device(descriptor: DescriptorHandle): StandInFunction | undefined {
     const opened = this.#find(descriptor, 'device');
     return opened?.ready === true ? this.#functions.get(opened.bdf) : undefined;
   }
@@ -232,7 +233,7 @@ export class StandInKernel {
     open: (path) => {
       const { kind, bdf } = this.#kindOf(path);
       const taken = [...this.#opened.values()].some((one) => one.kind === 'group' && one.path === path);
-      return taken ? -EBUSY : this.#add(path, kind, bdf);
+      return taken ? refusal(EBUSY) : this.#add(path, kind, bdf);
     },
     close: (descriptor) => (this.#opened.delete(descriptor) ? real.close(descriptor) : -constants.errno.EBADF),
     apiVersion: (container) => (this.#find(container, 'container') === undefined ? -ENOTTY : 0),
@@ -246,20 +247,22 @@ export class StandInKernel {
     groupStatus: (group) => {
       const opened = this.#find(group, 'group');
       if (opened === undefined) return -ENOTTY;
-      return (this.#options.viable === false ? 0 : 1) | (opened.joined >= 0 ? 2 : 0);
+      return (this.#options.viable === false ? 0 : 1) | (opened.joined !== null ? 2 : 0);
     },
     groupSetContainer: (group, container) => {
       const opened = this.#find(group, 'group');
       if (opened === undefined || this.#find(container, 'container') === undefined) return -EINVAL;
-      if (opened.joined >= 0) return -EBUSY;
+      if (opened.joined !== null) return -EBUSY;
       opened.joined = container;
       return 0;
     },
     groupDevice: (group, bdf) => {
       const opened = this.#find(group, 'group');
-      if (opened === undefined || this.#opened.get(opened.joined)?.ready !== true) return -EINVAL;
+      if (opened === undefined || opened.joined === null || this.#opened.get(opened.joined)?.ready !== true)
+        return refusal(EINVAL);
       const found = this.#functions.get(bdf);
-      if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path) return -ENODEV;
+      if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path)
+        return refusal(ENODEV);
       const device = this.#add(deviceFile(this.trees, bdf), 'device', bdf);
       (this.#opened.get(device) as Opened).ready = true;
       return device;
@@ -295,16 +298,16 @@ export class StandInKernel {
       if (opened === undefined) return -ENOTTY;
       if (this.#find(iommufd, 'iommufd') === undefined) return -EINVAL;
       const others = [...this.#opened.values()].filter(
-        ({ bdf, joined, ready }) => bdf === opened.bdf && (ready || joined >= 0),
+        ({ bdf, joined, ready }) => bdf === opened.bdf && (ready || joined !== null),
       );
-      if (others.length > 0) return others.some(({ joined }) => joined >= 0) ? -EINVAL : -EBUSY;
+      if (others.length > 0) return others.some(({ joined }) => joined !== null) ? -EINVAL : -EBUSY;
       opened.joined = iommufd;
       return 0;
     },
     allocateIoas: (iommufd) => (this.#find(iommufd, 'iommufd') === undefined ? -ENOTTY : 3),
     attachIoas: (device, ioas) => {
       const opened = this.#find(device, 'device');
-      if (opened === undefined || opened.joined < 0) return -EINVAL;
+      if (opened === undefined || opened.joined === null) return -EINVAL;
       if (ioas !== 3) return -ENOENT;
       opened.ready = true;
       return 0;
@@ -321,6 +324,9 @@ export class StandInKernel {
     unmapIoas: (iommufd, _ioas, iova) => this.#unmap(this.#find(iommufd, 'iommufd'), iova),
   };
 }
+
+/** In place of a descriptor. */
+const refusal = (errno: number): DescriptorHandle => -errno as DescriptorHandle;
 
 /** A test may have left its kernel refusing everything. */
 function closeAnyhow(user: Closable): void {
