@@ -6,7 +6,6 @@
 // replaces are those of one copy of the package.
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
 import { type DescriptorHandle, type NativeVfio, native } from '../../src/binding.js';
 import { IsmioError } from '../../src/errors.js';
 import { StandInInterrupts } from './kernel-interrupts.js';
@@ -14,8 +13,10 @@ import {
   deviceStruct,
   type IrqDescription,
   iommuStruct,
+  irqFlags,
   irqStruct,
   type RegionDescription,
+  regionFlags,
   regionStruct,
   tell,
   type ZpciDescription,
@@ -57,10 +58,17 @@ export interface StandInOptions {
   readonly viable?: boolean;
   readonly type1?: boolean;
   readonly iovaRanges?: readonly (readonly [first: bigint, last: bigint])[];
+  /** Those of another thread's kernel, with the same functions: they stay when this one goes. Default: its own. */
+  readonly trees?: Trees;
   /** These bytes in place of vfio_iommu_type1_info. */
   readonly iommuStruct?: Uint8Array;
   /** Most DMA mappings at once. Default: no limit. */
   readonly mappings?: number;
+}
+
+/** A test, or whoever else ends: then the kernel goes. */
+interface Ending {
+  after(end: () => void): void;
 }
 
 interface Closable {
@@ -85,8 +93,16 @@ const page = BigInt(real.pageSize);
 /** Config space comes after the BARs and the ROM. */
 const config: RegionDescription = { index: 7, size: 256n };
 
+/** A function with a BAR that can be mapped, configuration space, and interrupts. */
+export const interruptedFunction: StandInFunction = {
+  bdf: '0000:00:04.0',
+  cdev: 'vfio0',
+  regions: [{ index: 0, size: 8192n, flags: regionFlags.read | regionFlags.write | regionFlags.mmap }],
+  irqs: [{ index: 1, count: 4, flags: irqFlags.eventfd }],
+};
+
 export class StandInKernel {
-  readonly trees: Trees = makeTrees();
+  readonly trees: Trees;
   /** Every call since the start, by name. */
   readonly calls: Call[] = [];
   readonly #options: StandInOptions;
@@ -98,7 +114,7 @@ export class StandInKernel {
   #failing = { call: 0, errno: 0 };
 
   /** In place of the kernel until the test has ended. */
-  static install(test: TestContext, options: StandInOptions): StandInKernel {
+  static install(test: Ending, options: StandInOptions): StandInKernel {
     const kernel = new StandInKernel(options);
     const functions = native.vfio as unknown as Record<Call, unknown>;
     for (const name of Object.keys(real).filter((name): name is Call => name !== 'pageSize')) {
@@ -108,17 +124,18 @@ export class StandInKernel {
       for (const user of kernel.#users) closeAnyhow(user);
       Object.assign(functions, real);
       for (const descriptor of kernel.#opened.keys()) real.close(descriptor);
-      removeTrees(kernel.trees);
+      if (options.trees === undefined) removeTrees(kernel.trees);
     });
     return kernel;
   }
 
   private constructor(options: StandInOptions) {
     this.#options = options;
+    this.trees = options.trees ?? makeTrees();
     for (const given of options.functions) {
       const whole = { driver: 'vfio-pci', group: 26, cdev: null, ...given };
       this.#functions.set(given.bdf, whole);
-      plantFunction(this.trees, whole);
+      if (options.trees === undefined) plantFunction(this.trees, whole);
     }
   }
 
