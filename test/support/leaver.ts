@@ -8,7 +8,7 @@ const { ending, api, path, trees } = workerData as Leaving;
 
 const kernel = StandInKernel.install({ after: () => undefined }, { functions: [interruptedFunction], trees });
 const device = openVfio(interruptedFunction.bdf, { ...kernel.paths, api });
-const slow = emulate({ size: 2 ** 24, cost: { store: 1e6, storeBlock: 1e6 } });
+const slow = emulate({ size: 2 ** 24, cost: { store: 1e5, storeBlock: 1e5 } });
 const memory = allocBuffer(2 ** 16);
 const used: unknown[] = [
   device.region(0, { access: 'pread' }),
