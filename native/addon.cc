@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "binding/environment.h"
+#include "binding/exports.h"
 
 namespace {
 
@@ -12,6 +13,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportInfo(env, exports);
   ismio::binding::exportMemory(env, exports);
   ismio::binding::exportRegions(env, exports);
+  ismio::binding::exportAccesses(env, exports);
   ismio::binding::exportShards(env, exports);
   ismio::binding::exportQueues(env, exports);
   ismio::binding::exportSeals(env, exports);

@@ -6,7 +6,28 @@ import { differences } from './wire.js';
 /** undefined: done. A number: index of the status in wire.statuses; the answers say more. */
 export type Answered = number | undefined;
 
-/** The addon's functions, as native/binding exports them. Numbers stand for things. */
+declare const kind: unique symbol;
+
+/**
+ * The number by which this thread's addon knows a thing. It never stands for another: not for one of another kind, and not
+ * for one that comes later. A thing that was closed is found no more.
+ */
+export type Handle<Kind extends string> = number & { readonly [kind]: Kind };
+export type RegionHandle = Handle<'region'>;
+/** What was asked of a region that is closed. */
+export type CountsHandle = Handle<'counts'>;
+export type QueueHandle = Handle<'queue'>;
+export type SignalHandle = Handle<'signal'>;
+/** An open file of VFIO. */
+export type DescriptorHandle = Handle<'descriptor'>;
+
+/** In place of the handle of what is closed: no thing has it. */
+export const noHandle = 0 as never;
+
+/** Why there is no memory that both sides see. */
+export const noView = { noMemory: 1, noExternalBuffers: 2 } as const;
+
+/** The addon's functions, as native/binding exports them. */
 export interface Binding {
   readonly layout: Readonly<Record<string, number>>;
   readonly answers: ArrayBuffer;
@@ -21,8 +42,8 @@ export interface Binding {
     burst: string | null;
   };
 
-  /** undefined: no memory. null: this runtime makes no ArrayBuffers over memory of an addon. */
-  allocate(bytes: number): { buffer: ArrayBuffer; id: number } | undefined | null;
+  /** A number is one of noView. */
+  allocate(bytes: number): { buffer: ArrayBuffer; id: number } | number;
   /** Whether the buffer could be detached. */
   free(buffer: ArrayBuffer, id: number): boolean;
   /** An id, or -errno. */
@@ -33,7 +54,7 @@ export interface Binding {
   emulate(
     size: number,
     ...rest: [...RuleArguments, memory: boolean, name: string, cost: Float64Array, faults: Float64Array, seed: number]
-  ): number | undefined;
+  ): RegionHandle | undefined;
   map(
     path: string,
     offset: number,
@@ -41,53 +62,57 @@ export interface Binding {
     writable: boolean,
     access: number,
     ...rest: [...RuleArguments, name: string]
-  ): number | NativeRefusal;
+  ): RegionHandle | NativeRefusal;
   guardAgain(): number;
   pagesLeft(): number;
-  attach(id: number): number | undefined;
-  close(region: number, everywhere: boolean): void;
-  traits(region: number): NativeTraits | undefined;
-  stats(region: number, into: Float64Array): boolean | undefined;
-  timeStages(region: number, on: boolean): boolean;
-  stage(region: number, stage: number): void;
-  load8(region: number, offset: number, bigEndian: boolean): number | undefined;
-  load16(region: number, offset: number, bigEndian: boolean): number | undefined;
-  load32(region: number, offset: number, bigEndian: boolean): number | undefined;
-  load64(region: number, offset: number, bigEndian: boolean): bigint | undefined;
-  store8(region: number, offset: number, value: number, bigEndian: boolean): Answered;
-  store16(region: number, offset: number, value: number, bigEndian: boolean): Answered;
-  store32(region: number, offset: number, value: number, bigEndian: boolean): Answered;
-  store64(region: number, offset: number, value: bigint, bigEndian: boolean): Answered;
-  storeBlock(region: number, offset: number, source: Uint8Array): Answered;
-  write(region: number, offset: number, source: Uint8Array): Answered;
-  read(region: number, offset: number, target: Uint8Array): Answered;
-  writeShard(region: number, offset: number, ...shard: ShardArguments): Answered;
-  readShard(region: number, offset: number, ...shard: ShardArguments): Answered;
-  fence(region: number, purpose: number): Answered;
+  attach(id: number): RegionHandle | undefined;
+  close(region: RegionHandle, everywhere: boolean): void;
+  traits(region: RegionHandle): NativeTraits | undefined;
+  /** What `stats` tells of once the region is closed; to be forgotten by hand. */
+  counts(region: RegionHandle): CountsHandle | undefined;
+  forget(counts: CountsHandle): void;
+  stats(of: RegionHandle | CountsHandle, into: Float64Array): boolean | undefined;
+  timeStages(region: RegionHandle, on: boolean): boolean;
+  stage(region: RegionHandle, stage: number): void;
+  load8(region: RegionHandle, offset: number, bigEndian: boolean): number | undefined;
+  load16(region: RegionHandle, offset: number, bigEndian: boolean): number | undefined;
+  load32(region: RegionHandle, offset: number, bigEndian: boolean): number | undefined;
+  load64(region: RegionHandle, offset: number, bigEndian: boolean): bigint | undefined;
+  store8(region: RegionHandle, offset: number, value: number, bigEndian: boolean): Answered;
+  store16(region: RegionHandle, offset: number, value: number, bigEndian: boolean): Answered;
+  store32(region: RegionHandle, offset: number, value: number, bigEndian: boolean): Answered;
+  store64(region: RegionHandle, offset: number, value: bigint, bigEndian: boolean): Answered;
+  storeBlock(region: RegionHandle, offset: number, source: Uint8Array): Answered;
+  write(region: RegionHandle, offset: number, source: Uint8Array): Answered;
+  read(region: RegionHandle, offset: number, target: Uint8Array): Answered;
+  writeShard(region: RegionHandle, offset: number, ...shard: ShardArguments): Answered;
+  readShard(region: RegionHandle, offset: number, ...shard: ShardArguments): Answered;
+  fence(region: RegionHandle, purpose: number): Answered;
   possible(...args: [...RuleArguments, offset: number, length: number]): boolean;
   plan(...args: [...RuleArguments, offset: number, length: number, into: Float64Array]): number;
 
   createQueue(
-    region: number,
+    region: RegionHandle,
     depth: number,
     stagingBytes: number,
     merge: number,
     relaxed: boolean,
     settled: (ticket: number) => void,
-  ): { queue: number; ring: ArrayBuffer; staging: ArrayBuffer } | undefined;
-  takeOutcomes(queue: number): ArrayBuffer | undefined;
-  holdSource(queue: number, memory: number): number;
-  releaseSource(queue: number, slot: number): void;
-  submit(queue: number, from: number, to: number): Answered;
-  drain(queue: number, from: number, to: number, ticket: number, stopped: boolean): void;
-  enqueueBegins(queue: number): void;
-  completed(queue: number): void;
-  stop(queue: number, ticket: number): void;
-  closeQueue(queue: number): void;
+  ): { queue: QueueHandle; ring: ArrayBuffer; staging: ArrayBuffer } | number;
+  takeOutcomes(queue: QueueHandle): ArrayBuffer | undefined;
+  holdSource(queue: QueueHandle, memory: number): number;
+  releaseSource(queue: QueueHandle, slot: number): void;
+  submit(queue: QueueHandle, from: number, to: number): Answered;
+  drain(queue: QueueHandle, from: number, to: number, ticket: number, stopped: boolean): void;
+  enqueueBegins(queue: QueueHandle): void;
+  completed(queue: QueueHandle): void;
+  stop(queue: QueueHandle, ticket: number): void;
+  closeQueue(queue: QueueHandle): void;
 
-  signalOpen(told: (count: number) => void): { signal: number; eventfd: number } | number;
-  signalClose(signal: number): void;
-  signalKeepAlive(signal: number, on: boolean): void;
+  /** `onThread`: a thread of the addon's own waits for it, not the event loop. A number is an errno. */
+  signalOpen(told: (count: number) => void, onThread: boolean): { signal: SignalHandle; eventfd: number } | number;
+  signalClose(signal: SignalHandle): void;
+  signalKeepAlive(signal: SignalHandle, on: boolean): void;
 
   readonly vfio: NativeVfio;
 
@@ -117,37 +142,45 @@ export interface SealedRead {
 /** native/vfio/kernel.h: one function for each ioctl. A negative answer is -errno. */
 export interface NativeVfio {
   readonly pageSize: number;
-  open(path: string): number;
-  close(descriptor: number): number;
-  pread(descriptor: number, offset: bigint, target: Uint8Array): number;
-  pwrite(descriptor: number, offset: bigint, source: Uint8Array): number;
-  apiVersion(container: number): number;
-  checkExtension(container: number, extension: number): number;
-  setIommu(container: number, type: number): number;
-  groupStatus(group: number): number;
-  groupSetContainer(group: number, container: number): number;
-  groupDevice(group: number, name: string): number;
-  iommuInfo(container: number, into: Uint8Array): number;
-  mapDma(container: number, iova: bigint, memory: number, position: number, length: number, flags: number): number;
-  unmapDma(container: number, iova: bigint, length: number): number;
-  deviceInfo(device: number, into: Uint8Array): number;
-  regionInfo(device: number, index: number, into: Uint8Array): number;
-  irqInfo(device: number, index: number, into: Uint8Array): number;
+  /** `device`: of a device, which is closed before what it depends on. */
+  open(path: string, device: boolean): DescriptorHandle;
+  close(descriptor: DescriptorHandle): number;
+  pread(descriptor: DescriptorHandle, offset: bigint, target: Uint8Array): number;
+  pwrite(descriptor: DescriptorHandle, offset: bigint, source: Uint8Array): number;
+  apiVersion(container: DescriptorHandle): number;
+  checkExtension(container: DescriptorHandle, extension: number): number;
+  setIommu(container: DescriptorHandle, type: number): number;
+  groupStatus(group: DescriptorHandle): number;
+  groupSetContainer(group: DescriptorHandle, container: DescriptorHandle): number;
+  groupDevice(group: DescriptorHandle, name: string): DescriptorHandle;
+  iommuInfo(container: DescriptorHandle, into: Uint8Array): number;
+  mapDma(
+    container: DescriptorHandle,
+    iova: bigint,
+    memory: number,
+    position: number,
+    length: number,
+    flags: number,
+  ): number;
+  unmapDma(container: DescriptorHandle, iova: bigint, length: number): number;
+  deviceInfo(device: DescriptorHandle, into: Uint8Array): number;
+  regionInfo(device: DescriptorHandle, index: number, into: Uint8Array): number;
+  irqInfo(device: DescriptorHandle, index: number, into: Uint8Array): number;
   setIrqs(
-    device: number,
+    device: DescriptorHandle,
     flags: number,
     index: number,
     start: number,
     count: number,
     eventfds: Int32Array | null,
   ): number;
-  resetDevice(device: number): number;
-  bindIommufd(device: number, iommufd: number): number;
-  attachIoas(device: number, ioas: number): number;
-  allocateIoas(iommufd: number): number;
-  iovaRanges(iommufd: number, ioas: number, pairs: BigUint64Array): number;
+  resetDevice(device: DescriptorHandle): number;
+  bindIommufd(device: DescriptorHandle, iommufd: DescriptorHandle): number;
+  attachIoas(device: DescriptorHandle, ioas: number): number;
+  allocateIoas(iommufd: DescriptorHandle): number;
+  iovaRanges(iommufd: DescriptorHandle, ioas: number, pairs: BigUint64Array): number;
   mapIoas(
-    iommufd: number,
+    iommufd: DescriptorHandle,
     ioas: number,
     iova: bigint,
     memory: number,
@@ -155,17 +188,17 @@ export interface NativeVfio {
     length: number,
     flags: number,
   ): number;
-  unmapIoas(iommufd: number, ioas: number, iova: bigint, length: number): number;
+  unmapIoas(iommufd: DescriptorHandle, ioas: number, iova: bigint, length: number): number;
   /** `areas`: pairs of offset and length, what of the region is to be mapped. */
   region(
-    device: number,
+    device: DescriptorHandle,
     base: bigint,
     size: number,
     writable: boolean,
     burst: boolean,
     areas: Float64Array,
     ...rest: [...RuleArguments, name: string]
-  ): number | { call: string; errno: number };
+  ): RegionHandle | { call: string; errno: number };
 }
 
 export type RuleArguments = [

@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'ERR_ISMIO_SYSTEM' // the kernel refused; errno in cause
   | 'ERR_ISMIO_NO_MEMORY'
   | 'ERR_ISMIO_RUNTIME' // this JavaScript runtime cannot do it
+  | 'ERR_ISMIO_NO_EXTERNAL_BUFFERS' // a runtime that lets no addon share its memory with JavaScript
   | 'ERR_ISMIO_INTERNAL' // a ring entry that this package did not write
   // opening
   | 'ERR_ISMIO_OPEN' // a file or resource that could not be opened or mapped; errno in cause

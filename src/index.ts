@@ -78,4 +78,5 @@ export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { VfioRegionOptions } from './vfio/region.js';
 
 recordFromEnvironment();
+
 export type { Fence, Loss } from './wire.js';

@@ -1,9 +1,9 @@
 // Buffers that the engine reads without a copy.
 import { constants } from 'node:buffer';
 import { types } from 'node:util';
-import { native } from './binding.js';
+import { native, noView } from './binding.js';
 import { checkFlag, checkOptions, checkWhole } from './check.js';
-import { IsmioError, rangeError, shown, systemError, typeError } from './errors.js';
+import { type ErrorValues, IsmioError, rangeError, shown, systemError, typeError } from './errors.js';
 
 /**
  * Bytes in an ArrayBuffer of their own: Uint8Array<ArrayBuffer>, and plain Uint8Array before TypeScript 5.7, which does not
@@ -45,8 +45,9 @@ const unseen = new FinalizationRegistry<number>((size) => native.unseen(size));
  * back when it is freed by hand (`freeBuffer`, or `using`) or when it has been garbage-collected, and no operation in flight
  * uses it. Node.js gives back what was collected between two turns of the event loop: a loop without turns frees by hand.
  * @param bytes 1 to what an ArrayBuffer of this Node.js can have (buffer.constants.MAX_LENGTH); shared, 1 to 2^32
- * @throws RangeError ERR_ISMIO_OPTION; IsmioError ERR_ISMIO_NO_MEMORY, ERR_ISMIO_RUNTIME where this JavaScript runtime has no
- * such buffers
+ * @throws RangeError ERR_ISMIO_OPTION; IsmioError ERR_ISMIO_NO_MEMORY where the system has none left,
+ * ERR_ISMIO_NO_EXTERNAL_BUFFERS in a runtime that lets no addon make buffers of its own, such as Electron, and
+ * ERR_ISMIO_RUNTIME where this JavaScript runtime has no shared ones
  */
 export function allocBuffer(bytes: number, options?: { shared?: false }): FreeableBuffer;
 export function allocBuffer(bytes: number, options: { shared: true }): SharedBytes;
@@ -65,13 +66,7 @@ export function allocBuffer(bytes: number, options: AllocOptions = {}): Uint8Arr
 
 function allocOwn(size: number): FreeableBuffer {
   const made = native.allocate(size);
-  if (made === null) {
-    throw noSuch(
-      'it allows no ArrayBuffer over memory of an addon (as Electron since 21), which ismio is built on',
-      size,
-    );
-  }
-  if (made === undefined) throw noMemory(size);
+  if (typeof made === 'number') throw noSharedMemory(made, `${size} bytes of memory`, { bytes: size });
   known.set(made.buffer, { id: made.id, size });
   const view = new Uint8Array(made.buffer);
   return Object.defineProperty(view, Symbol.dispose, { value: dispose }) as FreeableBuffer;
@@ -140,6 +135,17 @@ export function freeBuffer(buffer: Uint8Array): void {
   }
 }
 
+/** Why the addon could not give memory that JavaScript sees as well: one of noView. */
+export function noSharedMemory(why: number, what: string, values: ErrorValues): IsmioError {
+  if (why !== noView.noExternalBuffers) {
+    return new IsmioError('ERR_ISMIO_NO_MEMORY', `the system has no memory left for ${what}`, values);
+  }
+  const text =
+    `no ${what}: this runtime allows no external buffers, as Electron does since its version 21. Queues, pools and ` +
+    'allocBuffer are made of such; what a region does by itself works. Run ismio in a process of Node.js instead';
+  return new IsmioError('ERR_ISMIO_NO_EXTERNAL_BUFFERS', text, values);
+}
+
 /** The number under which any thread's addon finds this buffer's memory; undefined for memory that is not ours. */
 export function memoryId(buffer: ArrayBufferLike): number | undefined {
   return memoryOf(buffer)?.id;
@@ -149,15 +155,10 @@ export function memoryId(buffer: ArrayBufferLike): number | undefined {
 export function memoryOf(buffer: ArrayBufferLike): Known | undefined {
   const found = known.get(buffer);
   if (found !== undefined) return found ?? undefined;
-  if (!(buffer instanceof SharedArrayBuffer)) return undefined;
+  if (!types.isSharedArrayBuffer(buffer)) return undefined;
   const shared = native.sharedAt(new Uint8Array(buffer));
   known.set(buffer, shared ?? null);
   return shared;
-}
-
-/** Throws where this runtime makes no buffers over memory of an addon; for whoever was refused one. */
-export function checkRuntime(): void {
-  allocOwn(1);
 }
 
 function noMemory(bytes: number, cause?: unknown): IsmioError {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { allocBuffer, emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';
+import { allocBuffer, type BatchError, emulate, IsmioError, mapFile, type Queue, type Region } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { runModule } from './support/child.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
@@ -43,7 +43,7 @@ test('every method of a closed region says that it is closed', async () => {
     (r) => r.write(0, new Uint8Array(8)),
     (r) => r.storeBlock(0, new Uint8Array(8)),
     (r) => r.plan(0, 8),
-    (r) => r.stats(),
+    (r) => r.timeStages(true),
     (r) => r.fence(),
     (r) => r.queue(),
   ];
@@ -99,6 +99,56 @@ test('a queue that is never idle keeps the buffers of batches in flight only', a
   const kept = buffers.filter((buffer) => buffer.deref() !== undefined).length;
   assert.ok(kept <= 6, `${kept} of 40 buffers are kept`);
   await queue.drain();
+});
+
+test('what was asked of a region can still be asked when it is closed, drains that were on their way included', async () => {
+  const region = emulate({ size: 4096, cost: { store: 1e6 } });
+  const queue = region.queue();
+  region.write(0, new Uint8Array(16));
+  for (let i = 0; i < 200; i++) queue.storeWords(i * 8, i, i);
+  const draining = queue.drain();
+  await sleep(20);
+  region.close();
+  const atClosing = region.stats();
+  const error = await rejectsCode(draining, IsmioError, 'ERR_ISMIO_CLOSED');
+  const { completion } = error as unknown as BatchError;
+  const stats = region.stats();
+  assert.equal(stats.storeBlocks, 1);
+  assert.equal(stats.stores, completion.stores, 'also of stores that ended after the region was closed');
+  assert.ok(stats.stores > 0 && stats.stores < 200 && atClosing.stores <= stats.stores);
+  assert.equal(stats.stages, null);
+});
+
+test('times of stages of a closed region stay as they were', () => {
+  const region = emulate({ size: 4096, cost: { store: 1e6 } });
+  region.timeStages(true);
+  region.store64(0, 1n);
+  region.close();
+  assert.ok((region.stats().stages?.device ?? 0) >= 0.99e6);
+});
+
+test('a closed region stays closed, and touches no other, however many are opened after it', () => {
+  for (const reopenings of [1, 2, 63, 64, 1023, 4095, 4096, scaled(70_000)]) {
+    const closed = emulate({ size: 4096, name: 'closed' });
+    const queue = closed.queue();
+    closed.close();
+    for (let i = 0; i < reopenings; i++) emulate({ size: 4096 }).close();
+    using other = emulate({ size: 4096, name: 'other' });
+    for (const use of [
+      () => closed.store64(0, 1n),
+      () => closed.write(0, new Uint8Array(64).fill(1)),
+      () => closed.read(0, new Uint8Array(8)),
+      () => closed.fence(),
+      () => closed.timeStages(true),
+      () => closed.queue(),
+      () => queue.storeWords(0, 1, 1),
+      () => queue.submit(),
+    ]) {
+      throwsCode(use, IsmioError, 'ERR_ISMIO_CLOSED', { region: 'closed' });
+    }
+    assert.deepEqual(contents(other), new Uint8Array(4096), `after ${reopenings}`);
+    assert.equal(other.stats().crossings, 1, 'the look at its contents');
+  }
 });
 
 test('closing a region closes its queues', async () => {

@@ -64,7 +64,9 @@ for (const [name, open] of [
       refuses(2, () => region.store16(64, 1));
       refuses(4, () => region.store32(64, 1));
       refuses(8, () => region.store64(64, 1n));
-      const error = throwsCode(() => region.storeBlock(64, pattern(8)), RangeError, 'ERR_ISMIO_RULE', { rule: 'length' });
+      const error = throwsCode(() => region.storeBlock(64, pattern(8)), RangeError, 'ERR_ISMIO_RULE', {
+        rule: 'length',
+      });
       assert.doesNotMatch(error.message, /use store/);
       untouched(region);
     });
@@ -79,10 +81,16 @@ for (const [name, open] of [
       refuses(() => queue.write(0, pattern(8)));
       refuses(() => queue.write(0, pattern(64), 4, 12));
       const index = (act: () => void) => refuses(act).index;
-      assert.equal(index(() => queue.storeMany(Float64Array.of(0, 8), new Uint32Array(4))), 0);
+      assert.equal(
+        index(() => queue.storeMany(Float64Array.of(0, 8), new Uint32Array(4))),
+        0,
+      );
       refuses(() => queue.storeMany({ first: 0 }, new Uint32Array(4)));
       const source = new Uint8Array(allocBuffer(4096));
-      assert.equal(index(() => queue.writeMany(Float64Array.of(0, 512), Uint16Array.of(16, 8), source)), 1);
+      assert.equal(
+        index(() => queue.writeMany(Float64Array.of(0, 512), Uint16Array.of(16, 8), source)),
+        1,
+      );
       assert.equal(queue.queued, 1, 'the write before it');
       assert.equal(queue.submit().storeBlocks, 1);
     });

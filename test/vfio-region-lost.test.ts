@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, truncateSync } from 'node:fs';
 import { after, type TestContext, test } from 'node:test';
+import { native } from '../src/binding.js';
 import { IsmioError } from '../src/errors.js';
 import { Pool } from '../src/pool/pool.js';
 import type { VfioDevice } from '../src/vfio/device.js';
@@ -72,7 +73,7 @@ test('a region has a descriptor of its own, and says EBADF when that is lost', (
 
 test('an EIO of the kernel is the answer of the device, without a condition code, and is not repeated', () => {
   // /proc/self/mem answers EIO where nothing is mapped, as page 0 is not.
-  const memory = openSync('/proc/self/mem', 'r+');
+  const memory = native.vfio.open('/proc/self/mem', true);
   const served = {
     driver: 'vfio-pci',
     zpci: null,
@@ -91,7 +92,7 @@ test('an EIO of the kernel is the answer of the device, without a condition code
     ],
   };
   using region = openRegion(memory, bdf, served, 0, {});
-  closeSync(memory);
+  assert.equal(native.vfio.close(memory), 0);
   const accesses: readonly (() => unknown)[] = [
     () => region.load8(0),
     () => region.load64(8),

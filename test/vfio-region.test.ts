@@ -55,7 +55,12 @@ const rules: readonly (readonly [
     { maxStoreBlock: 128, alignment: 'strict', singleStores: false },
   ],
   ['ism-vfio-pci without zPCI capabilities', { regions: ism }, 0, { alignment: 'strict', singleStores: false }],
-  ['a function of another driver', { regions: [{ index: 0, size: 8192n }], zpci: zpci(5, 128) }, 0, { merge: 'registers' }],
+  [
+    'a function of another driver',
+    { regions: [{ index: 0, size: 8192n }], zpci: zpci(5, 128) },
+    0,
+    { merge: 'registers' },
+  ],
 ];
 
 for (const [what, given, bar, expected] of rules) {

@@ -49,7 +49,7 @@ struct Failure {
   uint32_t unseen = 0;  // stores of this call or batch since a backend that has to look at something last did
   uint64_t offset = 0;  // of the access that failed
   uint64_t length = 0;
-  uint64_t done = 0;  // bytes of the operation that went through before it
+  uint64_t done = 0;          // bytes of the operation that went through before it
   uint64_t unknownLoads = 0;  // 8-byte loads behind those that may have been made: nobody says
 };
 

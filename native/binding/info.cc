@@ -1,5 +1,6 @@
 // What this addon is: the shared layout, to be compared with src/wire.ts, and the access kernels of this CPU.
 #include "binding/environment.h"
+#include "binding/exports.h"
 #include "insn/mmio.h"
 #include "support/pages.h"
 #include "support/pause.h"
@@ -87,7 +88,7 @@ Napi::Value now(const Napi::CallbackInfo& info) { return Napi::Number::New(info.
 
 void exportInfo(Napi::Env env, Napi::Object exports) {
   exports.Set("layout", layout(env));
-  exports.Set("answers", Environment::of(env).answers());
+  exports.Set("answers", Environment::of(env).answers.buffer());
   exportFunction<names>(env, exports, "kernels");
   exportFunction<left>(env, exports, "pagesLeft");
   exportFunction<now>(env, exports, "now");

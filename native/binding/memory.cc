@@ -1,14 +1,17 @@
 // allocBuffer's memory, as src/memory.ts sees it.
 #include <cerrno>
 
-#include "binding/environment.h"
+#include "binding/arguments.h"
+#include "binding/exports.h"
+#include "binding/views.h"
 
 namespace ismio::binding {
 
-// The plain call rather than node-addon-api's: where Node.js refuses (too large), it runs the finalizer itself, and the
-// wrapper would give the reference back a second time. The finalizer has the id only, because the memory may have been
-// freed by hand before.
-Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory) {
+// The plain call rather than node-addon-api's: where Node.js refuses a length, it runs the finalizer itself, and the
+// wrapper would give the reference back a second time. Where a runtime allows no external buffers at all, it answers
+// before it looks at anything, and the finalizer's id is still ours. The finalizer has the id only, because the memory
+// may have been freed by hand before.
+Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory, NoView& why) {
   const auto letGo = [](napi_env, void*, void* id) {
     Memory::giveBack(*static_cast<uint64_t*>(id));
     delete static_cast<uint64_t*>(id);
@@ -16,30 +19,28 @@ Napi::Value viewOf(Napi::Env env, const std::shared_ptr<Memory>& memory) {
   Memory::lend(memory);
   auto* id = new uint64_t(memory->id());
   napi_value view = nullptr;
-  if (napi_create_external_arraybuffer(env, memory->base(), memory->size(), letGo, id, &view) == napi_ok) {
-    return Napi::Value(env, view);
-  }
+  const napi_status answer = napi_create_external_arraybuffer(env, memory->base(), memory->size(), letGo, id, &view);
+  if (answer == napi_ok) return Napi::Value(env, view);
   Memory::giveBack(memory->id());
   env.GetAndClearPendingException();
+  why = NoView::noMemory;
+  if (answer != napi_no_external_buffers_allowed) return {};
+  why = NoView::noExternalBuffers;
+  delete id;
   return {};
 }
 
 namespace {
 
-// Whether this runtime makes ArrayBuffers over memory of an addon at all: asked only where one was refused.
-bool takesExternal(Napi::Env env) {
-  const std::shared_ptr<Memory> probe = Memory::allocate(1);
-  return probe != nullptr && !viewOf(env, probe).IsEmpty();
-}
-
-// allocate(bytes) -> {buffer, id} | undefined (no memory) | null (a runtime without such buffers)
+// allocate(bytes) -> {buffer, id} | why there is none
 Napi::Value allocate(const Napi::CallbackInfo& info) {
   uint64_t bytes = 0;
-  if (!offsetAt(info, 0, bytes) || bytes == 0) return info.Env().Undefined();
+  NoView why = NoView::noMemory;
+  if (!offsetAt(info, 0, bytes) || bytes == 0) return refused(info.Env(), why);
   const std::shared_ptr<Memory> memory = Memory::allocate(bytes);
-  if (memory == nullptr) return info.Env().Undefined();
-  const Napi::Value view = viewOf(info.Env(), memory);
-  if (view.IsEmpty()) return takesExternal(info.Env()) ? info.Env().Undefined() : info.Env().Null();
+  if (memory == nullptr) return refused(info.Env(), why);
+  const Napi::Value view = viewOf(info.Env(), memory, why);
+  if (view.IsEmpty()) return refused(info.Env(), why);
   Napi::Object made = Napi::Object::New(info.Env());
   made.Set("buffer", view);
   made.Set("id", static_cast<double>(memory->id()));

@@ -1,34 +1,29 @@
 // Queues, as src/queue sees them.
 #include <bit>
 
-#include "binding/environment.h"
+#include "binding/exports.h"
 #include "binding/held_queue.h"
+#include "binding/held_region.h"
+#include "binding/views.h"
 
 namespace ismio::binding {
 
-struct HeldQueue::Settlement {
-  uint32_t ticket;
-  Report report;
+class HeldQueue::Settlement final : public Message {
+ public:
+  Settlement(uint64_t queue, uint32_t ticket, const Report& report) : queue_(queue), ticket_(ticket), report_(report) {}
+  void arrive(Environment& environment) override {
+    if (auto* held = environment.handles.find<HeldQueue>(queue_)) held->settle(ticket_, report_);
+  }
+
+ private:
+  const uint64_t queue_;
+  const uint32_t ticket_;
+  const Report report_;
 };
 
-HeldQueue::HeldQueue(Napi::Env env, std::unique_ptr<Queue> queue, Napi::Function settled)
-    : env_(env), queue_(std::move(queue)) {
-  const Napi::String name = Napi::String::New(env, "ismio drain");
-  napi_create_threadsafe_function(env, settled, nullptr, name, 0, 1, nullptr, nullptr, this, onSettled, &back_);
-  napi_unref_threadsafe_function(env, back_);  // an idle queue keeps no process alive
-  napi_add_env_cleanup_hook(env, onTeardown, this);
-}
-
 HeldQueue::~HeldQueue() {
-  napi_remove_env_cleanup_hook(env_, onTeardown, this);
-  queue_.reset();
-  if (back_ != nullptr) napi_release_threadsafe_function(back_, napi_tsfn_release);
-}
-
-void HeldQueue::onTeardown(void* held) {
-  auto* self = static_cast<HeldQueue*>(held);
-  self->queue_.reset();
-  self->back_ = nullptr;  // Node.js takes it down itself
+  queue_.reset();  // joins its thread, which still uses the way back until then
+  if (inFlight_ > 0) environment_.back.awaited();
 }
 
 Report HeldQueue::submit(uint32_t from, uint32_t to) {
@@ -37,51 +32,50 @@ Report HeldQueue::submit(uint32_t from, uint32_t to) {
   return report;
 }
 
-void HeldQueue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped) {
-  if (inFlight_++ == 0) napi_ref_threadsafe_function(env_, back_);
-  queue_->drain(from, to, ticket, stopped, [back = back_](uint32_t ended, const Report& report) {
-    auto* settlement = new Settlement{ended, report};
-    if (napi_call_threadsafe_function(back, settlement, napi_tsfn_blocking) != napi_ok) delete settlement;
+void HeldQueue::drain(uint64_t number, uint32_t from, uint32_t to, uint32_t ticket, bool stopped) {
+  if (inFlight_++ == 0) environment_.back.await();
+  queue_->drain(from, to, ticket, stopped, [&back = environment_.back, number](uint32_t ended, const Report& report) {
+    back.send(std::make_unique<Settlement>(number, ended, report));
   });
 }
 
-void HeldQueue::onSettled(napi_env env, napi_value callback, void* context, void* data) {
-  const std::unique_ptr<Settlement> settlement(static_cast<Settlement*>(data));
-  if (env == nullptr) return;  // the environment is going: nobody is left to tell
-  auto* self = static_cast<HeldQueue*>(context);
-  if (--self->inFlight_ == 0) napi_unref_threadsafe_function(env, self->back_);
-  self->reported(settlement->report);
-  Environment::of(env).answer(settlement->report);
-  Napi::Function(env, callback).Call({Napi::Number::New(env, settlement->ticket)});
-  tellUncaught(env);
+void HeldQueue::settle(uint32_t ticket, const Report& report) {
+  if (--inFlight_ == 0) environment_.back.awaited();
+  reported(report);
+  environment_.answers.put(report);
+  callBack(environment_.env, settled_.Value(), {Napi::Number::New(environment_.env, ticket)});
 }
 
 namespace {
 
-HeldQueue* queueAt(const Napi::CallbackInfo& info) { return Environment::of(info.Env()).queues.find(wordAt(info, 0)); }
+HeldQueue* queueAt(const Napi::CallbackInfo& info) {
+  return Environment::of(info.Env()).handles.find<HeldQueue>(handleAt(info, 0));
+}
 
-// createQueue(region, depth, stagingBytes, merge, relaxed, settled) -> {queue, ring, staging} | undefined
+// createQueue(region, depth, stagingBytes, merge, relaxed, settled) -> {queue, ring, staging} | why there is none
 Napi::Value createQueue(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
-  const HeldRegion* held = environment.regions.find(wordAt(info, 0));
+  const HeldRegion* held = environment.handles.find<HeldRegion>(handleAt(info, 0));
   const uint32_t depth = wordAt(info, 1);
   uint64_t stagingBytes = 0;
   const uint32_t merge = wordAt(info, 3);
   if (held == nullptr || !std::has_single_bit(depth) || depth > wire::kLargestDepth ||
       !offsetAt(info, 2, stagingBytes) || stagingBytes == 0 || merge > static_cast<uint32_t>(Merge::any)) {
-    return info.Env().Undefined();
+    return refused(info.Env(), NoView::none);
   }
   const QueueTraits traits{depth, stagingBytes, static_cast<Merge>(merge), flagAt(info, 4)};
   std::unique_ptr<Queue> queue = Queue::create(held->attachment.shared(), traits);
-  if (queue == nullptr) return info.Env().Undefined();
-  const Napi::Value ring = viewOf(info.Env(), queue->ringMemory());
-  const Napi::Value staging = viewOf(info.Env(), queue->staging());
-  if (ring.IsEmpty() || staging.IsEmpty()) return info.Env().Undefined();
+  NoView why = NoView::noMemory;
+  if (queue == nullptr) return refused(info.Env(), why);
+  const Napi::Value ring = viewOf(info.Env(), queue->ringMemory(), why);
+  if (ring.IsEmpty()) return refused(info.Env(), why);
+  const Napi::Value staging = viewOf(info.Env(), queue->staging(), why);
+  if (staging.IsEmpty()) return refused(info.Env(), why);
   Napi::Object made = Napi::Object::New(info.Env());
   made.Set("ring", ring);
   made.Set("staging", staging);
-  auto heldQueue = std::make_unique<HeldQueue>(info.Env(), std::move(queue), info[5].As<Napi::Function>());
-  made.Set("queue", environment.queues.add(std::move(heldQueue)));
+  auto heldQueue = std::make_unique<HeldQueue>(environment, std::move(queue), info[5].As<Napi::Function>());
+  made.Set("queue", static_cast<double>(environment.handles.add(std::move(heldQueue))));
   return made;
 }
 
@@ -103,12 +97,14 @@ Napi::Value releaseSource(const Napi::CallbackInfo& info) {
 Napi::Value submit(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
   if (held == nullptr) return status(info, Status::closed);
-  return status(info, Environment::of(info.Env()).answer(held->submit(wordAt(info, 1), wordAt(info, 2))));
+  return status(info, Environment::of(info.Env()).answers.put(held->submit(wordAt(info, 1), wordAt(info, 2))));
 }
 
 // drain(queue, from, to, ticket, stopped)
 Napi::Value drain(const Napi::CallbackInfo& info) {
-  if (HeldQueue* held = queueAt(info)) held->drain(wordAt(info, 1), wordAt(info, 2), wordAt(info, 3), flagAt(info, 4));
+  if (HeldQueue* held = queueAt(info)) {
+    held->drain(handleAt(info, 0), wordAt(info, 1), wordAt(info, 2), wordAt(info, 3), flagAt(info, 4));
+  }
   return info.Env().Undefined();
 }
 
@@ -116,7 +112,8 @@ Napi::Value drain(const Napi::CallbackInfo& info) {
 Napi::Value takeOutcomes(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
   const std::shared_ptr<Memory> outcomes = held == nullptr ? nullptr : held->takeOutcomes();
-  return outcomes == nullptr ? info.Env().Undefined() : viewOf(info.Env(), outcomes);
+  NoView why = NoView::none;
+  return outcomes == nullptr ? info.Env().Undefined() : viewOf(info.Env(), outcomes, why);
 }
 
 // enqueueBegins(queue), completed(queue): only where stages are timed
@@ -137,7 +134,7 @@ Napi::Value stop(const Napi::CallbackInfo& info) {
 
 // closeQueue(queue): nothing may be in flight
 Napi::Value closeQueue(const Napi::CallbackInfo& info) {
-  Environment::of(info.Env()).queues.remove(wordAt(info, 0));
+  Environment::of(info.Env()).handles.take<HeldQueue>(handleAt(info, 0));
   return info.Env().Undefined();
 }
 

@@ -1,19 +1,23 @@
-// Regions, as src/region sees them: flat functions on a number.
+// Regions, as src/region sees them: opened, described, counted, closed. What is done with them is in access.cc.
 #include <utility>
 
 #include "backend/emulated/emulated.h"
 #include "backend/file/unmapped.h"
 #include "backend/mapped/mapped.h"
-#include "binding/environment.h"
+#include "binding/exports.h"
+#include "binding/held_region.h"
 
 namespace ismio::binding {
-
-Napi::Value hold(const Napi::CallbackInfo& info, std::shared_ptr<Region> region) {
-  auto held = std::make_unique<HeldRegion>(std::move(region));
-  return Napi::Number::New(info.Env(), Environment::of(info.Env()).regions.add(std::move(held)));
-}
-
 namespace {
+
+// What is left of a region that was closed: what was asked of it. Accesses that were on their way then are counted here
+// as well, when they have ended.
+struct HeldCounts final : Held {
+  static constexpr HandleKind kKind = HandleKind::counts;
+  HeldCounts(std::shared_ptr<CounterSet> set, bool stagesTimed) : counters(std::move(set)), timed(stagesTimed) {}
+  const std::shared_ptr<CounterSet> counters;
+  const bool timed;
+};
 
 // A fault line is eight numbers; see src/region/faults.ts, which writes them.
 std::vector<Fault> faultsIn(const double* rows, size_t length) {
@@ -101,11 +105,14 @@ Napi::Value map(const Napi::CallbackInfo& info) {
                                    : kernels().burst;
   const bool calls = access == 5;
   if (mmio == nullptr && !calls) return describe(info.Env(), problem);
-  std::unique_ptr<Backend> backend =
-      calls ? unmapped(request, rules, problem) : mapped(request, rules, mmio, problem);
+  std::unique_ptr<Backend> backend = calls ? unmapped(request, rules, problem) : mapped(request, rules, mmio, problem);
   if (backend == nullptr) return describe(info.Env(), problem);
-  RegionTraits traits{request.length,   rules,           access == 0 ? Kind::memory : Kind::device,
-                      request.writable, textAt(info, 5 + kRuleArguments), calls ? "pread and pwrite" : mmio->name};
+  RegionTraits traits{request.length,
+                      rules,
+                      access == 0 ? Kind::memory : Kind::device,
+                      request.writable,
+                      textAt(info, 5 + kRuleArguments),
+                      calls ? "pread and pwrite" : mmio->name};
   return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
 
@@ -120,7 +127,7 @@ Napi::Value attach(const Napi::CallbackInfo& info) {
 
 // close(region, everywhere): lets go of it; with `everywhere`, every other holder's accesses end too
 Napi::Value close(const Napi::CallbackInfo& info) {
-  const std::unique_ptr<HeldRegion> held = Environment::of(info.Env()).regions.remove(wordAt(info, 0));
+  const auto held = Environment::of(info.Env()).handles.take<HeldRegion>(handleAt(info, 0));
   if (held != nullptr && flagAt(info, 1)) held->attachment.region().close();
   return info.Env().Undefined();
 }
@@ -145,24 +152,47 @@ Napi::Value traits(const Napi::CallbackInfo& info) {
   return told;
 }
 
-// stats(region, Float64Array(16)) -> undefined | whether stages are timed: then the last seven words have the time in
-// each, and that of the stamps, in nanoseconds
-Napi::Value stats(const Napi::CallbackInfo& info) {
-  HeldRegion* held = regionAt(info);
+// counts(region) -> the number of what `stats` tells of it after it was closed | undefined
+Napi::Value counts(const Napi::CallbackInfo& info) {
+  const HeldRegion* held = regionAt(info);
   if (held == nullptr) return info.Env().Undefined();
-  const Totals sum = held->attachment.region().counters().sum();
-  double* words = info[1].As<Napi::Float64Array>().Data();
+  const Region& region = held->attachment.region();
+  auto left = std::make_unique<HeldCounts>(region.sharedCounters(), region.timed());
+  return Napi::Number::New(info.Env(), static_cast<double>(Environment::of(info.Env()).handles.add(std::move(left))));
+}
+
+// forget(counts)
+Napi::Value forget(const Napi::CallbackInfo& info) {
+  Environment::of(info.Env()).handles.take<HeldCounts>(handleAt(info, 0));
+  return info.Env().Undefined();
+}
+
+bool tell(const CounterSet& counters, bool timed, double* words) {
+  const Totals sum = counters.sum();
   const uint64_t values[] = {sum.loads,   sum.stores, sum.storeBlocks, sum.bytes, sum.merged,
                              sum.retries, sum.errors, sum.crossings,   sum.copies};
   for (const uint64_t value : values) *words++ = static_cast<double>(value);
-  const bool timed = held->attachment.region().timed();
-  if (timed) {
-    const StageTotals stages = held->attachment.region().counters().stages();
-    const double tick = nanosecondsPerTick();
-    for (const uint64_t spent : stages.spent) *words++ = static_cast<double>(spent) * tick;
-    *words = static_cast<double>(stages.stamps) * ticksPerStamp() * tick;
+  if (!timed) return false;
+  const StageTotals stages = counters.stages();
+  const double tick = nanosecondsPerTick();
+  for (const uint64_t spent : stages.spent) *words++ = static_cast<double>(spent) * tick;
+  *words = static_cast<double>(stages.stamps) * ticksPerStamp() * tick;
+  return true;
+}
+
+// stats(region | counts, Float64Array(16)) -> undefined | whether stages are timed: then the last seven words have the
+// time in each, and that of the stamps, in nanoseconds
+Napi::Value stats(const Napi::CallbackInfo& info) {
+  const Handles& handles = Environment::of(info.Env()).handles;
+  const uint64_t number = handleAt(info, 0);
+  double* words = info[1].As<Napi::Float64Array>().Data();
+  if (const auto* held = handles.find<HeldRegion>(number)) {
+    const Region& region = held->attachment.region();
+    return Napi::Boolean::New(info.Env(), tell(region.counters(), region.timed(), words));
   }
-  return Napi::Boolean::New(info.Env(), timed);
+  const auto* left = handles.find<HeldCounts>(number);
+  if (left == nullptr) return info.Env().Undefined();
+  return Napi::Boolean::New(info.Env(), tell(*left->counters, left->timed, words));
 }
 
 // timeStages(region, on) -> boolean
@@ -180,106 +210,13 @@ Napi::Value stage(const Napi::CallbackInfo& info) {
   return Napi::Value();
 }
 
-// Every access below answers a status and leaves the details of a failure in the environment's answers.
-template <class Access>
-Status narrowAccess(const Napi::CallbackInfo& info, uint64_t width, Access&& issue) {
-  return access(info, width, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-    return offset % width != 0 ? Status::misaligned : issue(held.issuer, offset, failure);
-  });
-}
-
-template <class Word>
-Word fromBytes(const uint8_t* bytes, bool bigEndian) {
-  Word value = 0;
-  for (size_t i = 0; i < sizeof(Word); i++) {
-    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
-    value = static_cast<Word>(value | static_cast<Word>(bytes[i]) << (8 * place));
-  }
-  return value;
-}
-
-template <class Word>
-void toBytes(Word value, uint8_t* bytes, bool bigEndian) {
-  for (size_t i = 0; i < sizeof(Word); i++) {
-    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
-    bytes[i] = static_cast<uint8_t>(value >> (8 * place));
-  }
-}
-
-// load<Word>(region, offset, bigEndian) -> number | bigint | undefined
-template <class Word>
-Napi::Value load(const Napi::CallbackInfo& info) {
-  uint8_t bytes[sizeof(Word)];
-  const Status status = narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-    return issuer.load(offset, bytes, sizeof(Word), failure);
-  });
-  if (status != Status::ok) return info.Env().Undefined();
-  const Word value = fromBytes<Word>(bytes, flagAt(info, 2));
-  if constexpr (sizeof(Word) == 8) {
-    return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(value));
-  } else {
-    return Napi::Number::New(info.Env(), value);
-  }
-}
-
-// store<Word>(region, offset, value, bigEndian) -> status
-template <class Word>
-Napi::Value store(const Napi::CallbackInfo& info) {
-  Word value;
-  if constexpr (sizeof(Word) == 8) {
-    bool lossless = false;
-    if (napi_get_value_bigint_uint64(info.Env(), info[2], &value, &lossless) != napi_ok) value = 0;
-  } else {
-    value = static_cast<Word>(wordAt(info, 2));
-  }
-  uint8_t bytes[sizeof(Word)];
-  toBytes(value, bytes, flagAt(info, 3));
-  return status(info, narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-                  return issuer.store(offset, bytes, sizeof(Word), failure);
-                }));
-}
-
-// storeBlock(region, offset, source) -> status
-Napi::Value storeBlock(const Napi::CallbackInfo& info) {
-  const Bytes source = bytesAt(info, 2);
-  return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-                  // A length past 32 bits breaks every rule of length just as the longest one does.
-                  const auto length = static_cast<uint32_t>(least(source.length, UINT32_MAX));
-                  return held.issuer.storeBlock(offset, source.data, length, failure);
-                }));
-}
-
-// write(region, offset, source) -> status
-Napi::Value write(const Napi::CallbackInfo& info) {
-  const Bytes source = bytesAt(info, 2);
-  return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-                  return held.issuer.write(offset, source.data, source.length, failure);
-                }));
-}
-
-// read(region, offset, target) -> status
-Napi::Value read(const Napi::CallbackInfo& info) {
-  const Bytes target = bytesAt(info, 2);
-  return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-                  return held.issuer.read(offset, target.data, target.length, failure);
-                }));
-}
-
-// fence(region, purpose) -> status
-Napi::Value fence(const Napi::CallbackInfo& info) {
-  HeldRegion* held = regionAt(info);
-  if (held == nullptr || held->attachment.region().closed()) return status(info, Status::closed);
-  held->attachment.counters().crossings.add(1);
-  held->issuer.fence(static_cast<Fence>(least(wordAt(info, 1), kFences - 1)));
-  return status(info, Status::ok);
-}
-
 // possible(...rules, offset, length) -> whether legal stores can carry the range
 Napi::Value possible(const Napi::CallbackInfo& info) {
   const Rules rules = rulesAt(info, 0);
   uint64_t offset = 0;
   uint64_t length = 0;
-  const bool told = wellFormed(rules) && offsetAt(info, kRuleArguments, offset) && offsetAt(info, kRuleArguments + 1, length);
+  const bool told =
+      wellFormed(rules) && offsetAt(info, kRuleArguments, offset) && offsetAt(info, kRuleArguments + 1, length);
   return Napi::Boolean::New(info.Env(), told && ismio::possible(rules, offset, length));
 }
 
@@ -315,21 +252,11 @@ void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<attach>(env, exports, "attach");
   exportFunction<close>(env, exports, "close");
   exportFunction<traits>(env, exports, "traits");
+  exportFunction<counts>(env, exports, "counts");
+  exportFunction<forget>(env, exports, "forget");
   exportFunction<stats>(env, exports, "stats");
   exportFunction<timeStages>(env, exports, "timeStages");
   exportFunction<stage>(env, exports, "stage");
-  exportFunction<load<uint8_t>>(env, exports, "load8");
-  exportFunction<load<uint16_t>>(env, exports, "load16");
-  exportFunction<load<uint32_t>>(env, exports, "load32");
-  exportFunction<load<uint64_t>>(env, exports, "load64");
-  exportFunction<store<uint8_t>>(env, exports, "store8");
-  exportFunction<store<uint16_t>>(env, exports, "store16");
-  exportFunction<store<uint32_t>>(env, exports, "store32");
-  exportFunction<store<uint64_t>>(env, exports, "store64");
-  exportFunction<storeBlock>(env, exports, "storeBlock");
-  exportFunction<write>(env, exports, "write");
-  exportFunction<read>(env, exports, "read");
-  exportFunction<fence>(env, exports, "fence");
   exportFunction<possible>(env, exports, "possible");
   exportFunction<plan>(env, exports, "plan");
 }

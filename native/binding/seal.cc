@@ -5,7 +5,8 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "binding/environment.h"
+#include "binding/arguments.h"
+#include "binding/exports.h"
 #include "support/fletcher.h"
 
 namespace ismio::binding {

@@ -1,7 +1,9 @@
 // Shards of a pool's transfer, as src/pool/worker.ts sees them.
 #include <atomic>
 
-#include "binding/environment.h"
+#include "binding/exports.h"
+#include "binding/held_region.h"
+#include "memory/memory.h"
 
 namespace ismio::binding {
 namespace {
@@ -45,7 +47,7 @@ bool shardAt(const Napi::CallbackInfo& info, Shard& shard) {
 template <auto transfer>
 Napi::Value shard(const Napi::CallbackInfo& info) {
   Shard shard;
-  if (!shardAt(info, shard)) return status(info, Environment::of(info.Env()).answer(Status::badEntry, Failure{}));
+  if (!shardAt(info, shard)) return status(info, Environment::of(info.Env()).answers.put(Status::badEntry, Failure{}));
   return status(info, access(info, shard.bytes.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   Issuer issuer(held.attachment);
                   issuer.watch(shard.stop, shard.progress);

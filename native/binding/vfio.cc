@@ -1,10 +1,14 @@
-// The kernel's VFIO, as src/vfio sees it: each function of native/vfio/kernel.h on plain numbers, and the regions that
-// are made of a device's file descriptor. A negative answer is -errno.
+// The kernel's VFIO, as src/vfio sees it: each function of native/vfio/kernel.h, and the regions that are made of a
+// device's file descriptor. A negative answer is -errno. Descriptors are numbers of the environment's table, so that
+// they are closed with the thread that opened them; a number that is none there answers EBADF.
 #include <unistd.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "backend/vfio/vfio.h"
-#include "binding/environment.h"
+#include "binding/exports.h"
+#include "binding/held_region.h"
 #include "memory/memory.h"
 #include "vfio/kernel.h"
 
@@ -15,17 +19,41 @@ Napi::Value tell(const Napi::CallbackInfo& info, vfio::Answer answer) {
   return Napi::Number::New(info.Env(), static_cast<double>(answer));
 }
 
+// An open file of VFIO.
+struct HeldFile : Held {
+  explicit HeldFile(int descriptor) : number(descriptor) {}
+  ~HeldFile() override { close(); }
+  // Once; then it answers EBADF.
+  vfio::Answer close() {
+    const int closing = std::exchange(number, -1);
+    return closing < 0 ? -EBADF : vfio::close(closing);
+  }
+  int number;
+};
+struct HeldDevice final : HeldFile {
+  static constexpr HandleKind kKind = HandleKind::device;
+  using HeldFile::HeldFile;
+};
+struct HeldDescriptor final : HeldFile {
+  static constexpr HandleKind kKind = HandleKind::descriptor;
+  using HeldFile::HeldFile;
+};
+
+// -1, to which the kernel answers EBADF, where there is no such file.
 int descriptorAt(const Napi::CallbackInfo& info, size_t index) {
-  int32_t number = -1;
-  return napi_get_value_int32(info.Env(), info[index], &number) == napi_ok ? number : -1;
+  const Handles& handles = Environment::of(info.Env()).handles;
+  const uint64_t number = handleAt(info, index);
+  if (const auto* device = handles.find<HeldDevice>(number)) return device->number;
+  const auto* descriptor = handles.find<HeldDescriptor>(number);
+  return descriptor == nullptr ? -1 : descriptor->number;
 }
 
-// Offsets in a device's file and addresses of its bus lie past 2^53, so they are bigints.
-uint64_t wideAt(const Napi::CallbackInfo& info, size_t index) {
-  uint64_t value = UINT64_MAX;
-  bool lossless = false;
-  return napi_get_value_bigint_uint64(info.Env(), info[index], &value, &lossless) == napi_ok && lossless ? value
-                                                                                                         : UINT64_MAX;
+// The number of a file that was opened, or why it was not.
+template <class File>
+Napi::Value keep(const Napi::CallbackInfo& info, vfio::Answer opened) {
+  if (opened < 0) return tell(info, opened);
+  auto file = std::make_unique<File>(static_cast<int>(opened));
+  return tell(info, static_cast<vfio::Answer>(Environment::of(info.Env()).handles.add(std::move(file))));
 }
 
 template <vfio::Answer (*function)(int)>
@@ -43,12 +71,24 @@ Napi::Value onTwo(const Napi::CallbackInfo& info) {
   return tell(info, function(descriptorAt(info, 0), descriptorAt(info, 1)));
 }
 
-// open(path) -> descriptor
-Napi::Value open(const Napi::CallbackInfo& info) { return tell(info, vfio::open(textAt(info, 0).c_str())); }
+// open(path, device) -> descriptor; `device`: that of a device, which is closed before what it depends on
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const vfio::Answer opened = vfio::open(textAt(info, 0).c_str());
+  return flagAt(info, 1) ? keep<HeldDevice>(info, opened) : keep<HeldDescriptor>(info, opened);
+}
 
 // groupDevice(group, name) -> descriptor
 Napi::Value groupDevice(const Napi::CallbackInfo& info) {
-  return tell(info, vfio::groupDevice(descriptorAt(info, 0), textAt(info, 1).c_str()));
+  return keep<HeldDevice>(info, vfio::groupDevice(descriptorAt(info, 0), textAt(info, 1).c_str()));
+}
+
+// close(descriptor)
+Napi::Value close(const Napi::CallbackInfo& info) {
+  Handles& handles = Environment::of(info.Env()).handles;
+  const uint64_t number = handleAt(info, 0);
+  if (const auto device = handles.take<HeldDevice>(number)) return tell(info, device->close());
+  const auto descriptor = handles.take<HeldDescriptor>(number);
+  return tell(info, descriptor == nullptr ? -EBADF : descriptor->close());
 }
 
 // pread(descriptor, offset: bigint, target) -> bytes
@@ -198,7 +238,8 @@ Napi::Value region(const Napi::CallbackInfo& info) {
   if (backend == nullptr) return refusal(info, problem.call, problem.errorNumber);
   std::string access = areas.count > 0 ? mmio->name : "";
   if (!areas.all(wanted.size)) access += areas.count > 0 ? ", pread and pwrite" : "pread and pwrite";
-  RegionTraits traits{wanted.size, wanted.rules, Kind::device, wanted.writable, textAt(info, 6 + kRuleArguments), std::move(access)};
+  RegionTraits traits{wanted.size,      wanted.rules, Kind::device, wanted.writable, textAt(info, 6 + kRuleArguments),
+                      std::move(access)};
   return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
 
@@ -208,7 +249,7 @@ void exportVfio(Napi::Env env, Napi::Object exports) {
   Napi::Object kernel = Napi::Object::New(env);
   kernel.Set("pageSize", static_cast<double>(sysconf(_SC_PAGESIZE)));
   exportFunction<open>(env, kernel, "open");
-  exportFunction<onOne<vfio::close>>(env, kernel, "close");
+  exportFunction<close>(env, kernel, "close");
   exportFunction<pread>(env, kernel, "pread");
   exportFunction<pwrite>(env, kernel, "pwrite");
   exportFunction<onOne<vfio::apiVersion>>(env, kernel, "apiVersion");

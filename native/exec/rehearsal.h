@@ -1,8 +1,8 @@
 // A batch for a function that takes strict store blocks alone, gone through before anything of it is issued.
 //
-// What a word comes to there shows only when it is joined with its neighbours: two words are a block, one is nothing. So
-// the batch is merged and planned as it will be, and where a piece is no legal block, nothing of the batch is issued.
-// Accesses to such a function are system calls; to plan them twice does not show.
+// What a word comes to there shows only when it is joined with its neighbours: two words are a block, one is nothing.
+// So the batch is merged and planned as it will be, and where a piece is no legal block, nothing of the batch is
+// issued. Accesses to such a function are system calls; to plan them twice does not show.
 #pragma once
 
 #include <cstdint>

@@ -21,7 +21,9 @@ namespace ismio {
 class Sources {
  public:
   // As many buffers as a queue of this depth can use at once: one for each operation.
-  Sources(std::shared_ptr<Memory> staging, uint32_t depth) : depth_(depth) { few_[wire::kStaging] = std::move(staging); }
+  Sources(std::shared_ptr<Memory> staging, uint32_t depth) : depth_(depth) {
+    few_[wire::kStaging] = std::move(staging);
+  }
   Sources(const Sources&) = delete;
   Sources& operator=(const Sources&) = delete;
 

@@ -1,8 +1,8 @@
 // Page-aligned memory that JavaScript sees as an ArrayBuffer and the engine reads without a copy.
 //
 // Whoever uses it holds a reference: the ArrayBuffer, each queue with operations on it, each worker that was handed its
-// id. It is unmapped when the last of them lets go, so a buffer that was collected, detached or freed never pulls memory
-// from under a store.
+// id. It is unmapped when the last of them lets go, so a buffer that was collected, detached or freed never pulls
+// memory from under a store.
 //
 // Shared memory is a file without a name (memfd) that is mapped twice: here, for the engine, and over the pages of a
 // SharedArrayBuffer, for JavaScript. V8 decides when the second goes, so the engine never uses it; and as long as it is

@@ -8,9 +8,9 @@
 //     gathered             ####################
 //     pending            start               end      due      due: where the longest store from start would end
 //
-// A write that begins at `end` is appended; whatever reaches `due` is issued at once. Where a strict function takes store
-// blocks alone, the longest one may have to leave a word to what comes next (plan/planner.h): there `due` is two words
-// further, unless the window ends before, and what is held back is that much longer. Bytes of a single write that
+// A write that begins at `end` is appended; whatever reaches `due` is issued at once. Where a strict function takes
+// store blocks alone, the longest one may have to leave a word to what comes next (plan/planner.h): there `due` is two
+// words further, unless the window ends before, and what is held back is that much longer. Bytes of a single write that
 // fill a whole store go to the device straight from their source, without the gather buffer.
 // Mode `any` also lays a write over, or before, the pending bytes, as long as all of it stays one store: then no other
 // store can come between, and program order holds.
@@ -127,7 +127,8 @@ class Merger {
     start_ = start;
     end_ = end;
     if (rules_.blocksOnly()) [[unlikely]] {
-      due_ = start + least(nextBlock(rules_, start, kUnlimited).length + kSmallestStrictBlock, toBoundary(rules_, start));
+      due_ =
+          start + least(nextBlock(rules_, start, kUnlimited).length + kSmallestStrictBlock, toBoundary(rules_, start));
     } else {
       due_ = start + nextStore(rules_, start, kUnlimited).length;
     }

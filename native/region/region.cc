@@ -21,7 +21,7 @@ std::shared_ptr<Region> Region::create(RegionTraits traits, std::unique_ptr<Back
 void Region::timeStages(bool on) {
   if (on && !timed()) {
     firstClocks();
-    counters_.forgetStages();
+    counters_->forgetStages();
   }
   if (on) {
     raised_.fetch_or(kTimed, std::memory_order_relaxed);

@@ -33,7 +33,9 @@ class Region {
   uint64_t id() const { return id_; }
   const RegionTraits& traits() const { return traits_; }
   Backend& backend() const { return *backend_; }
-  CounterSet& counters() { return counters_; }
+  CounterSet& counters() const { return *counters_; }
+  // For whoever wants to know what was asked of the region when it has gone.
+  const std::shared_ptr<CounterSet>& sharedCounters() const { return counters_; }
 
   bool contains(uint64_t offset, uint64_t length) const {
     return offset <= traits_.size && length <= traits_.size - offset;
@@ -56,7 +58,7 @@ class Region {
 
   const RegionTraits traits_;
   const std::unique_ptr<Backend> backend_;
-  CounterSet counters_;
+  const std::shared_ptr<CounterSet> counters_ = std::make_shared<CounterSet>();
   static constexpr uint8_t kClosed = 1;
   static constexpr uint8_t kTimed = 2;
   std::atomic<uint8_t> raised_{0};

@@ -1,5 +1,5 @@
 // One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
-import { native } from '../binding.js';
+import { native, type RegionHandle } from '../binding.js';
 import { now, type ShardMessage, shards } from '../channels.js';
 import { detached } from '../check.js';
 import { type ErrorCode, IsmioError } from '../errors.js';
@@ -37,7 +37,7 @@ export interface Plan {
 export class Job {
   readonly #crew: Crew;
   readonly #region: Region;
-  readonly #handle: number;
+  readonly #handle: RegionHandle;
   readonly #whole: Range;
   readonly #shards: Iterator<Range>;
   readonly #shardBytes: number;

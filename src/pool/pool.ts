@@ -189,8 +189,14 @@ export class Pool {
     });
     const staged = shared === undefined ? { kind, bytes, start } : undefined;
     const tap = tapOf(region);
-    return this.#start(kind, region, start, bytes.byteLength, options, { make, staged, stores: kind === 'write', holds: bytes }, (done) =>
-      tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
+    return this.#start(
+      kind,
+      region,
+      start,
+      bytes.byteLength,
+      options,
+      { make, staged, stores: kind === 'write', holds: bytes },
+      (done) => tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
     );
   }
 

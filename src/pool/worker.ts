@@ -1,7 +1,7 @@
 // A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
 import { setImmediate } from 'node:timers/promises';
 import { receiveMessageOnPort } from 'node:worker_threads';
-import { type Answered, answers, native } from '../binding.js';
+import { type Answered, answers, native, type RegionHandle } from '../binding.js';
 import { now, thisThread } from '../channels.js';
 import { IsmioError } from '../errors.js';
 import { adopt, type Region } from '../region/region.js';
@@ -38,8 +38,8 @@ export default function work(task: Task): ShardResult | Promise<null> {
 }
 
 /** Calls `use` with the numbers of these regions, which are let go of again. */
-function withRegions<T>(ids: readonly number[], use: (handles: readonly number[]) => T): T | ShardFailure {
-  const handles: number[] = [];
+function withRegions<T>(ids: readonly number[], use: (handles: readonly RegionHandle[]) => T): T | ShardFailure {
+  const handles: RegionHandle[] = [];
   try {
     for (const id of ids) {
       const handle = native.attach(id);
@@ -60,7 +60,7 @@ function transfer(task: WriteTask): ShardFailure | null {
   const { kind, region, offset, length, bytes, position, staged, control, progress, slot } = task;
   return withRegions([region], ([handle]) => {
     const move = kind === 'write' ? native.writeShard : native.readShard;
-    const status = move(handle as number, offset, bytes, position, length, control, progress, slot, staged);
+    const status = move(handle as RegionHandle, offset, bytes, position, length, control, progress, slot, staged);
     return resultOf(status, { what: kind, region, offset, length });
   });
 }
@@ -70,15 +70,16 @@ function copy(task: CopyTask): ShardFailure | null {
   const part = new BigUint64Array(1);
   return withRegions([source, region], ([from, to]) => {
     // Cut where shards are cut: a part that ends elsewhere might leave a word that no store block carries.
-    const step = shardStep(copyBytes, native.traits(to as number)?.boundary ?? 1);
+    const step = shardStep(copyBytes, native.traits(to as RegionHandle)?.boundary ?? 1);
     const buffer = new Uint8Array(Math.min(length, step));
     for (const { offset: at, length: bytes } of shardsOf({ offset, length }, step)) {
       const done = at - offset;
-      const reading = native.readShard(from as number, sourceOffset + done, buffer, 0, bytes, control, part, 0, false);
+      const place = sourceOffset + done;
+      const reading = native.readShard(from as RegionHandle, place, buffer, 0, bytes, control, part, 0, false);
       if (reading !== undefined) {
         return resultOf(reading, { what: 'read', region: source, offset: sourceOffset + done, length: bytes });
       }
-      const writing = native.writeShard(to as number, offset + done, buffer, 0, bytes, control, part, 0, true);
+      const writing = native.writeShard(to as RegionHandle, offset + done, buffer, 0, bytes, control, part, 0, true);
       const written = writing === undefined ? bytes : (answers[Field.done] as number);
       Atomics.store(progress, slot, BigInt(done + written));
       if (writing !== undefined)

@@ -1,10 +1,10 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 import { onAbort } from '../abort.js';
-import { answers, native } from '../binding.js';
+import { answers, native, noHandle, type QueueHandle } from '../binding.js';
 import { type BatchMessage, batches, type Moments, momentsOf, now, tellBatch, thisThread } from '../channels.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { type ErrorValues, IsmioError, rangeError } from '../errors.js';
-import { checkRuntime } from '../memory.js';
+import { noSharedMemory } from '../memory.js';
 import { impossible, thrown } from '../region/failure.js';
 import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
 import { blocksOnly, possible } from '../region/rules.js';
@@ -52,7 +52,7 @@ const draining = new Set<Queue>();
 /** Of this thread. */
 let queuesMade = 0;
 
-const abandoned = new FinalizationRegistry<number>((queue) => native.closeQueue(queue));
+const abandoned = new FinalizationRegistry<QueueHandle>((queue) => native.closeQueue(queue));
 
 /** Sets or takes away who listens to a queue. */
 export let tapQueue: (queue: Queue, tap: QueueTap | null) => void;
@@ -68,7 +68,7 @@ export class Queue {
   readonly merge: 'none' | 'adjacent' | 'any';
   readonly order: 'strict' | 'relaxed';
 
-  readonly #queue: number;
+  #queue: QueueHandle;
   /** Among the queues of this thread, for people. */
   readonly #number: number;
   readonly #ring: Ring;
@@ -121,16 +121,9 @@ export class Queue {
         if (queue !== undefined) queue.#settle(ticket);
       },
     );
-    if (made === undefined) {
-      checkRuntime();
-      throw new IsmioError(
-        'ERR_ISMIO_NO_MEMORY',
-        `no memory for a queue of ${entries} entries and ${settings.bytes} bytes`,
-        {
-          depth: entries,
-          bytes: settings.bytes,
-        },
-      );
+    if (typeof made === 'number') {
+      const what = `a queue of ${entries} entries and ${settings.bytes} bytes`;
+      throw noSharedMemory(made, what, { depth: entries, bytes: settings.bytes });
     }
     this.#queue = made.queue;
     this.#number = ++queuesMade;
@@ -408,6 +401,7 @@ export class Queue {
     abandoned.unregister(this);
     this.#sources.forget();
     native.closeQueue(this.#queue);
+    this.#queue = noHandle;
     if (this.#tap !== null) this.#tap.closed();
   }
 

@@ -1,6 +1,6 @@
 // Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot. A buffer is held from
 // the first operation that uses it until the last batch with such an operation has ended, and no longer.
-import { native } from '../binding.js';
+import { native, type QueueHandle } from '../binding.js';
 import { memoryId } from '../memory.js';
 
 /** A buffer that operations use. */
@@ -16,14 +16,14 @@ export interface HeldSource {
 const none: readonly HeldSource[] = Object.freeze([]);
 
 export class Sources {
-  readonly #queue: number;
+  readonly #queue: QueueHandle;
   readonly #held = new Map<ArrayBufferLike, HeldSource>();
   readonly #bySlot: (HeldSource | undefined)[] = [];
   /** Those that the operations use which are being queued. */
   #used: HeldSource[] = [];
   #batch = 0;
 
-  constructor(queue: number) {
+  constructor(queue: QueueHandle) {
     this.#queue = queue;
   }
 

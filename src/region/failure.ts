@@ -20,7 +20,8 @@ export type Answer = Float64Array | readonly number[];
 type Told = { code: ErrorCode; message: string; values?: ErrorValues; cause?: unknown };
 
 const ruleWords: Record<string, (attempt: Attempt) => string> = {
-  length: (a) => (a.length === 0 ? 'it is empty' : `a strict region takes store blocks of more than 8 bytes${shorter(a)}`),
+  length: (a) =>
+    a.length === 0 ? 'it is empty' : `a strict region takes store blocks of more than 8 bytes${shorter(a)}`,
   maxStoreBlock: (a) => `the device takes at most ${a.rules.maxStoreBlock} bytes at once (maxStoreBlock)`,
   boundary: (a) => `it crosses a ${a.rules.boundary}-byte boundary at ${hex(nextBoundary(a))}`,
   offsetAlignment: () => 'a strict region takes store blocks at multiples of 8 only',
@@ -28,7 +29,9 @@ const ruleWords: Record<string, (attempt: Attempt) => string> = {
   singleStores: ({ what, rules }) => {
     const least = rules.maxStoreBlock < 24 ? 'a multiple of 16 bytes' : 'a multiple of 8 bytes, 16 at least,';
     const merging =
-      what === 'store' && rules.merge === 'window' ? ", or queue it beside its neighbours with { merge: 'adjacent' }" : '';
+      what === 'store' && rules.merge === 'window'
+        ? ", or queue it beside its neighbours with { merge: 'adjacent' }"
+        : '';
     return `the region takes store blocks alone, which begin at multiples of 8 and have more than 8 bytes. Write ${least} from a multiple of 8 on, and so much on each side of a multiple of ${rules.boundary}${merging}`;
   },
 };

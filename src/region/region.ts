@@ -1,5 +1,5 @@
 // The caller's handle on a region: bounds, widths, lifecycle. Everything else happens in the addon.
-import { native } from '../binding.js';
+import { type CountsHandle, native, noHandle, type RegionHandle } from '../binding.js';
 import {
   type BytesLike,
   bytesOf,
@@ -64,12 +64,13 @@ const counted = 9;
 /** The longest plan that `region.plan` lists. */
 const longestPlan = 1 << 22;
 
-const abandoned = new FinalizationRegistry<number>((handle) => native.close(handle, false));
+const abandoned = new FinalizationRegistry<RegionHandle>((handle) => native.close(handle, false));
+const forgotten = new FinalizationRegistry<CountsHandle>((counts) => native.forget(counts));
 
 /** How the rest of this package gets at a region's number in the addon. */
-export let handleOf: (region: Region) => number;
+export let handleOf: (region: Region) => RegionHandle;
 export let idOf: (region: Region) => number;
-export let adopt: (handle: number, owner: boolean) => Region;
+export let adopt: (handle: RegionHandle, owner: boolean) => Region;
 
 /** Who listens to a region: nobody, or a recorder. */
 export let tapOf: (region: Region) => RegionTap | null;
@@ -103,20 +104,21 @@ export class Region {
   /** A symbol: with it, posting a region to another thread is refused with a DataCloneError. A `Pool` takes regions along. */
   readonly thread: symbol = ofThisThread;
 
-  #handle: number;
+  #handle: RegionHandle;
+  /** What `stats` tells of, once the region is closed. */
+  #counts: CountsHandle | undefined;
   readonly #id: number;
   readonly #owner: boolean;
-  #closed = false;
   #tap: RegionTap | null = null;
   readonly #queues = new Set<WeakRef<Queue>>();
 
   static {
     handleOf = (region) => {
-      if (region.#closed) throw region.#closedError();
+      if (region.closed) throw region.#closedError();
       return region.#handle;
     };
     idOf = (region) => {
-      if (region.#closed) throw region.#closedError();
+      if (region.closed) throw region.#closedError();
       return region.#id;
     };
     adopt = (handle, owner) => {
@@ -135,7 +137,7 @@ export class Region {
   }
 
   /** @internal */
-  private constructor(handle: number, owner: boolean) {
+  private constructor(handle: RegionHandle, owner: boolean) {
     const traits = native.traits(handle);
     if (traits === undefined) throw new IsmioError('ERR_ISMIO_CLOSED', 'the region is closed');
     this.#handle = handle;
@@ -151,7 +153,7 @@ export class Region {
   }
 
   get closed(): boolean {
-    return this.#closed;
+    return this.#handle === noHandle;
   }
 
   /** One 1-byte load. */
@@ -256,7 +258,7 @@ export class Region {
   plan(offset: Whole, length: Whole): PlannedStore[] {
     let left = checkWhole(length, 'length');
     let place = checkOffset(offset, left, this.size, this.name);
-    if (this.#closed) throw this.#closedError();
+    if (this.closed) throw this.#closedError();
     if (!possible(this.rules, place, left)) throw thrown(impossible(this.#attempt('write', place, left)));
     const plan: PlannedStore[] = [];
     const words = new Float64Array(3 * Math.min(1024, left));
@@ -279,9 +281,10 @@ export class Region {
     return plan;
   }
 
+  /** Also of a closed region: what was asked of it until the last access that was on its way had ended. */
   stats(): RegionStats {
     const words = new Float64Array(counted + stages.length + 1);
-    const timed = native.stats(this.#handle, words);
+    const timed = native.stats(this.#counts ?? this.#handle, words);
     if (timed === undefined) throw this.#closedError();
     const [loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies] =
       words as unknown as number[];
@@ -310,7 +313,7 @@ export class Region {
 
   /** A submission queue on this region. */
   queue(options: QueueOptions = {}): Queue {
-    if (this.#closed) throw this.#closedError();
+    if (this.closed) throw this.#closedError();
     const queue = new Queue(this, checkQueueOptions(options, this));
     const reference = new WeakRef(queue);
     for (const known of this.#queues) if (known.deref()?.closed !== false) this.#queues.delete(known);
@@ -338,15 +341,18 @@ export class Region {
   }
 
   #close(): Ending {
-    if (this.#closed) return nothingLeft;
+    if (this.closed) return nothingLeft;
     const endings = Array.from(this.#queues, (reference) => {
       const queue = reference.deref();
       return queue === undefined ? nothingLeft : endQueue(queue);
     });
     this.#queues.clear();
-    this.#closed = true;
+    const handle = this.#handle;
+    this.#handle = noHandle;
     abandoned.unregister(this);
-    native.close(this.#handle, this.#owner);
+    this.#counts = native.counts(handle);
+    if (this.#counts !== undefined) forgotten.register(this, this.#counts);
+    native.close(handle, this.#owner);
     if (this.#tap !== null) this.#tap.closed();
     return together(endings);
   }
@@ -360,7 +366,7 @@ export class Region {
   }
 
   #failed(kind: Exclude<DirectKind, 'fence'>, offset: number, length: number, bytes: Uint8Array | null = null): never {
-    if (this.#closed) throw this.#closedError();
+    if (this.closed) throw this.#closedError();
     const what = kind === 'storeBlock' ? 'store block' : kind;
     const error = thrown(failure(this.#attempt(what, offset, length)));
     this.#tap?.failed(kind, offset, length, (error as IsmioError).bytesDone ?? 0, bytes);
@@ -393,9 +399,13 @@ export function checkValue(value: number, largest: number): void {
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
   }
   const advice = Number.isInteger(value) && value < 0 && value >= -(2 ** 31) ? unsignedAdvice(largest) : '';
-  throw rangeError('ERR_ISMIO_VALUE', `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`, {
-    value,
-  });
+  throw rangeError(
+    'ERR_ISMIO_VALUE',
+    `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`,
+    {
+      value,
+    },
+  );
 }
 
 /** What to do about a negative number, as JavaScript's bit operations give it. */

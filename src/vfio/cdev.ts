@@ -1,5 +1,6 @@
 // A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
 import { join } from 'node:path';
+import type { DescriptorHandle } from '../binding.js';
 import type { PciFunction } from '../pci/functions.js';
 import type { DeviceAccess, Pinned } from './access.js';
 import { checked, opened } from './failure.js';
@@ -10,7 +11,7 @@ import { ioasFlag, kernel, plausible } from './kernel.js';
 export function openCdev(dev: string, name: string, { bdf, driver }: PciFunction): DeviceAccess {
   const path = join(dev, 'vfio/devices', name);
   const iommuPath = join(dev, 'iommu');
-  const descriptors: number[] = [];
+  const descriptors: DescriptorHandle[] = [];
   try {
     const device = opened('device', path, { bdf, driver });
     descriptors.push(device);
@@ -26,7 +27,7 @@ export function openCdev(dev: string, name: string, { bdf, driver }: PciFunction
   }
 }
 
-function rangesOf(iommufd: number, ioas: number): IovaRange[] {
+function rangesOf(iommufd: DescriptorHandle, ioas: number): IovaRange[] {
   let pairs = new BigUint64Array(32);
   const ask = () => {
     const answer = checked('IOMMU_IOAS_IOVA_RANGES', kernel.iovaRanges(iommufd, ioas, pairs), 'the iommufd');
@@ -44,12 +45,12 @@ class CdevAccess implements DeviceAccess {
   readonly api = 'cdev';
   readonly mapCall = 'IOMMU_IOAS_MAP';
   readonly unmapCall = 'IOMMU_IOAS_UNMAP';
-  readonly device: number;
-  readonly #iommufd: number;
+  readonly device: DescriptorHandle;
+  readonly #iommufd: DescriptorHandle;
   readonly #ioas: number;
   #space: IovaSpace | null = null;
 
-  constructor(device: number, iommufd: number, ioas: number) {
+  constructor(device: DescriptorHandle, iommufd: DescriptorHandle, ioas: number) {
     this.device = device;
     this.#iommufd = iommufd;
     this.#ioas = ioas;

@@ -1,4 +1,5 @@
 // Configuration space, typed. Little-endian, as PCI has it; each access is one pread or pwrite of its width.
+import type { DescriptorHandle } from '../binding.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { checkValue } from '../region/region.js';
@@ -22,10 +23,10 @@ export class ConfigSpace {
   readonly #name: string;
   readonly #bdf: string;
   readonly #base: bigint;
-  readonly #device: () => number;
+  readonly #device: () => DescriptorHandle;
 
   /** `device` gives the descriptor, or throws when the device is closed. */
-  constructor(device: () => number, info: VfioRegionInfo, bdf: string) {
+  constructor(device: () => DescriptorHandle, info: VfioRegionInfo, bdf: string) {
     this.size = Number(info.size);
     this.#base = info.offset;
     this.#name = `configuration space of ${bdf}`;

@@ -1,4 +1,5 @@
 // One PCI function behind VFIO: its regions, configuration space, interrupts, DMA. What is open is closed with it.
+import type { DescriptorHandle } from '../binding.js';
 import { checkFlag } from '../check.js';
 import { IsmioError, rangeError, shown } from '../errors.js';
 import type { Region } from '../region/region.js';
@@ -198,7 +199,7 @@ export class VfioDevice {
     this.close();
   }
 
-  #device(): number {
+  #device(): DescriptorHandle {
     if (!this.#closed) return this.#access.device;
     throw new IsmioError('ERR_ISMIO_CLOSED', `device ${this.bdf} is closed`, { bdf: this.bdf });
   }

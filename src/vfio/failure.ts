@@ -1,4 +1,6 @@
 // Errors of VFIO: what was asked, what the kernel answered, what to do.
+
+import type { DescriptorHandle } from '../binding.js';
 import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../errors.js';
 import { kernel } from './kernel.js';
 
@@ -74,7 +76,12 @@ export function refused(
 }
 
 /** `answer` where it is one, thrown where it is an errno. */
-export function checked(call: string, answer: number, subject: string, values: ErrorValues = {}): number {
+export function checked<Answer extends number>(
+  call: string,
+  answer: Answer,
+  subject: string,
+  values: ErrorValues = {},
+): Answer {
   if (answer < 0) throw refused(call, answer, subject, values);
   return answer;
 }
@@ -84,8 +91,8 @@ export function opened(
   what: 'group' | 'container' | 'device' | 'iommufd',
   path: string,
   values: ErrorValues = {},
-): number {
-  const answer = kernel.open(path);
+): DescriptorHandle {
+  const answer = kernel.open(path, what === 'device');
   if (answer < 0) throw refused('open', answer, path, { path, ...values }, `open ${what}`);
   return answer;
 }

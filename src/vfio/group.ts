@@ -1,6 +1,7 @@
 // A device through its IOMMU group: /dev/vfio/vfio and /dev/vfio/N. A group can be opened once, so the devices of one group
 // that this thread opens share it.
 import { join } from 'node:path';
+import type { DescriptorHandle } from '../binding.js';
 import { type ErrorValues, IsmioError } from '../errors.js';
 import type { GroupMember, PciFunction } from '../pci/functions.js';
 import type { DeviceAccess, Pinned } from './access.js';
@@ -10,8 +11,8 @@ import { apiVersion, askGrowing, capabilities, capability, dmaFlag, extension, g
 
 interface Group {
   readonly path: string;
-  readonly group: number;
-  readonly container: number;
+  readonly group: DescriptorHandle;
+  readonly container: DescriptorHandle;
   users: number;
   /** The bus addresses of the container; asked of the kernel when they are first wanted. */
   space: IovaSpace | null;
@@ -47,7 +48,7 @@ function openContainer(
   members: readonly GroupMember[],
 ): Group {
   const group = opened('group', path, values);
-  let container = -1;
+  let container: DescriptorHandle | null = null;
   try {
     const flags = checked('VFIO_GROUP_GET_STATUS', kernel.groupStatus(group), path, { path });
     if ((flags & groupFlag.viable) === 0) throw notViable(path, members);
@@ -56,7 +57,7 @@ function openContainer(
     checked('VFIO_GROUP_SET_CONTAINER', kernel.groupSetContainer(group, container), path, { path });
     checked('VFIO_SET_IOMMU', kernel.setIommu(container, extension.type1v2), path, { path });
   } catch (error) {
-    if (container >= 0) kernel.close(container);
+    if (container !== null) kernel.close(container);
     kernel.close(group);
     throw error;
   }
@@ -65,7 +66,7 @@ function openContainer(
   return shared;
 }
 
-function checkContainer(container: number, path: string): void {
+function checkContainer(container: DescriptorHandle, path: string): void {
   const version = checked('VFIO_GET_API_VERSION', kernel.apiVersion(container), path, { path });
   if (version !== apiVersion) {
     const text = `${path}: the kernel's VFIO has version ${version}; this package knows ${apiVersion}`;
@@ -112,10 +113,10 @@ class GroupAccess implements DeviceAccess {
   readonly api = 'group';
   readonly mapCall = 'VFIO_IOMMU_MAP_DMA';
   readonly unmapCall = 'VFIO_IOMMU_UNMAP_DMA';
-  readonly device: number;
+  readonly device: DescriptorHandle;
   readonly #group: Group;
 
-  constructor(device: number, group: Group) {
+  constructor(device: DescriptorHandle, group: Group) {
     this.device = device;
     this.#group = group;
   }

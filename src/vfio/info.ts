@@ -1,5 +1,7 @@
 // What the kernel says of a device: its flags, zPCI capabilities, regions and interrupts.
+
 import { constants } from 'node:os';
+import type { DescriptorHandle } from '../binding.js';
 import { checked } from './failure.js';
 import {
   askGrowing,
@@ -87,7 +89,7 @@ interface MsixTable {
 const pageSize = BigInt(kernel.pageSize);
 
 export function readDevice(
-  device: number,
+  device: DescriptorHandle,
   bdf: string,
 ): { flags: DeviceFlags; regions: number; irqs: number; zpci: ZpciInfo | null } {
   const { answer, struct } = askGrowing(24, (into) => kernel.deviceInfo(device, into));
@@ -136,7 +138,7 @@ function unknown(answer: number): boolean {
  * The regions that there are: those of size 0, and those the driver knows nothing of, are left out. ism-vfio-pci, for one,
  * answers EINVAL for the ROM (Linux drivers/vfio/pci/ism/main.c).
  */
-export function readRegions(device: number, bdf: string, count: number): VfioRegionInfo[] {
+export function readRegions(device: DescriptorHandle, bdf: string, count: number): VfioRegionInfo[] {
   const structs: Struct[] = [];
   for (let index = 0; index < count; index++) {
     const { answer, struct } = askGrowing(32, (into) => kernel.regionInfo(device, index, into));
@@ -208,7 +210,7 @@ function around(table: MsixTable, size: bigint): MappableArea[] {
 }
 
 /** Walks the capabilities in configuration space for MSI-X (PCI Local Bus Specification 3.0, 6.8.2). */
-function readMsixTable(device: number, config: bigint, bdf: string): MsixTable | null {
+function readMsixTable(device: DescriptorHandle, config: bigint, bdf: string): MsixTable | null {
   const space = new Uint8Array(256);
   const read = checked('pread', kernel.pread(device, config, space), `configuration space of ${bdf}`, { bdf });
   if (read < space.length)
@@ -229,7 +231,7 @@ function readMsixTable(device: number, config: bigint, bdf: string): MsixTable |
 }
 
 /** The kinds of interrupts that there are: those without a vector, and those the driver knows nothing of, are left out. */
-export function readIrqs(device: number, bdf: string, count: number): VfioIrqInfo[] {
+export function readIrqs(device: DescriptorHandle, bdf: string, count: number): VfioIrqInfo[] {
   const irqs: VfioIrqInfo[] = [];
   for (let index = 0; index < count; index++) {
     const { answer, struct } = askGrowing(16, (into) => kernel.irqInfo(device, index, into));

@@ -1,14 +1,15 @@
 // The interrupts of one kind of a device: an eventfd for each vector, given to the kernel and taken back.
-import { native } from '../binding.js';
+import { type DescriptorHandle, native, type SignalHandle } from '../binding.js';
 import { checkBetween } from '../check.js';
 import { IsmioError, systemError } from '../errors.js';
+import { runtime } from '../runtime.js';
 import { checked } from './failure.js';
 import type { VfioIrqInfo } from './info.js';
 import { type Interrupt, Interrupts, VfioVector } from './interrupts.js';
 import { irqSet, kernel } from './kernel.js';
 
 interface Signal {
-  readonly signal: number;
+  readonly signal: SignalHandle;
   readonly eventfd: number;
 }
 
@@ -26,7 +27,7 @@ export class VfioIrq extends Interrupts {
   readonly count: number;
   readonly info: VfioIrqInfo;
   protected readonly title: string;
-  readonly #device: () => number;
+  readonly #device: () => DescriptorHandle;
   readonly #vectors = new Map<number, VfioVector>();
   /** Those of the vectors that are enabled: from the first on, without a gap. */
   #signals: readonly Signal[] = [];
@@ -35,7 +36,7 @@ export class VfioIrq extends Interrupts {
   #keepsAlive = true;
 
   /** @internal `device` gives the descriptor, or throws when the device is closed. */
-  constructor(device: () => number, info: VfioIrqInfo, bdf: string) {
+  constructor(device: () => DescriptorHandle, info: VfioIrqInfo, bdf: string) {
     super();
     this.name = info.name;
     this.count = info.count;
@@ -128,7 +129,7 @@ export class VfioIrq extends Interrupts {
   }
 
   /** More vectors, behind those there are. */
-  #add(device: number, wanted: number): void {
+  #add(device: DescriptorHandle, wanted: number): void {
     const had = this.#signals;
     const added: Signal[] = [];
     try {
@@ -144,7 +145,7 @@ export class VfioIrq extends Interrupts {
   }
 
   /** Fewer vectors: those behind them have no eventfd any more. */
-  #drop(device: number, wanted: number): void {
+  #drop(device: DescriptorHandle, wanted: number): void {
     const none = Array<number>(this.enabled - wanted).fill(noEventfd);
     this.#setEventfds(device, wanted, none);
     this.#keep(this.#signals.slice(0, wanted));
@@ -160,7 +161,7 @@ export class VfioIrq extends Interrupts {
   }
 
   /** The kernel gives eventfds to vectors, from `start` on. */
-  #arm(device: number, start: number, signals: readonly Signal[]): void {
+  #arm(device: DescriptorHandle, start: number, signals: readonly Signal[]): void {
     const wanted = start + signals.length;
     const available = this.#setEventfds(
       device,
@@ -172,7 +173,7 @@ export class VfioIrq extends Interrupts {
   }
 
   /** All of them at once. Eventfds that were armed keep what they count, and are signalled in place of what was missed. */
-  #armAnew(device: number, had: readonly Signal[], added: readonly Signal[]): void {
+  #armAnew(device: DescriptorHandle, had: readonly Signal[], added: readonly Signal[]): void {
     this.#disarm(device);
     try {
       this.#arm(device, 0, [...had, ...added]);
@@ -183,7 +184,7 @@ export class VfioIrq extends Interrupts {
     this.#signalAll(device, had.length);
   }
 
-  #restore(device: number, had: readonly Signal[], refusal: unknown): void {
+  #restore(device: DescriptorHandle, had: readonly Signal[], refusal: unknown): void {
     try {
       this.#arm(device, 0, had);
     } catch (error) {
@@ -194,18 +195,18 @@ export class VfioIrq extends Interrupts {
     this.#signalAll(device, had.length);
   }
 
-  #signalAll(device: number, count: number): void {
+  #signalAll(device: DescriptorHandle, count: number): void {
     this.#set(device, irqSet.none | irqSet.trigger, 0, count, null);
   }
 
-  #disarm(device: number): void {
+  #disarm(device: DescriptorHandle): void {
     this.#set(device, irqSet.none | irqSet.trigger, 0, 0, null);
     this.#setUp = 0;
   }
 
   #open(vector: number): Signal {
     const own = this.vector(vector);
-    const made = native.signalOpen((count) => this.#signalled(own, { vector, count }));
+    const made = native.signalOpen((count) => this.#signalled(own, { vector, count }), runtime !== 'node');
     if (typeof made === 'object') return made;
     const cause = systemError(made, 'eventfd');
     const text = `${this.title}: no eventfd for vector ${vector}: ${cause.code}`;
@@ -223,11 +224,11 @@ export class VfioIrq extends Interrupts {
     this.#set(this.#device(), irqSet.none | action, vector, 1, null);
   }
 
-  #setEventfds(device: number, start: number, eventfds: readonly number[]): number {
+  #setEventfds(device: DescriptorHandle, start: number, eventfds: readonly number[]): number {
     return this.#set(device, irqSet.eventfd | irqSet.trigger, start, eventfds.length, Int32Array.from(eventfds));
   }
 
-  #set(device: number, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
+  #set(device: DescriptorHandle, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
     const answer = kernel.setIrqs(device, flags, this.info.index, start, count, eventfds);
     return checked('VFIO_DEVICE_SET_IRQS', answer, this.title, { irq: this.name, start, count });
   }

@@ -1,10 +1,19 @@
 // Regions of a device: which of its bytes are mapped, which rules its function has.
+import type { DescriptorHandle } from '../binding.js';
 import { checkFlag, checkOptions, checkText, checkWord } from '../check.js';
 import { rangeError } from '../errors.js';
 import { keepGuard } from '../region/guard.js';
 import { burstOffered } from '../region/open.js';
 import { adopt, type Region } from '../region/region.js';
-import { checkLimits, checkRules, type RuleLimits, type Rules, resourceLimits, resourceRules, ruleArguments } from '../region/rules.js';
+import {
+  checkLimits,
+  checkRules,
+  type RuleLimits,
+  type Rules,
+  resourceLimits,
+  resourceRules,
+  ruleArguments,
+} from '../region/rules.js';
 import { refused } from './failure.js';
 import type { MappableArea, VfioRegionInfo, ZpciInfo } from './info.js';
 import { kernel } from './kernel.js';
@@ -65,11 +74,13 @@ function limitsOf(served: Served, mapped: boolean): RuleLimits {
   const { zpci } = served;
   if (servedByIsm(served)) return zpci === null ? {} : { maxStoreBlock: zpci.maxStoreBlock };
   const limits = mapped ? resourceLimits() : {};
-  return limits.maxStoreBlock === undefined || zpci === null ? limits : { ...limits, maxStoreBlock: zpci.maxStoreBlock };
+  return limits.maxStoreBlock === undefined || zpci === null
+    ? limits
+    : { ...limits, maxStoreBlock: zpci.maxStoreBlock };
 }
 
 export function openRegion(
-  device: number,
+  device: DescriptorHandle,
   bdf: string,
   served: Served,
   index: number,

@@ -54,9 +54,11 @@ struct Mapped {
   const int descriptor;
 };
 
-// Not for ThreadSanitizer, which takes a mapping that is replaced for a store to all of it: to find out what then becomes
-// of stores beside it is what these tests are for.
-[[gnu::no_sanitize("thread"), gnu::noinline]] void storeTo(uint8_t* address, uint64_t value) { *reinterpret_cast<volatile uint64_t*>(address) = value; }
+// Not for ThreadSanitizer, which takes a mapping that is replaced for a store to all of it: to find out what then
+// becomes of stores beside it is what these tests are for.
+[[gnu::no_sanitize("thread"), gnu::noinline]] void storeTo(uint8_t* address, uint64_t value) {
+  *reinterpret_cast<volatile uint64_t*>(address) = value;
+}
 
 // Opens and closes guards until it is told to stop: of ranges just below, just above, and far away, so that what a
 // handler read half of one and half of another would cover, or miss, an address that is another guard's.

@@ -18,8 +18,8 @@
 #include <utility>
 #include <vector>
 
-#include "support/test_file.h"
 #include "support/pages.h"
+#include "support/test_file.h"
 
 namespace ismio {
 namespace {
@@ -31,7 +31,8 @@ std::unique_ptr<Mapping> mapping(const std::string& path, File::Problem& problem
   return Mapping::open({path, offset, length, writable}, problem);
 }
 
-std::unique_ptr<Mapped> mapped(const TestFile& file, const Rules& rules = Rules{}, const Mmio* mmio = kernels().mapped) {
+std::unique_ptr<Mapped> mapped(const TestFile& file, const Rules& rules = Rules{},
+                               const Mmio* mmio = kernels().mapped) {
   File::Problem problem;
   auto made = mapping(file.path(), problem);
   REQUIRE(made != nullptr);

@@ -69,5 +69,20 @@ export class StandInInterrupts {
 /** Adds to an eventfd's count. A vector without one has nobody to tell. */
 function signal(eventfd: number, times: number): void {
   if (eventfd < 0) return;
-  writeSync(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
+  write(eventfd, new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
 }
+
+type Write = (descriptor: number, bytes: Uint8Array) => void;
+
+/** Deno's node:fs knows only the descriptors that it opened itself. */
+interface DenoLibrary {
+  dlopen(path: string, symbols: object): { symbols: { write(...args: unknown[]): bigint } };
+}
+
+function writeOf(deno: DenoLibrary | undefined): Write {
+  if (deno === undefined) return writeSync;
+  const { symbols } = deno.dlopen('libc.so.6', { write: { parameters: ['i32', 'buffer', 'usize'], result: 'isize' } });
+  return (descriptor, bytes) => symbols.write(descriptor, bytes, BigInt(bytes.length));
+}
+
+const write = writeOf((globalThis as { Deno?: DenoLibrary }).Deno);

@@ -73,6 +73,6 @@ export function plantFunction(trees: Trees, { bdf, driver, group, cdev }: Functi
 
 function makeSparse(path: string): void {
   const descriptor = openSync(path, 'w+');
-  ftruncateSync(descriptor, 2 ** 52); // past region 7 at 7 << 48
+  ftruncateSync(descriptor, 2 ** 51); // past region 7 at 7 << 48
   closeSync(descriptor);
 }

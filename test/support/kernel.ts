@@ -6,16 +6,17 @@
 // replaces are those of one copy of the package.
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { type NativeVfio, native } from '../../src/binding.js';
+import { type DescriptorHandle, type NativeVfio, native } from '../../src/binding.js';
 import { IsmioError } from '../../src/errors.js';
 import { StandInInterrupts } from './kernel-interrupts.js';
 import {
   deviceStruct,
   type IrqDescription,
   iommuStruct,
+  irqFlags,
   irqStruct,
   type RegionDescription,
+  regionFlags,
   regionStruct,
   tell,
   type ZpciDescription,
@@ -57,10 +58,17 @@ export interface StandInOptions {
   readonly viable?: boolean;
   readonly type1?: boolean;
   readonly iovaRanges?: readonly (readonly [first: bigint, last: bigint])[];
+  /** Those of another thread's kernel, with the same functions: they stay when this one goes. Default: its own. */
+  readonly trees?: Trees;
   /** These bytes in place of vfio_iommu_type1_info. */
   readonly iommuStruct?: Uint8Array;
   /** Most DMA mappings at once. Default: no limit. */
   readonly mappings?: number;
+}
+
+/** A test, or whoever else ends: then the kernel goes. */
+interface Ending {
+  after(end: () => void): void;
 }
 
 interface Closable {
@@ -74,7 +82,7 @@ interface Opened {
   readonly path: string;
   readonly bdf: string;
   /** A group's container; a device's iommufd. */
-  joined: number;
+  joined: DescriptorHandle | null;
   /** A container has an IOMMU; a device is attached to an IOAS. */
   ready: boolean;
   readonly mapped: Map<bigint, { readonly length: number; readonly flags: number }>;
@@ -85,20 +93,28 @@ const page = BigInt(real.pageSize);
 /** Config space comes after the BARs and the ROM. */
 const config: RegionDescription = { index: 7, size: 256n };
 
+/** A function with a BAR that can be mapped, configuration space, and interrupts. */
+export const interruptedFunction: StandInFunction = {
+  bdf: '0000:00:04.0',
+  cdev: 'vfio0',
+  regions: [{ index: 0, size: 8192n, flags: regionFlags.read | regionFlags.write | regionFlags.mmap }],
+  irqs: [{ index: 1, count: 4, flags: irqFlags.eventfd }],
+};
+
 export class StandInKernel {
-  readonly trees: Trees = makeTrees();
+  readonly trees: Trees;
   /** Every call since the start, by name. */
   readonly calls: Call[] = [];
   readonly #options: StandInOptions;
   readonly #functions = new Map<string, Required<FunctionDescription> & StandInFunction>();
-  readonly #opened = new Map<number, Opened>();
+  readonly #opened = new Map<DescriptorHandle, Opened>();
   readonly #errnos = new Map<Call, number>();
   readonly #interrupts = new StandInInterrupts();
   readonly #users: Closable[] = [];
   #failing = { call: 0, errno: 0 };
 
   /** In place of the kernel until the test has ended. */
-  static install(test: TestContext, options: StandInOptions): StandInKernel {
+  static install(test: Ending, options: StandInOptions): StandInKernel {
     const kernel = new StandInKernel(options);
     const functions = native.vfio as unknown as Record<Call, unknown>;
     for (const name of Object.keys(real).filter((name): name is Call => name !== 'pageSize')) {
@@ -108,17 +124,18 @@ export class StandInKernel {
       for (const user of kernel.#users) closeAnyhow(user);
       Object.assign(functions, real);
       for (const descriptor of kernel.#opened.keys()) real.close(descriptor);
-      removeTrees(kernel.trees);
+      if (options.trees === undefined) removeTrees(kernel.trees);
     });
     return kernel;
   }
 
   private constructor(options: StandInOptions) {
     this.#options = options;
+    this.trees = options.trees ?? makeTrees();
     for (const given of options.functions) {
       const whole = { driver: 'vfio-pci', group: 26, cdev: null, ...given };
       this.#functions.set(given.bdf, whole);
-      plantFunction(this.trees, whole);
+      if (options.trees === undefined) plantFunction(this.trees, whole);
     }
   }
 
@@ -178,14 +195,15 @@ export class StandInKernel {
     return (own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
   }
 
-  #find(descriptor: number, kind: Kind): Opened | undefined {
+  #find(descriptor: DescriptorHandle, kind: Kind): Opened | undefined {
     const opened = this.#opened.get(descriptor);
     return opened?.kind === kind ? opened : undefined;
   }
 
-  #add(path: string, kind: Kind, bdf = ''): number {
-    const descriptor = real.open(path);
-    if (descriptor >= 0) this.#opened.set(descriptor, { kind, path, bdf, joined: -1, ready: false, mapped: new Map() });
+  #add(path: string, kind: Kind, bdf = ''): DescriptorHandle {
+    const descriptor = real.open(path, kind === 'device');
+    if (descriptor >= 0)
+      this.#opened.set(descriptor, { kind, path, bdf, joined: null, ready: false, mapped: new Map() });
     return descriptor;
   }
 
@@ -201,7 +219,7 @@ export class StandInKernel {
   }
 
   /** A device that answers: opened through its group, or attached. */
-  #device(descriptor: number): StandInFunction | undefined {
+  #device(descriptor: DescriptorHandle): StandInFunction | undefined {
     const opened = this.#find(descriptor, 'device');
     return opened?.ready === true ? this.#functions.get(opened.bdf) : undefined;
   }
@@ -232,7 +250,7 @@ export class StandInKernel {
     open: (path) => {
       const { kind, bdf } = this.#kindOf(path);
       const taken = [...this.#opened.values()].some((one) => one.kind === 'group' && one.path === path);
-      return taken ? -EBUSY : this.#add(path, kind, bdf);
+      return taken ? refusal(EBUSY) : this.#add(path, kind, bdf);
     },
     close: (descriptor) => (this.#opened.delete(descriptor) ? real.close(descriptor) : -constants.errno.EBADF),
     apiVersion: (container) => (this.#find(container, 'container') === undefined ? -ENOTTY : 0),
@@ -246,20 +264,22 @@ export class StandInKernel {
     groupStatus: (group) => {
       const opened = this.#find(group, 'group');
       if (opened === undefined) return -ENOTTY;
-      return (this.#options.viable === false ? 0 : 1) | (opened.joined >= 0 ? 2 : 0);
+      return (this.#options.viable === false ? 0 : 1) | (opened.joined !== null ? 2 : 0);
     },
     groupSetContainer: (group, container) => {
       const opened = this.#find(group, 'group');
       if (opened === undefined || this.#find(container, 'container') === undefined) return -EINVAL;
-      if (opened.joined >= 0) return -EBUSY;
+      if (opened.joined !== null) return -EBUSY;
       opened.joined = container;
       return 0;
     },
     groupDevice: (group, bdf) => {
       const opened = this.#find(group, 'group');
-      if (opened === undefined || this.#opened.get(opened.joined)?.ready !== true) return -EINVAL;
+      if (opened === undefined || opened.joined === null || this.#opened.get(opened.joined)?.ready !== true)
+        return refusal(EINVAL);
       const found = this.#functions.get(bdf);
-      if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path) return -ENODEV;
+      if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path)
+        return refusal(ENODEV);
       const device = this.#add(deviceFile(this.trees, bdf), 'device', bdf);
       (this.#opened.get(device) as Opened).ready = true;
       return device;
@@ -295,16 +315,16 @@ export class StandInKernel {
       if (opened === undefined) return -ENOTTY;
       if (this.#find(iommufd, 'iommufd') === undefined) return -EINVAL;
       const others = [...this.#opened.values()].filter(
-        ({ bdf, joined, ready }) => bdf === opened.bdf && (ready || joined >= 0),
+        ({ bdf, joined, ready }) => bdf === opened.bdf && (ready || joined !== null),
       );
-      if (others.length > 0) return others.some(({ joined }) => joined >= 0) ? -EINVAL : -EBUSY;
+      if (others.length > 0) return others.some(({ joined }) => joined !== null) ? -EINVAL : -EBUSY;
       opened.joined = iommufd;
       return 0;
     },
     allocateIoas: (iommufd) => (this.#find(iommufd, 'iommufd') === undefined ? -ENOTTY : 3),
     attachIoas: (device, ioas) => {
       const opened = this.#find(device, 'device');
-      if (opened === undefined || opened.joined < 0) return -EINVAL;
+      if (opened === undefined || opened.joined === null) return -EINVAL;
       if (ioas !== 3) return -ENOENT;
       opened.ready = true;
       return 0;
@@ -321,6 +341,9 @@ export class StandInKernel {
     unmapIoas: (iommufd, _ioas, iova) => this.#unmap(this.#find(iommufd, 'iommufd'), iova),
   };
 }
+
+/** In place of a descriptor. */
+const refusal = (errno: number): DescriptorHandle => -errno as DescriptorHandle;
 
 /** A test may have left its kernel refusing everything. */
 function closeAnyhow(user: Closable): void {

@@ -25,7 +25,9 @@ export function legalStore(offset: number, length: number): boolean {
 }
 
 export function legal(limits: Limits, { kind, offset, length }: PlannedStore): boolean {
-  return kind === 'store' ? limits.singleStores !== false && legalStore(offset, length) : legalStoreBlock(limits, offset, length);
+  return kind === 'store'
+    ? limits.singleStores !== false && legalStore(offset, length)
+    : legalStoreBlock(limits, offset, length);
 }
 
 /** The fewest legal stores that carry [offset, offset + length), each byte once: by trying all of them. Infinity: none do. */

@@ -1,9 +1,9 @@
 // A file that is not mapped: every access is one pread or pwrite, as on a VFIO region that cannot be mapped.
 //
 // pwrite makes a file longer where it ends too early. So the file's length is looked at before the first store of each
-// call into native code (a store, a write, a batch), and after every 64 of them; once it has been found shorter than the
-// region, the region is lost for good. What is truncated while such a call runs may grow again by the stores of that
-// call that come before the next look.
+// call into native code (a store, a write, a batch), and after every 64 of them; once it has been found shorter than
+// the region, the region is lost for good. What is truncated while such a call runs may grow again by the stores of
+// that call that come before the next look.
 #pragma once
 
 #include <atomic>

@@ -96,7 +96,7 @@ void pass(int number, siginfo_t* info, void* context) {
 }
 
 void onBusError(int number, siginfo_t* info, void* context) {
-  const int errorNumber = errno;        // whatever was interrupted may be about to read it
+  const int errorNumber = errno;         // whatever was interrupted may be about to read it
   const bool fault = info->si_code > 0;  // else it was sent, and has no address
   if (!fault || !mend(static_cast<uint8_t*>(info->si_addr), info->si_code)) pass(number, info, context);
   errno = errorNumber;

@@ -33,9 +33,9 @@ std::unique_ptr<Mapping> Mapping::of(int device, uint64_t offset, size_t length,
   return mapping->map(device, writable, problem) ? std::move(mapping) : nullptr;
 }
 
-// The kernel maps whole pages of the file's own size, and unmaps only those (munmap of a hugetlbfs mapping is EINVAL for
-// anything else), so a region that begins or ends within a page has the rest of it mapped beside it. A device says itself
-// where its mappings begin.
+// The kernel maps whole pages of the file's own size, and unmaps only those (munmap of a hugetlbfs mapping is EINVAL
+// for anything else), so a region that begins or ends within a page has the rest of it mapped beside it. A device says
+// itself where its mappings begin.
 Mapping::Mapping(std::unique_ptr<File> file, uint64_t offset, size_t length, size_t pageSize)
     : file_(std::move(file)),
       pageSize_(pageSize),
@@ -98,8 +98,7 @@ Status Mapped::load(uint64_t offset, uint8_t* target, uint32_t width, Failure& f
 
 Status Mapped::loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) {
   done = 0;
-  const Status status =
-      loading(failure, [&] { return mmio_.loadWords(base_ + offset, target, words, done, failure); });
+  const Status status = loading(failure, [&] { return mmio_.loadWords(base_ + offset, target, words, done, failure); });
   if (status == Status::regionLost) done = 0;  // nobody knows when it went
   return status;
 }

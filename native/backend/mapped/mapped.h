@@ -36,8 +36,8 @@ class Mapping {
 
   const std::unique_ptr<File> file_;  // null: a device
   const size_t pageSize_;
-  const uint64_t begin_;   // in the file: the page that the region begins in
-  const size_t before_;    // bytes of that page before the region
+  const uint64_t begin_;  // in the file: the page that the region begins in
+  const size_t before_;   // bytes of that page before the region
   const size_t length_;
   uint8_t* pages_ = nullptr;
   mutable std::atomic<Loss> told_{Loss::unknown};

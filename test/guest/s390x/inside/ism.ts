@@ -32,8 +32,20 @@ test('the rules of a region are the ones of its function', () => {
   using device = openVfio(bdf);
   using window = device.region(0);
   using commands = device.region(2);
-  assert.deepEqual(window.rules, { maxStoreBlock: 128, boundary: 4096, alignment: 'strict', merge: 'window', singleStores: false });
-  assert.deepEqual(commands.rules, { maxStoreBlock: 128, boundary: 4096, alignment: 'strict', merge: 'registers', singleStores: false });
+  assert.deepEqual(window.rules, {
+    maxStoreBlock: 128,
+    boundary: 4096,
+    alignment: 'strict',
+    merge: 'window',
+    singleStores: false,
+  });
+  assert.deepEqual(commands.rules, {
+    maxStoreBlock: 128,
+    boundary: 4096,
+    alignment: 'strict',
+    merge: 'registers',
+    singleStores: false,
+  });
   assert.deepEqual([window.size, commands.size], [2 ** 48, 4096]);
 });
 
