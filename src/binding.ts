@@ -38,9 +38,10 @@ export interface Binding {
     memory: string;
     mapped: string;
     resource: string;
-    resourceRules: Pick<NativeTraits, 'maxStoreBlock' | 'boundary' | 'strict'>;
     burst: string | null;
   };
+  /** What one store may be on a mapped PCI resource. */
+  resourceRules(): Pick<NativeTraits, 'maxStoreBlock' | 'boundary' | 'strict'>;
 
   /** A number is one of noView. */
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | number;

@@ -104,7 +104,7 @@ test('workloads of a module are measured instead; a missed target is shown, and 
 
 test('the workload that the docs show runs, and issues what one expects', async (t) => {
   const [, example = ''] =
-    readFileSync(join(packageRoot, 'docs', 'bench.md'), 'utf8').match(/^```js\n([\s\S]*?)^```$/m) ?? [];
+    readFileSync(join(packageRoot, 'docs', 'bench.md'), 'utf8').match(/^```js suite\n([\s\S]*?)^```$/m) ?? [];
   const file = join(temporaryFolder(t), 'own.mjs');
   writeFileSync(file, example);
   const { code, stdout, stderr } = await bench('--suite', file, '--json');

@@ -27,7 +27,7 @@ test('a change is shown on the side of the limit that it lies on', () => {
   assert.equal(percent(1.021), '+2.1 %');
   assert.equal(percent(1.0398, [1.02, 1.04]), '+3.98 %');
   assert.equal(percent(1.0401, [1.02, 1.04]), '+4.01 %');
-  assert.equal(percent(0.9804, [1 / 1.02]), '-1.960 %');
+  assert.equal(percent(0.9804, [1 / 1.02]), '-1.96 %');
 });
 
 describe('the verdict', () => {

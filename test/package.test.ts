@@ -13,6 +13,7 @@ const functions = [
   'allocBuffer',
   'diagnose',
   'emulate',
+  'freeBuffer',
   'info',
   'inspectRecording',
   'isIsmioError',

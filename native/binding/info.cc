@@ -66,13 +66,18 @@ Napi::Value names(const Napi::CallbackInfo& info) {
   told.Set("memory", chosen.memory->name);
   told.Set("mapped", chosen.mapped->name);
   told.Set("resource", chosen.resource->name);
-  Napi::Object rules = Napi::Object::New(info.Env());
-  rules.Set("maxStoreBlock", chosen.resource->rules.maxStoreBlock);
-  rules.Set("boundary", chosen.resource->rules.boundary);
-  rules.Set("strict", chosen.resource->rules.alignment == Alignment::strict);
-  told.Set("resourceRules", rules);
   told.Set("burst", chosen.burst == nullptr ? info.Env().Null()
                                             : Napi::Value(Napi::String::New(info.Env(), chosen.burst->name)));
+  return told;
+}
+
+// resourceRules() -> {maxStoreBlock, boundary, strict} of a mapped PCI resource
+Napi::Value resourceRules(const Napi::CallbackInfo& info) {
+  const Rules& rules = kernels().resource->rules;
+  Napi::Object told = Napi::Object::New(info.Env());
+  told.Set("maxStoreBlock", rules.maxStoreBlock);
+  told.Set("boundary", rules.boundary);
+  told.Set("strict", rules.alignment == Alignment::strict);
   return told;
 }
 
@@ -90,6 +95,7 @@ void exportInfo(Napi::Env env, Napi::Object exports) {
   exports.Set("layout", layout(env));
   exports.Set("answers", Environment::of(env).answers.buffer());
   exportFunction<names>(env, exports, "kernels");
+  exportFunction<resourceRules>(env, exports, "resourceRules");
   exportFunction<left>(env, exports, "pagesLeft");
   exportFunction<now>(env, exports, "now");
 }

@@ -70,7 +70,7 @@ export type RuleLimits = Partial<Pick<Rules, 'maxStoreBlock' | 'boundary' | 'ali
  * specification exception, which ends the process.
  */
 export function resourceLimits(): RuleLimits {
-  const { maxStoreBlock, boundary, strict } = native.kernels().resourceRules;
+  const { maxStoreBlock, boundary, strict } = native.resourceRules();
   return strict ? { maxStoreBlock, boundary, alignment: 'strict' } : {};
 }
 
