@@ -52,7 +52,7 @@ test('what only has the name of a typed array is refused', () => {
   using region = emulate({ size: 4096 });
   const queue = region.queue();
   const posing = { [Symbol.toStringTag]: 'Float64Array', length: 1, 0: 0 } as never;
-  throwsCode(() => queue.storeMany(posing, new Uint32Array(2)), RangeError, 'ERR_ISMIO_OPTION');
+  throwsCode(() => queue.storeMany(posing, new Uint32Array(2)), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   throwsCode(() => queue.writeMany(posing, 8, new Uint8Array(8)), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   throwsCode(
     () => queue.writeMany(new Float64Array(1), posing, new Uint8Array(8)),
