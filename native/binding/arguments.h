@@ -34,10 +34,11 @@ inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& off
   return static_cast<double>(offset) == number;
 }
 
-// The number of a thing in the environment's table; 0, which is nobody's, for what is no such number.
+// The number of a thing in the environment's table; 0, which is nobody's, for what is no number. (As a signed one,
+// because V8 hands a small one over without a conversion. Others that are no such number fit nothing in the table.)
 inline uint64_t handleAt(const Napi::CallbackInfo& info, size_t index) {
-  uint64_t number = 0;
-  return offsetAt(info, index, number) ? number : 0;
+  int64_t number = 0;
+  return napi_get_value_int64(info.Env(), info[index], &number) == napi_ok ? static_cast<uint64_t>(number) : 0;
 }
 
 // Offsets in a device's file and addresses of its bus lie past 2^53, so they are bigints.
