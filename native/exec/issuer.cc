@@ -55,6 +55,10 @@ template <class Access>
 
 Status Issuer::failed(Status status, uint64_t offset, uint64_t length, Failure& failure) const {
   if (status != Status::aborted) counters_.errors.add(1);
+  if (status == Status::regionLost) {
+    region_.lose(failure.loss);
+    failure.loss = region_.loss();
+  }
   failure.status = status;
   at(failure, offset, length);
   return status;
@@ -161,13 +165,10 @@ Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
     return backend_.storeBlocks(blocks + from, left, part, failure);
   });
   uint64_t bytes = 0;
-  uint64_t copies = 0;
-  for (uint64_t i = 0; i < done; i++) {
-    bytes += blocks[i].length;
-    copies += copiesOf(blocks[i].source);
+  for (uint64_t i = 0; i < done; i++) bytes += blocks[i].length;
+  if (bounces()) [[unlikely]] {
+    for (uint64_t i = 0; i < done; i++) counters_.copies.add(copiesOf(blocks[i].source));
   }
-  if (copies != 0) [[unlikely]]
-    counters_.copies.add(copies);
   counters_.storeBlocks.add(done);
   counters_.bytes.add(bytes);
   if (status != Status::ok) at(failure, blocks[done].offset, blocks[done].length);
@@ -193,6 +194,16 @@ Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& 
                  [=, this, &failure] { return planWrite<nextBlock>(offset, source, length, failure); });
 }
 
+// Of the blocks that a write was cut into.
+template <auto cut>
+[[gnu::noinline, gnu::cold]] void Issuer::countCopies(uint64_t offset, const uint8_t* source, uint64_t length) {
+  for (uint64_t at = 0; at < length;) {
+    const Piece piece = cut(region_.traits().rules, offset + at, length - at);
+    if (piece.block) counters_.copies.add(copiesOf(source + at));
+    at += piece.length;
+  }
+}
+
 // Counts when all is done: to count each piece costs 4 % of a write in 128-byte blocks.
 template <auto cut>
 Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
@@ -201,23 +212,20 @@ Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length
   uint64_t done = 0;
   uint64_t blocks = 0;
   uint64_t stores = 0;
-  uint64_t copies = 0;
   while (done < length) {
     const Piece piece = cut(rules, offset + done, length - done);
     status = piece.block ? attemptBlock(piece.offset, source + done, piece.length, failure)
                          : attemptStore(piece.offset, source + done, piece.length, failure);
     if (status != Status::ok) break;
     (piece.block ? blocks : stores)++;
-    if (sourceMask_ != 0 && piece.block) [[unlikely]]
-      copies += copiesOf(source + done);
     done += piece.length;
     tell(done);
   }
   if (status != Status::ok) failure.done = done;
   counters_.storeBlocks.add(blocks);
   counters_.stores.add(stores);
-  if (copies != 0) [[unlikely]]
-    counters_.copies.add(copies);
+  if (bounces()) [[unlikely]]
+    countCopies<cut>(offset, source, done);
   counters_.bytes.add(done);
   return status;
 }

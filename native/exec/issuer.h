@@ -63,12 +63,14 @@ class Issuer {
   }
 
  private:
-  // How often a block is copied on its way from this source: once, or not at all.
+  // How often a block is copied on its way from this source: once, or not at all. Asked where `bounces` says so.
+  bool bounces() const { return sourceMask_ != 0; }
   uint64_t copiesOf(const uint8_t* source) const { return (reinterpret_cast<uintptr_t>(source) & sourceMask_) != 0; }
   bool stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0; }
   Status mayGoOn() const {
     if (stopped()) return Status::aborted;
-    return region_.closed() ? Status::closed : Status::ok;
+    if (region_.closed()) return Status::closed;
+    return region_.lost() ? Status::regionLost : Status::ok;
   }
   Status mayStore() const { return writable_ ? mayGoOn() : Status::readOnly; }
 
@@ -86,6 +88,8 @@ class Issuer {
   Status attemptBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
   Status storeOtherwise(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
   Status writeInBlocks(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
+  template <auto cut>
+  void countCopies(uint64_t offset, const uint8_t* source, uint64_t length);
   template <auto cut>
   Status planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);

@@ -46,22 +46,15 @@ inline void afterStatus() {
 }
 
 // What plain accesses to a device do by themselves, as Linux's writel and readl do: a store comes after everything that
-// this thread stored before, a load before everything that it loads later. Where the CPU keeps these orders for
-// ordinary accesses it costs nothing; on aarch64 it is the one instruction.
-inline void beforeDeviceStore() {
+// this thread stored before, a load before everything that it loads later. x86-64 and s390x keep these orders for
+// ordinary accesses, and the compiler keeps those of volatile ones; on aarch64 it is the one instruction.
 #if defined(__x86_64__) || defined(__s390x__)
-  std::atomic_signal_fence(std::memory_order_seq_cst);
+inline constexpr bool kOfAccesses = false;
 #else
-  beforeDoorbell();
+inline constexpr bool kOfAccesses = true;
 #endif
-}
 
-inline void afterDeviceLoad() {
-#if defined(__x86_64__) || defined(__s390x__)
-  std::atomic_signal_fence(std::memory_order_seq_cst);
-#else
-  afterStatus();
-#endif
-}
+inline void beforeDeviceStore() { beforeDoorbell(); }
+inline void afterDeviceLoad() { afterStatus(); }
 
 }  // namespace ismio::order

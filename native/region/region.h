@@ -45,11 +45,21 @@ class Region {
   void close() { raised_.fetch_or(kClosed, std::memory_order_relaxed); }
   bool closed() const { return (raised_.load(std::memory_order_relaxed) & kClosed) != 0; }
 
+  // The memory behind it has gone, for this reason: from now on every thread is told so before an access. The first
+  // reason stays.
+  void lose(Loss why) {
+    Loss none = Loss::unknown;
+    loss_.compare_exchange_strong(none, why, std::memory_order_relaxed);
+    raised_.fetch_or(kLost, std::memory_order_relaxed);
+  }
+  bool lost() const { return (raised_.load(std::memory_order_relaxed) & kLost) != 0; }
+  Loss loss() const { return loss_.load(std::memory_order_relaxed); }
+
   // Whether the stages of accesses are timed. Seen by each thread at its next access or batch.
   bool timed() const { return (raised_.load(std::memory_order_relaxed) & kTimed) != 0; }
   // From here on; what was timed before is forgotten.
   void timeStages(bool on);
-  // Open, and no stages timed: both in one look, because every access takes it.
+  // Open, not lost, and no stages timed: all in one look, because every access takes it.
   bool ordinary() const { return raised_.load(std::memory_order_relaxed) == 0; }
 
  private:
@@ -61,7 +71,9 @@ class Region {
   const std::shared_ptr<CounterSet> counters_ = std::make_shared<CounterSet>();
   static constexpr uint8_t kClosed = 1;
   static constexpr uint8_t kTimed = 2;
+  static constexpr uint8_t kLost = 4;
   std::atomic<uint8_t> raised_{0};
+  std::atomic<Loss> loss_{Loss::unknown};
   uint64_t id_ = 0;
 };
 

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/batch.h"
 #include "support/pages.h"
 #include "support/test_file.h"
 
@@ -203,15 +204,21 @@ TEST_CASE("a lost mapping of many pages is one mapping still, and is not touched
   auto made = mapping(file.path(), problem);
   REQUIRE(made != nullptr);
   uint8_t* base = made->base();
-  Mapped backend(std::move(made), Rules{}, kernels().mapped);
+  const auto region =
+      test::regionOver(std::make_unique<Mapped>(std::move(made), Rules{}, kernels().mapped), 64 * kPage, Rules{});
+  const Attachment attachment(region);
+  Issuer issuer(attachment);
   file.resize(0);
   uint64_t value = 5;
   auto* bytes = reinterpret_cast<uint8_t*>(&value);
   Failure failure;
   for (uint64_t page = 0; page < 64; page += 2) {
-    CHECK(backend.store(page * kPage, bytes, 8, failure) == Status::regionLost);
+    CHECK(region->backend().store(page * kPage, bytes, 8, failure) == Status::regionLost);
     CHECK(failure.loss == Loss::truncated);
   }
+  CHECK_FALSE(region->lost());
+  CHECK(issuer.store(0, bytes, 8, failure) == Status::regionLost);
+  CHECK(region->lost());
   CHECK(mappingsIn(base, 64 * kPage) == 1);
 
   // Whoever touched it now would end: these pages may be neither read nor written.
@@ -221,14 +228,16 @@ TEST_CASE("a lost mapping of many pages is one mapping still, and is not touched
   const Word words[] = {{0, 1}, {8, 2}};
   const Block blocks[] = {{0, source.data(), 64}, {64, source.data(), 64}};
   uint64_t done = 9;
-  CHECK(backend.load(8, bytes, 8, failure) == Status::regionLost);
-  CHECK(backend.store(8, bytes, 8, failure) == Status::regionLost);
-  CHECK(backend.loadWords(0, target.data(), 8, done, failure) == Status::regionLost);
+  CHECK(issuer.load(8, bytes, 8, failure) == Status::regionLost);
+  CHECK(issuer.store(8, bytes, 8, failure) == Status::regionLost);
+  CHECK(issuer.read(0, target.data(), 64, failure) == Status::regionLost);
+  CHECK(failure.done == 0);
+  CHECK(issuer.storeWords(words, 2, done, failure) == Status::regionLost);
+  CHECK(issuer.storeBlock(0, source.data(), 64, failure) == Status::regionLost);
+  CHECK(issuer.storeBlocks(blocks, 2, done, failure) == Status::regionLost);
   CHECK(done == 0);
-  CHECK(backend.storeWords(words, 2, done, failure) == Status::regionLost);
-  CHECK(backend.storeBlock(0, source.data(), 64, failure) == Status::regionLost);
-  CHECK(backend.storeBlocks(blocks, 2, done, failure) == Status::regionLost);
-  CHECK(done == 0);
+  CHECK(issuer.write(0, source.data(), 64, failure) == Status::regionLost);
+  CHECK(failure.loss == Loss::truncated);
 }
 
 TEST_CASE("a region that begins and ends within a page is mapped from that page on, and unmapped whole") {

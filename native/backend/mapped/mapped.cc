@@ -131,14 +131,13 @@ Status Mapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t lengt
 }
 
 // One loop with everything in registers: what a block pushes out of the near caches need not be fetched back for the
-// next. The look after a block is the one before the next.
+// next.
 Status Mapped::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) {
   const auto storeOne = mmio_.storeBlock;
   uint8_t* const base = base_;
   const Rules rules = rules_;
   done = 0;
-  if (mapping_->lost()) return lost(failure);
-  if (device_) order::beforeDeviceStore();
+  if (order::kOfAccesses && device_) order::beforeDeviceStore();
   for (; done < count; done++) {
     const Block& block = blocks[done];
     failure.rule = broken(rules, block.offset, block.length);
