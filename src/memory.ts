@@ -11,6 +11,7 @@ import { type ErrorValues, IsmioError, rangeError, shown, systemError, typeError
  */
 export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>;
 
+/** How `allocBuffer` makes its memory. */
 export interface AllocOptions {
   /**
    * Over a SharedArrayBuffer: every thread that the buffer is posted to has the same memory, and uses it without a copy. Its
