@@ -33,11 +33,21 @@ function target({ target, reached }: BenchResult): string {
   return reached === false ? `${wanted} missed` : wanted;
 }
 
-/** What it is and what it is held against, in lines below its figures. The points of a curve are many, and go without. */
-function described({ title, floor, scale, target, note }: BenchResult): string[] {
-  if (scale !== null && target === null) return [];
-  const against = floor === null ? '' : `; floor: ${floor.title}`;
-  return wrap(`${title}${against}${note === null ? '' : ` (${note})`}`, textWidth - 2).map((line) => `  ${line}`);
+/**
+ * What it is and what it is held against, in lines below its figures. The points of a curve are many: where one has the floor
+ * of the point before it, nothing is said again.
+ */
+function described({ title, floor, scale, target, note }: BenchResult, before: BenchResult | undefined): string[] {
+  const against = floor === null ? '' : `floor: ${floor.title}`;
+  if (scale === null || target !== null) {
+    return indented(`${title}${against && `; ${against}`}${note === null ? '' : ` (${note})`}`);
+  }
+  const again = before?.scale?.curve === scale.curve && before.floor?.title === floor?.title;
+  return again || against === '' ? [] : indented(against);
+}
+
+function indented(text: string): string[] {
+  return wrap(text, textWidth - 2).map((line) => `  ${line}`);
 }
 
 function wrap(text: string, width: number): string[] {
@@ -94,13 +104,15 @@ export function benchTable(report: BenchReport): string {
     style: { head: [], border: [], compact: true },
   });
   let suite = '';
-  for (const result of report.results) {
+  for (const [index, result] of report.results.entries()) {
     if (suiteOf(result) !== suite) {
       suite = suiteOf(result);
       table.push([{ colSpan: columns.length, content: suite.toUpperCase() }]);
     }
     table.push(row(result));
-    for (const line of described(result)) table.push([{ colSpan: columns.length, content: line }]);
+    for (const line of described(result, report.results[index - 1])) {
+      table.push([{ colSpan: columns.length, content: line }]);
+    }
   }
   const parts = report.results.length === 0 ? [] : [table.toString(), legend];
   const skipped = report.skipped.map(({ name, reason }) => `skipped ${name}: ${reason}`);

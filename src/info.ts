@@ -1,6 +1,7 @@
 // What runs here: the addon, and the access kernels it chose for this CPU.
 import { binaryPath, native } from './binding.js';
 
+/** What `info` tells of the addon and of this machine. */
 export interface Info {
   readonly node: string;
   readonly platform: string;
@@ -25,6 +26,7 @@ export interface Info {
   };
 }
 
+/** Tells which addon was loaded, and which access kernels it chose for this CPU. */
 export function info(): Info {
   return {
     node: process.version,

@@ -11,6 +11,7 @@ import { type ErrorValues, IsmioError, rangeError, shown, systemError, typeError
  */
 export type OwnBytes = ReturnType<Uint8ArrayConstructor['of']>;
 
+/** How `allocBuffer` makes its memory. */
 export interface AllocOptions {
   /**
    * Over a SharedArrayBuffer: every thread that the buffer is posted to has the same memory, and uses it without a copy. Its
@@ -85,7 +86,7 @@ function allocShared(size: number): SharedBytes {
   if (process.versions['bun'] !== undefined) {
     throw noSuch('its engine, JavaScriptCore, gives the pages of a SharedArrayBuffer to others later', size);
   }
-  const { WebAssembly: wasm } = globalThis as { WebAssembly?: Wasm };
+  const { WebAssembly: wasm }: { WebAssembly?: Wasm } = globalThis as object;
   if (wasm === undefined) throw noSuch('it has no WebAssembly (--jitless), whose memory is shared here', size);
   const pages = Math.ceil(size / wasmPage);
   let buffer: SharedArrayBuffer;

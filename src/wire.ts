@@ -114,10 +114,12 @@ export type Rule = (typeof rules)[number];
 
 /** What a fence is for. In the order of `enum class Fence` in native/backend/backend.h. */
 export const fences = ['full', 'beforeDoorbell', 'afterStatus'] as const;
+/** What a fence is for: everything, the stores before a doorbell, or the loads after a status. */
 export type Fence = (typeof fences)[number];
 
 /** Why a region is lost. In the order of `enum class Loss` in native/backend/backend.h. */
 export const losses = ['unknown', 'truncated', 'noSpace', 'device', 'ioError', 'memoryError'] as const;
+/** Why a region is lost, in a word that does not change between versions. */
 export type Loss = (typeof losses)[number];
 
 /** What became of an operation, by the state word of its outcome. */

@@ -1,6 +1,6 @@
 // Completion of the command line: what is offered, and that real shells offer it.
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -56,20 +56,84 @@ async function scriptFor(shell: string, folder: string): Promise<string> {
 }
 
 describe('in a shell', () => {
-  const bashCompletion = '/usr/share/bash-completion/bash_completion';
-  const noBash = missing('script', 'bash') || (existsSync(bashCompletion) ? false : 'not installed: bash-completion');
+  const noBash = missing('script', 'bash');
+  const bash = 'bash --norc --noprofile -i';
 
   test('bash completes a command and lists options', { skip: noBash }, async (t) => {
     const path = await scriptFor('bash', temporaryFolder(t));
-    const sourced = [`source ${bashCompletion}`, `source ${path}`];
-    const commands = await typedInto('bash --norc --noprofile -i', [...sourced, 'ismio his\t'], /ismio history /);
+    const commands = await typedInto(bash, [`source ${path}`, 'ismio his\t'], /ismio history /);
     assert.match(commands, /ismio history /);
-    const options = await typedInto(
-      'bash --norc --noprofile -i',
-      [...sourced, 'ismio compare --in\t\t'],
-      /--instructi/,
-    );
+    const options = await typedInto(bash, [`source ${path}`, 'ismio compare --in\t\t'], /--instructi/);
     assert.match(options, /--instruction-tolerance/);
+  });
+
+  /** What the script answers where this is typed, and the cursor is behind it. */
+  async function replies(path: string, words: readonly string[], cwd?: string): Promise<string[]> {
+    const line = words.join(' ').replaceAll(/ ([:=]+)(?: |$)/g, '$1');
+    const program = `source "$0"; COMP_LINE=$1; COMP_POINT=${'$'}{#1}; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+      _ismio; printf '%s\n' "${'$'}{COMPREPLY[@]}"`;
+    const answer = execFileSync('bash', ['-c', program, path, line, ...words], { encoding: 'utf8', cwd });
+    return answer.trimEnd().split('\n');
+  }
+
+  test('bash has the rest of what readline takes for several words', { skip: missing('bash') }, async (t) => {
+    const folder = temporaryFolder(t);
+    const path = await scriptFor('bash', folder);
+    writeFileSync(join(folder, 'two words.json'), '');
+    assert.deepEqual(await replies(path, ['ismio', 'bench', '--format', '=', 'ju']), ['junit']);
+    assert.deepEqual(
+      await replies(path, ['ismio', 'bench', '--format', '=']),
+      await offered(['bench', '--format', '']),
+    );
+    assert.deepEqual(await replies(path, ['ismio', 'report', 'two\\ w'], folder), ['two words.json']);
+    assert.deepEqual(await replies(path, ['ismio', 'report', '"two w'], folder), ['two words.json']);
+  });
+
+  test('bash can read the script twice', { skip: missing('bash') }, async (t) => {
+    const path = await scriptFor('bash', temporaryFolder(t));
+    const { status, stderr } = spawnSync('bash', ['-c', 'source "$0" && source "$0"', path], { encoding: 'utf8' });
+    assert.deepEqual([status, stderr], [0, '']);
+  });
+
+  const shells = [
+    ['bash', bash, noBash, ':'],
+    // complete-word: what zsh itself expands at TAB is no affair of the script
+    [
+      'zsh',
+      'zsh -f -i',
+      missing('script', 'zsh'),
+      "autoload -U compinit && compinit -D -u; bindkey '^I' complete-word",
+    ],
+  ] as const;
+  const substitutions = ['$(touch made) ', '"$(touch made)" ', '--out=$(touch made)=', '`touch made` ', ''];
+  for (const [shell, command, skip, first] of shells) {
+    test(`${shell} evaluates neither what was typed nor the name of a file`, { skip }, async (t) => {
+      const folder = temporaryFolder(t);
+      const path = await scriptFor(shell, folder);
+      writeFileSync(join(folder, 'named $(touch made)'), '');
+      for (const typed of substitutions) {
+        const lines = [
+          `cd ${folder}`,
+          first,
+          `source ${path}`,
+          `ismio report ${typed}na\t\t\x15echo all-$((40 + 2))\n`,
+        ];
+        assert.match(await typedInto(command, lines, /all-42/), /all-42/);
+        assert.ok(!existsSync(join(folder, 'made')), typed);
+      }
+    });
+  }
+
+  test('fish evaluates neither what was typed nor the name of a file', { skip: missing('fish') }, async (t) => {
+    const cwd = temporaryFolder(t);
+    const path = await scriptFor('fish', cwd);
+    writeFileSync(join(cwd, 'named $(touch made)'), '');
+    for (const typed of substitutions) {
+      const program = `source ${path}; complete --do-complete $argv[1]`;
+      const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+      execFileSync('fish', ['--no-config', '-c', program, `ismio report ${typed}na`], { cwd, env });
+      assert.ok(!existsSync(join(cwd, 'made')), typed);
+    }
   });
 
   test('zsh completes a command and an option', { skip: missing('script', 'zsh') }, async (t) => {

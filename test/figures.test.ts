@@ -64,3 +64,11 @@ describe('a result that has missed its target by little', () => {
     assert.match(readme, /25\.04 ms \(missed\) \| at most 25/);
   });
 });
+
+describe('the table that bench prints', () => {
+  test('names the floor of every benchmark, and of a curve once', () => {
+    const at = (curve: string, at: number) => benchResult({ target: null, scale: { curve, at, unit: 'bytes' } });
+    const text = benchTable(benchReport({ results: [benchResult(), at('a', 8), at('a', 64), at('b', 8)] }));
+    assert.equal(text.match(/floor: one plain Node-API call per store/g)?.length, 3);
+  });
+});

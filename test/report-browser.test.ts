@@ -49,6 +49,34 @@ const run = benchReport({
   ],
 });
 
+/** As long as names, figures and floors get. */
+const large = benchReport({
+  results: [
+    benchResult({
+      name: 'drain/blocks-4KiB/device-mapping/from-allocBuffer',
+      measured: measured(123_456_789_012),
+      operations: 67_108_864,
+      bytes: 1_099_511_627_776,
+      issued: 268_435_456,
+      floor: { ...measured(117_260), title: 'a C++ loop of the device-safe kernel to the same places of a mapping' },
+      ratio: 0.949_812,
+      target: { atLeast: 0.95 },
+      note: 'a note of a sentence or two, which is as wide as it may be. '.repeat(4),
+    }),
+  ],
+});
+
+/** In the page: elements of figures that are wider than their place, or lie outside of what is seen. */
+const cutFigures = `[...document.querySelectorAll('main *, header *')]
+  .filter((element) => !element.closest('svg') && element.getClientRects().length > 0)
+  .filter((element) => [...element.childNodes].some(({ nodeType, data }) => nodeType === 3 && /[0-9]/.test(data)))
+  .filter((element) => {
+    const { left, right } = element.getBoundingClientRect();
+    const overflows = element.clientWidth > 0 && element.scrollWidth > element.clientWidth; // 0: inline, as wide as its text
+    return overflows || left < 0 || right > innerWidth;
+  })
+  .map((element) => element.textContent)`;
+
 describe('the report in a browser', { skip: noBrowser }, () => {
   let browser: Browser;
   before(async () => {
@@ -149,13 +177,31 @@ describe('the report in a browser', { skip: noBrowser }, () => {
     assert.match(complaints.join(), /Content Security Policy/);
   });
 
-  for (const width of [400, 1600]) {
-    test(`fits into ${width} pixels`, async (t) => {
-      for (const report of [compared, run]) {
+  for (const width of [400, 800, 1600]) {
+    test(`fits into ${width} pixels, and every figure can be read there as it is`, async (t) => {
+      for (const report of [compared, run, large]) {
         const { page, complaints } = await open(t, report, width);
         assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width);
+        assert.deepEqual(await page.evaluate(cutFigures), []);
         assert.deepEqual(complaints, []);
       }
+    });
+  }
+
+  test('has cards in place of rows where it is narrow: they say what each figure is, and can be sorted', async (t) => {
+    const { page } = await open(t, compared, 400);
+    const figure = '#ratios tbody tr:first-child td[data-column="head/base"]';
+    const label = await page.evaluate(`getComputedStyle(document.querySelector('${figure}'), '::before').content`);
+    assert.equal(label, '"head/base"');
+    await page.locator('#ratios table').getByRole('button', { name: 'head/base' }).click();
+    assert.equal(await page.locator(figure).textContent(), '0.200');
+  });
+
+  for (const width of [400, 1600]) {
+    test(`names beside each bar what it is held against, at ${width} pixels`, async (t) => {
+      const { page } = await open(t, run, width);
+      const notes = await page.locator('[data-chart=floors] .note text').allTextContents();
+      assert.deepEqual(notes, Array(4).fill('against one plain Node-API call per store'));
     });
   }
 

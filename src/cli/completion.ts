@@ -1,17 +1,19 @@
 // ismio completion: a script for the shell, and the hidden command that the script asks which words fit.
 //
 // The words come from the commands as they are declared, so that none can be forgotten. What completes is loaded by these two
-// commands alone.
+// commands alone. The scripts for bash and zsh are our own: what is typed is handed to ismio as it stands, and never evaluated.
 import { readdirSync, statSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Complete, Command as Completed, RootCommand } from '@bomb.sh/tab';
 import { Argument, Command } from 'commander';
 import { packageRoot } from '../package.js';
+import { bashScript, quoted, zshScript } from './completion-scripts.js';
 
 const shells = ['bash', 'zsh', 'fish'] as const;
 
 const notes = `
-The script calls this installation of ismio. In bash it needs the package bash-completion.
+The script calls this installation of ismio.
 
 Put it where your shell reads it:
   bash  ismio completion bash > ~/.local/share/bash-completion/completions/ismio
@@ -30,15 +32,12 @@ export function completionCommand(): Command {
     .addArgument(new Argument('<shell>', 'the shell').choices(shells))
     .addHelpText('after', notes)
     .action(async (shell: string) => {
-      const { script } = await import('@bomb.sh/tab');
       const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
-      script(shell, 'ismio', `${quoted(process.execPath)} ${quoted(main)}`);
+      const call = `${quoted(process.execPath)} ${quoted(main)}`;
+      if (shell === 'bash') process.stdout.write(bashScript(call));
+      else if (shell === 'zsh') process.stdout.write(zshScript(call));
+      else (await import('@bomb.sh/tab')).script(shell, 'ismio', call);
     });
-}
-
-/** One word for any of the shells. */
-function quoted(path: string): string {
-  return `'${path.replaceAll("'", `'\\''`)}'`;
 }
 
 /** What the scripts call: `ismio complete -- WORDS`, the last of which is the one to complete. */
@@ -128,9 +127,10 @@ function pathsLike(word: string): string[] {
 
 function entriesOf(folder: string, beginning: string): string[] {
   try {
-    return readdirSync(folder || '.')
+    const read = folder.startsWith('~/') ? join(homedir(), folder.slice(2)) : folder || '.';
+    return readdirSync(read)
       .filter((name) => name.startsWith(beginning) && (beginning !== '' || !name.startsWith('.')))
-      .map((name) => `${folder}${name}${isFolder(join(folder, name)) ? '/' : ''}`);
+      .map((name) => `${folder}${name}${isFolder(join(read, name)) ? '/' : ''}`);
   } catch {
     return []; // nothing that could be completed there
   }

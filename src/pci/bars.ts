@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { readText } from './tree.js';
 
+/** A base address register of a function, as the kernel has assigned it; addresses and sizes are in bytes. */
 export interface PciBar {
   /** 0 to 5. */
   readonly index: number;

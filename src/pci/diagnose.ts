@@ -7,11 +7,13 @@ import { isOpenableDriver, type PciProblem, type PciProblemCode, problemsOf, typ
 import { type FileUser, vfioUsers } from './users.js';
 import { usesOn } from './uses.js';
 
+/** What `diagnose` found on the machine and in its functions. */
 export interface PciDiagnosis {
   readonly machine: PciMachine;
   readonly functions: readonly DiagnosedFunction[];
 }
 
+/** A function, and what is missing before it can be opened. */
 export interface DiagnosedFunction extends PciFunction {
   /** 'ready', 'bridge', or the first thing that keeps it from being opened. */
   readonly verdict: 'ready' | 'bridge' | PciProblemCode;

@@ -7,6 +7,7 @@ import { type PciBar, readBars } from './bars.js';
 import { compareAddresses, isBdf, kindOf } from './names.js';
 import { isThere, linkName, names, readBytes, readNumber, readText } from './tree.js';
 
+/** A PCI function, as sysfs describes it. */
 export interface PciFunction {
   /** domain:bus:device.function, such as '0000:00:04.0'. */
   readonly bdf: string;
@@ -35,6 +36,7 @@ export interface PciFunction {
   readonly zpci: ZpciFacts | null;
 }
 
+/** An IOMMU group: its devices can only be given to VFIO together. */
 export interface PciGroup {
   readonly id: string;
   /** Of VFIO's mode without an IOMMU: nothing checks where the device reads and writes. */
@@ -43,6 +45,7 @@ export interface PciGroup {
   readonly members: readonly GroupMember[];
 }
 
+/** A device that shares an IOMMU group with a function. */
 export interface GroupMember {
   /** A BDF, or the name of a device that is not on PCI. */
   readonly name: string;
@@ -50,6 +53,7 @@ export interface GroupMember {
   readonly classCode: number | null;
 }
 
+/** What the kernel made of a function that a VFIO driver has. */
 export interface VfioNode {
   /** 'vfio0': a file of this name is in /dev/vfio/devices if the kernel has the cdev interface. */
   readonly name: string;
@@ -70,6 +74,7 @@ export interface ZpciFacts {
   readonly uidIsUnique: boolean | null;
 }
 
+/** Where `listFunctions` looks for functions. */
 export interface ListOptions {
   /** Where sysfs is mounted. Default '/sys'. */
   sysfs?: string;

@@ -5,6 +5,7 @@ import { checkOptions, checkText } from '../check.js';
 import { isVfioDriver } from './names.js';
 import { isThere, names, readText } from './tree.js';
 
+/** Where the file systems are mounted that `diagnose` reads. */
 export interface PciRoots {
   /** Where sysfs is mounted. Default '/sys'. */
   sysfs?: string;
@@ -14,6 +15,7 @@ export interface PciRoots {
   proc?: string;
 }
 
+/** What of the machine decides whether its functions can be opened. */
 export interface PciMachine {
   /** Whether sysfs has PCI at all. */
   readonly pci: boolean;

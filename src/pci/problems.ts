@@ -5,6 +5,7 @@ import type { FileState, PciMachine } from './machine.js';
 import { isBdf, isBridge, isIsm, isVfioDriver, vfioDriverFor } from './names.js';
 import type { FileUser } from './users.js';
 
+/** What is missing to open a function, in a word that does not change between versions. */
 export type PciProblemCode =
   | 'no-iommu' // no IOMMU takes care of the function
   | 'noiommu-mode' // VFIO has it, and nothing checks where it reads and writes
@@ -17,6 +18,7 @@ export type PciProblemCode =
   | 'memory-decode' // its BARs do not answer
   | 'lock-limit'; // little memory can be mapped for DMA
 
+/** One thing that is missing to open a function, and how to mend it. */
 export interface PciProblem {
   readonly code: PciProblemCode;
   /** The same for every function that has it, and mended once for all. */

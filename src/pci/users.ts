@@ -3,6 +3,7 @@ import { readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { names, readText } from './tree.js';
 
+/** A process that has a file open. */
 export interface FileUser {
   readonly pid: number;
   readonly command: string;

@@ -5,6 +5,7 @@ import type { IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
 import type { Range } from './shards.js';
 
+/** How a pool is made: its threads, and the pieces they work on. */
 export interface PoolOptions {
   /** Worker threads, 1 to 256. Default: as many as the machine runs at once. */
   threads?: number;
@@ -12,6 +13,7 @@ export interface PoolOptions {
   shardBytes?: number;
 }
 
+/** How a transfer of a pool is watched and stopped. */
 export interface TransferOptions {
   /** Stops the transfer between two accesses; it is rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal;
@@ -19,6 +21,7 @@ export interface TransferOptions {
   onProgress?: (progress: Progress) => void;
 }
 
+/** What `pool.run` gives to its function. */
 export interface RunOptions {
   /** Regions for the function, which are attached in the worker. */
   regions?: readonly Region[];
@@ -31,6 +34,7 @@ export interface RunOptions {
   signal?: AbortSignal;
 }
 
+/** How long `pool.close` waits, and what it does then. */
 export interface CloseOptions {
   /** Milliseconds that functions of `run` have to return. Without it `close` waits as long as they take; with `force`, 1000. */
   timeout?: number;

@@ -4,6 +4,7 @@ import { checkOptions, checkWhole, type Whole } from '../check.js';
 import { IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { type Completion, nothingDone } from './completion.js';
 
+/** How `queue.drain` is stopped. */
 export interface DrainOptions {
   /** Stops the batch between two accesses; it is then rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal | undefined;

@@ -4,6 +4,7 @@ import { types } from 'node:util';
 import { checkAttached, checkOptions, checkWhole } from '../check.js';
 import { rangeError, shown, typeError } from '../errors.js';
 
+/** Offsets in bytes, one for each operation of a bulk call. */
 export type Offsets = Float64Array | Uint32Array | Int32Array;
 
 /** Offsets that are `stride` bytes apart. */

@@ -5,6 +5,7 @@ import type { Rules } from '../region/rules.js';
 import { layout } from '../wire.js';
 import type { Completion } from './completion.js';
 
+/** When a queue submits by itself. */
 export interface FlushPolicy {
   /** Submit when so many operations are queued. */
   ops?: number;
@@ -14,6 +15,7 @@ export interface FlushPolicy {
   turn?: boolean;
 }
 
+/** How `region.queue` makes a queue. */
 export interface QueueOptions {
   /** Operations that can be queued or in flight at once, 1 to 2^20. Default 1024. */
   depth?: number;

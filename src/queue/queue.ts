@@ -134,6 +134,7 @@ export class Queue {
     abandoned.register(this, made.queue, this);
   }
 
+  /** Whether the queue was closed: it takes nothing more. */
   get closed(): boolean {
     return this.#closed;
   }

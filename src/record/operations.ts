@@ -26,6 +26,7 @@ export interface RecordedOperation {
   readonly bytesDone: number | null;
 }
 
+/** How `readRecording` reads a recording. */
 export interface ReadOptions {
   /** Takes what is whole of a recording that has no end, instead of refusing it. Default false. */
   partial?: boolean;

@@ -22,6 +22,7 @@ import {
 import { Keeper } from './keeper.js';
 import { QueueListener, RegionListener } from './listeners.js';
 
+/** How `record` writes a recording. */
 export interface RecordOptions {
   /** Also the bytes that are stored and written. Default true. */
   payload?: boolean;
@@ -29,7 +30,7 @@ export interface RecordOptions {
   compress?: boolean;
 }
 
-/** What was recorded. */
+/** What a recording has in it, once it is closed. */
 export interface Recorded {
   readonly path: string;
   readonly regions: number;
@@ -53,6 +54,7 @@ export function record(regions: Region | readonly Region[], path: string, option
   return recorder;
 }
 
+/** A recording that is being written, made by `record`. */
 export class Recorder {
   readonly #payload: boolean;
   readonly #file: RecordingFile;

@@ -12,6 +12,7 @@ import { Stage } from './stage.js';
 import { Turns } from './turns.js';
 import type { Verified } from './verifier.js';
 
+/** How `replay` runs a recording again. */
 export interface ReplayOptions {
   /**
    * What to replay on: a region for recordings that have one only, or a function that opens one for each. Default: an
@@ -50,6 +51,7 @@ export interface ReplayedRegion {
   readonly verified: Verified | null;
 }
 
+/** What `replay` did, and whether it found what was recorded. */
 export interface ReplayReport {
   /** False for a recording without an end, of which the part that is whole was replayed. */
   readonly whole: boolean;

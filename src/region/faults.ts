@@ -39,6 +39,7 @@ export interface Fault {
   readonly times?: number;
 }
 
+/** Faults that an emulated region makes: a list, or a list and the seed of what is left to chance. */
 export type Faults = readonly Fault[] | { readonly seed?: number; readonly script: readonly Fault[] };
 
 export function checkCost(given: Partial<Cost> = {}): Cost {

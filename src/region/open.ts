@@ -17,6 +17,7 @@ import { keepGuard } from './guard.js';
 import { adopt, type Region } from './region.js';
 import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, ruleArguments } from './rules.js';
 
+/** How `emulate` makes a region. */
 export interface EmulateOptions {
   /** In bytes, 1 to 2^48: the size of ISM's BAR 0 (Linux drivers/s390/net/ism.h). Takes memory only where stored to. */
   size: Whole;
@@ -30,6 +31,7 @@ export interface EmulateOptions {
   name?: string;
 }
 
+/** How `mapFile` maps a file. */
 export interface MapFileOptions {
   rules?: Partial<Rules>;
   /** Default true. */
@@ -49,6 +51,7 @@ export interface MapFileOptions {
   access?: 'mmap' | 'pread';
 }
 
+/** How `openResource` opens a resource of a PCI function. */
 export interface ResourceOptions {
   /**
    * Default: those of every region, but with `merge: 'registers'`, and on s390x with MIO what its instructions take: strict

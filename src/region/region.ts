@@ -152,11 +152,12 @@ export class Region {
     abandoned.register(this, handle, this);
   }
 
+  /** Whether the region was closed: it takes nothing more. */
   get closed(): boolean {
     return this.#handle === noHandle;
   }
 
-  /** One 1-byte load. */
+  /** Makes one 1-byte load. */
   load8(offset: Whole): number {
     const place = checkAligned(offset, 1, this.size, this.name);
     const value = native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
@@ -188,7 +189,7 @@ export class Region {
     return value;
   }
 
-  /** One 1-byte store. */
+  /** Makes one 1-byte store. */
   store8(offset: Whole, value: number): void {
     const place = checkAligned(offset, 1, this.size, this.name);
     checkValue(value, 0xff);

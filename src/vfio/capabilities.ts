@@ -83,6 +83,7 @@ const extendedIds = {
   '64gt': 0x31,
 } as const;
 
+/** The name of a capability that is known here, of either list. */
 export type PciCapabilityName = keyof typeof standardIds | keyof typeof extendedIds;
 
 /** What is looked for: a name, or an id of the standard list. */

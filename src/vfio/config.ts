@@ -17,6 +17,7 @@ import { kernel } from './kernel.js';
 const widths = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const;
 type Width = keyof typeof widths;
 
+/** The configuration space of a function: little-endian, with offsets in bytes. */
 export class ConfigSpace {
   /** In bytes: 256, or 4096 with PCI Express. */
   readonly size: number;
@@ -34,26 +35,32 @@ export class ConfigSpace {
     this.#device = device;
   }
 
+  /** Reads the byte at `offset`. */
   read8(offset: Whole): number {
     return this.#load(offset, 1).getUint8(0);
   }
 
+  /** Reads the 16-bit word at `offset`. */
   read16(offset: Whole): number {
     return this.#load(offset, 2).getUint16(0, true);
   }
 
+  /** Reads the 32-bit word at `offset`. */
   read32(offset: Whole): number {
     return this.#load(offset, 4).getUint32(0, true);
   }
 
+  /** Writes the byte at `offset`. */
   write8(offset: Whole, value: number): void {
     this.#store(offset, 1, value);
   }
 
+  /** Writes the 16-bit word at `offset`. */
   write16(offset: Whole, value: number): void {
     this.#store(offset, 2, value);
   }
 
+  /** Writes the 32-bit word at `offset`. */
   write32(offset: Whole, value: number): void {
     this.#store(offset, 4, value);
   }

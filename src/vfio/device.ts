@@ -33,6 +33,7 @@ export interface FunctionIds {
   readonly iommuGroup: number | null;
 }
 
+/** What the kernel and sysfs say of an open function. */
 export interface VfioDeviceInfo extends FunctionIds {
   readonly flags: DeviceFlags;
   /** What IBM Z adds; null elsewhere. */
@@ -41,6 +42,7 @@ export interface VfioDeviceInfo extends FunctionIds {
   readonly irqs: readonly VfioIrqInfo[];
 }
 
+/** The kinds of interrupts that VFIO has for a PCI function. */
 export type IrqName = 'intx' | 'msi' | 'msix' | 'err' | 'req';
 
 /** Bits of the command register (PCI Local Bus Specification 3.0, 6.2.2). */
@@ -81,6 +83,7 @@ export class VfioDevice {
     abandoned.register(this, access, this);
   }
 
+  /** Whether `close` was called on the device. */
   get closed(): boolean {
     return this.#closed;
   }
@@ -94,7 +97,7 @@ export class VfioDevice {
     return region;
   }
 
-  /** Configuration space, typed. */
+  /** The configuration space of the function, read and written by width. */
   get config(): ConfigSpace {
     if (this.#config !== null) return this.#config;
     const info = this.info.regions.find(({ index }) => index === configIndex);
@@ -112,6 +115,7 @@ export class VfioDevice {
     return (this.config.read16(command.offset) & command.memory) !== 0;
   }
 
+  /** Switches on or off whether the function decodes its BARs’ memory. */
   enableMemory(on = true): void {
     this.#command(command.memory, checkFlag(on, 'on'));
   }
@@ -121,6 +125,7 @@ export class VfioDevice {
     return (this.config.read16(command.offset) & command.busMaster) !== 0;
   }
 
+  /** Switches on or off whether the function may read and write memory, and send MSIs. */
   enableBusMaster(on = true): void {
     this.#command(command.busMaster, checkFlag(on, 'on'));
   }

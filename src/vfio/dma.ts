@@ -7,6 +7,7 @@ import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
 import { kernel } from './kernel.js';
 
+/** Where a buffer is mapped for a device, and what the device may do with it. */
 export interface DmaOptions {
   /** Bus address, a multiple of the page size. Default: the lowest that is free. */
   iova?: bigint;

@@ -46,6 +46,7 @@ export interface MappableArea {
   readonly size: bigint;
 }
 
+/** What the kernel says of one region of a device; offsets and sizes are in bytes. */
 export interface VfioRegionInfo {
   readonly index: number;
   readonly name: string;
@@ -62,6 +63,7 @@ export interface VfioRegionInfo {
   readonly msixMappable: boolean;
 }
 
+/** What the kernel says of one kind of interrupts. */
 export interface VfioIrqInfo {
   readonly index: number;
   readonly name: string;
@@ -74,6 +76,7 @@ export interface VfioIrqInfo {
   readonly resizable: boolean;
 }
 
+/** What the kernel says that the device can do. */
 export interface DeviceFlags {
   readonly reset: boolean;
   readonly pci: boolean;

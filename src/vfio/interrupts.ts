@@ -12,6 +12,7 @@ export interface Interrupt {
   readonly count: number;
 }
 
+/** How the waiting for an interrupt ends early. */
 export interface WaitOptions {
   /** Ends the waiting: `AbortSignal.timeout(milliseconds)` is a time limit. */
   signal?: AbortSignal;

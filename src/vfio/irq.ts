@@ -104,6 +104,7 @@ export class VfioIrq extends Interrupts {
     this.#act(irqSet.mask, vector);
   }
 
+  /** Lets interrupts of a vector through again; what came while it was masked is told. */
   unmask(vector = 0): void {
     this.#act(irqSet.unmask, vector);
   }
@@ -118,6 +119,7 @@ export class VfioIrq extends Interrupts {
     return this.#keepAlive(false);
   }
 
+  /** Interrupts keep the process running again, as they do before `unref`. */
   ref(): this {
     return this.#keepAlive(true);
   }

@@ -10,6 +10,7 @@ import { openCdev } from './cdev.js';
 import { type FunctionIds, VfioDevice } from './device.js';
 import { openGroup } from './group.js';
 
+/** How `openVfio` opens a function. */
 export interface VfioOptions {
   /**
    * 'group': /dev/vfio/N with a type 1 container. 'cdev': /dev/vfio/devices/vfioN with an iommufd. Default 'auto': 'cdev'

@@ -18,6 +18,7 @@ import { refused } from './failure.js';
 import type { MappableArea, VfioRegionInfo, ZpciInfo } from './info.js';
 import { kernel } from './kernel.js';
 
+/** How `device.region` opens a region. */
 export interface VfioRegionOptions {
   /**
    * 'mmap': accesses go to a mapping; what of the region cannot be mapped is still accessed by pread and pwrite.

@@ -14,14 +14,17 @@ interface Row {
   /** '5.42x' */
   readonly shown: string;
   readonly text: string;
+  /** What it is held against. */
+  readonly against: string;
 }
 
 export function drawFloors(report: BenchReport, width: number): Element {
   const rows = report.results.flatMap(rowOf);
   const aimed = rows.filter(({ target }) => target !== null);
-  const down = lowered(width);
+  const down = lowered(width, true);
   return rowChart({
     names: rows.map(({ name }) => name),
+    notes: new Map(rows.map(({ name, against }) => [name, against])),
     all: report.results.filter(({ ratio }) => ratio !== null).map(({ name }) => name),
     width,
     label: 'times faster than its floor →',
@@ -78,11 +81,12 @@ function rowOf(result: BenchResult): Row[] {
   const { name, title, ratio, target, reached, floor, measured, unit } = result;
   if (ratio === null || ratio <= 0) return [];
   const aimed = target === null ? null : 'atLeast' in target ? target.atLeast : target.atMost;
-  const against = floor === null ? '' : `\nfloor: ${quantity(floor.median, unit)}, ${floor.title}`;
+  const below = floor === null ? '' : `\nfloor: ${quantity(floor.median, unit)}, ${floor.title}`;
   const shown = times(ratio, target);
-  const text = `${name}\n${title}\n${shown}, ${quantity(measured.median, unit)}${against}`;
+  const text = `${name}\n${title}\n${shown}, ${quantity(measured.median, unit)}${below}`;
+  const against = `against ${floor?.title ?? 'what its title says'}`;
   const kind = reached === null ? 'free' : reached ? 'reached' : 'missed';
-  return [{ name, ratio, target: aimed !== null && aimed > 0 ? aimed : null, kind, shown, text }];
+  return [{ name, ratio, target: aimed !== null && aimed > 0 ? aimed : null, kind, shown, text, against }];
 }
 
 /** With room for the figures of what is slower than its floor, on the left. */

@@ -11,6 +11,8 @@ export interface Tip {
 export interface RowChart {
   /** From the top; each is there once. */
   readonly names: readonly string[];
+  /** What stands in small letters below the marks of a row, by its name. */
+  readonly notes?: ReadonlyMap<string, string>;
   /** All that might be there: those without a row are told below. */
   readonly all: readonly string[];
   readonly width: number;
@@ -28,6 +30,9 @@ export interface RowChart {
 /** Below this, names stand above their rows instead of beside them. */
 const narrow = 700;
 const fontSize = 12;
+/** Of a note below its row. */
+const noteHeight = 16;
+const noteFontSize = 11;
 const marginBottom = 44;
 /** Of a character of the names, as a share of the font's size. */
 const characterWidth = 0.56;
@@ -48,9 +53,9 @@ export function rowChart(chart: RowChart): Element {
 }
 
 function drawRows(chart: RowChart): Element {
-  const { names, width, label, x, marks, description, marginRight = 24, color, tip } = chart;
+  const { names, notes, width, label, x, marks, description, marginRight = 24, color, tip } = chart;
   const stacked = width < narrow;
-  const rowHeight = stacked ? 46 : 32;
+  const rowHeight = (stacked ? 46 : 32) + (notes === undefined ? 0 : noteHeight);
   const marginLeft = stacked ? 12 : nameWidth(names, width);
   const tall = names.length * rowHeight > 500;
   const marginTop = tall ? 30 : 8;
@@ -71,15 +76,16 @@ function drawRows(chart: RowChart): Element {
       ...axes(x, label, width - marginLeft, tall),
       Plot.ruleY(names, { y: (name: string) => name, dy: rowHeight / 2, stroke: 'var(--line)' }),
       ...marks,
-      stacked ? namesAbove(names, width, rowHeight) : namesBeside(marginLeft),
+      stacked ? namesAbove(names, width, rowHeight) : namesBeside(marginLeft, lowered(width, notes !== undefined)),
+      notes === undefined ? null : notesBelow(notes, width - marginLeft, rowHeight),
       tip === undefined ? null : Plot.tip(tip.items as object[], Plot.pointerY({ ...tip.options, ...tipLook(width) })),
     ],
   });
 }
 
-/** How far the marks of a row move down so that a name has room above them. */
-export function lowered(width: number): number {
-  return width < narrow ? 8 : 0;
+/** How far the marks of a row move down so that a name has room above them, and up so that a note has room below. */
+export function lowered(width: number, noted = false): number {
+  return (width < narrow ? 8 : 0) - (noted ? noteHeight / 2 : 0);
 }
 
 function nameWidth(names: readonly string[], width: number): number {
@@ -103,10 +109,11 @@ function axes(x: Plot.ScaleOptions, label: string, width: number, tall: boolean)
   ];
 }
 
-function namesBeside(marginLeft: number): Plot.Markish {
+function namesBeside(marginLeft: number, dy: number): Plot.Markish {
   return Plot.axisY({
     anchor: 'left',
     label: null,
+    dy,
     tickSize: 0,
     fill: 'var(--text)',
     lineWidth: (marginLeft - 16) / fontSize,
@@ -127,6 +134,24 @@ function namesAbove(names: readonly string[], width: number, rowHeight: number):
     fill: 'var(--text)',
     stroke: 'var(--background)',
     strokeWidth: 4,
+  });
+}
+
+function notesBelow(notes: ReadonlyMap<string, string>, width: number, rowHeight: number): Plot.Markish {
+  return Plot.text([...notes], {
+    y: ([name]: [string, string]) => name,
+    frameAnchor: 'left',
+    dy: rowHeight / 2 - noteHeight / 2 - 2,
+    dx: 2,
+    text: ([, note]: [string, string]) => note,
+    textAnchor: 'start',
+    fontSize: noteFontSize,
+    lineWidth: (width - 24) / noteFontSize,
+    textOverflow: 'ellipsis',
+    fill: 'var(--muted)',
+    stroke: 'var(--background)',
+    strokeWidth: 4,
+    className: 'note',
   });
 }
 
