@@ -31,6 +31,7 @@
         'binding/way_back.cc',
         'exec/executor.cc',
         'exec/issuer.cc',
+        'exec/lookout.cc',
         'exec/overlay.cc',
         'exec/queue.cc',
         'exec/rehearsal.cc',

@@ -161,6 +161,14 @@ test('closing a region closes its queues', async () => {
   await rejectsCode(queue.drain(), IsmioError, 'ERR_ISMIO_CLOSED');
 });
 
+test('opening a queue looks at no more than a few of those that are open, on average', (t) => {
+  using region = emulate({ size: 4096 });
+  const looks = t.mock.method(WeakRef.prototype, 'deref');
+  const queues = Array.from({ length: 1000 }, () => region.queue({ depth: 2, bytes: 64 }));
+  assert.ok(looks.mock.callCount() < 4 * queues.length, `${looks.mock.callCount()} looks at 1000 queues`);
+  for (const queue of queues) queue.close();
+});
+
 test('regions that nobody closed go when they are collected: there is always room for more', async (t) => {
   const path = temporaryFile(t, 4096);
   for (let round = 0; round < 4; round++) {
@@ -242,6 +250,17 @@ test('a thread that is terminated during a drain ends at once, and the others go
     assert.deepEqual(contents(region), pattern(4096, i));
   }
 });
+
+for (const how of ['a submit', 'a submit that loads', 'write', 'read'] as const) {
+  test(`a thread that is terminated in the middle of ${how} of its own ends within some accesses`, async () => {
+    const worker = startWorker({ name: 'issueFor', how, accesses: 4096, nanoseconds: 2e6 });
+    await worker.said;
+    await sleep(100);
+    const began = performance.now();
+    await worker.terminate();
+    assert.ok(performance.now() - began < patience(2000), 'it would have taken 8 seconds');
+  });
+}
 
 // From its termination on a thread runs no JavaScript, but the native code that it is in goes on to its end.
 for (const [what, step] of Object.entries({

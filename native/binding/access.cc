@@ -2,6 +2,7 @@
 // environment's answers.
 #include "binding/exports.h"
 #include "binding/held_region.h"
+#include "binding/worker_lookout.h"
 
 namespace ismio::binding {
 namespace {
@@ -78,6 +79,7 @@ Napi::Value storeBlock(const Napi::CallbackInfo& info) {
 Napi::Value write(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
+                  const EndingEarly ending(info.Env(), held.issuer);
                   return held.issuer.write(offset, source.data, source.length, failure);
                 }));
 }
@@ -86,6 +88,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
 Napi::Value read(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 2);
   return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
+                  const EndingEarly ending(info.Env(), held.issuer);
                   return held.issuer.read(offset, target.data, target.length, failure);
                 }));
 }

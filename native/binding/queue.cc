@@ -5,6 +5,7 @@
 #include "binding/held_queue.h"
 #include "binding/held_region.h"
 #include "binding/views.h"
+#include "binding/worker_lookout.h"
 
 namespace ismio::binding {
 
@@ -27,7 +28,9 @@ HeldQueue::~HeldQueue() {
 }
 
 Report HeldQueue::submit(uint32_t from, uint32_t to) {
-  Report report = queue_->submit(from, to);
+  std::optional<WorkerLookout> lookout;
+  if (WorkerLookout::wanted()) lookout.emplace(environment_.env);
+  Report report = queue_->submit(from, to, lookout.has_value() ? &*lookout : nullptr);
   reported(report);
   return report;
 }

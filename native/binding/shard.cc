@@ -3,6 +3,7 @@
 
 #include "binding/exports.h"
 #include "binding/held_region.h"
+#include "binding/worker_lookout.h"
 #include "memory/memory.h"
 
 namespace ismio::binding {
@@ -50,7 +51,8 @@ Napi::Value shard(const Napi::CallbackInfo& info) {
   if (!shardAt(info, shard)) return status(info, Environment::of(info.Env()).answers.put(Status::badEntry, Failure{}));
   return status(info, access(info, shard.bytes.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   Issuer issuer(held.attachment);
-                  issuer.watch(shard.stop, shard.progress);
+                  WorkerLookout lookout(info.Env(), shard.stop);
+                  issuer.watch(lookout, shard.progress);
                   if (shard.copied) held.attachment.counters().copies.add(1);
                   return (issuer.*transfer)(offset, shard.bytes.data, shard.bytes.length, failure);
                 }));

@@ -56,7 +56,7 @@ Executor::Executor(const std::shared_ptr<Region>& region, const Ring& ring, cons
       issuer_(attachment_),
       merger_(region->traits().rules, merge) {}
 
-Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied) {
+Report Executor::run(uint32_t from, uint32_t to, const Stop& stop, uint32_t copied) {
   clock_ = attachment_.clock();
   if (clock_ != nullptr) [[unlikely]]
     clock_->to(Stage::merge);
@@ -66,7 +66,7 @@ Report Executor::run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& st
   countCrossing(copied);
   failure_ = Failure{};
   refused_ = false;
-  issuer_.watch(&stop);
+  issuer_.watch(stop);
   gathering_ = from;
   taken_ = from;
 

@@ -38,7 +38,7 @@ class Executor {
 
   // Runs the operations [from, to). `stop` ends it between two accesses. `copied` pieces of their payload are in the
   // staging memory.
-  Report run(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied = 0);
+  Report run(uint32_t from, uint32_t to, const Stop& stop, uint32_t copied = 0);
   // Runs none of them: each is skipped, and the report says why.
   Report skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied = 0);
 

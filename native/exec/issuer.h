@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "exec/lookout.h"
 #include "insn/order.h"
 #include "plan/planner.h"
 #include "region/region.h"
@@ -27,11 +28,17 @@ class Issuer {
         blocksOnly_(region_.traits().rules.blocksOnly()),
         sourceMask_(backend_.sourceAlignment - 1) {}
 
-  // Between two accesses a raised flag ends the work with Status::aborted. `progress` is told how many bytes of a write
-  // or read went through, after each access.
-  void watch(const std::atomic<uint32_t>* stop, std::atomic<uint64_t>* progress = nullptr) {
-    stop_ = stop;
+  // Between two accesses `stop` ends the work with Status::aborted. `progress` is told how many bytes of a write or read
+  // went through, after each access.
+  void watch(const Stop& stop, std::atomic<uint64_t>* progress = nullptr) {
+    stop_ = stop.flag;
+    lookout_ = stop.lookout;
     progress_ = progress;
+  }
+  void unwatch() {
+    stop_ = nullptr;
+    lookout_ = nullptr;
+    progress_ = nullptr;
   }
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure);
@@ -66,7 +73,10 @@ class Issuer {
   // How often a block is copied on its way from this source: once, or not at all. Asked where `bounces` says so.
   bool bounces() const { return sourceMask_ != 0; }
   uint64_t copiesOf(const uint8_t* source) const { return (reinterpret_cast<uintptr_t>(source) & sourceMask_) != 0; }
-  bool stopped() const { return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0; }
+  bool stopped() const {
+    return stop_ != nullptr && stop_->load(std::memory_order_relaxed) != 0 &&
+           (lookout_ == nullptr || lookout_->calledOff());
+  }
   Status mayGoOn() const {
     if (stopped()) return Status::aborted;
     if (region_.closed()) return Status::closed;
@@ -108,6 +118,7 @@ class Issuer {
   const bool blocksOnly_;
   const uintptr_t sourceMask_;  // address bits that are 0 where a block goes straight from its source
   const std::atomic<uint32_t>* stop_ = nullptr;
+  Lookout* lookout_ = nullptr;
   std::atomic<uint64_t>* progress_ = nullptr;
 };
 

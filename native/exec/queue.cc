@@ -56,7 +56,7 @@ void Queue::completed(uint64_t lastTick) {
   if (lastTick != 0) caller_.counters().stages.add(Stage::completion, ticksBetween(lastTick, ticks()));
 }
 
-Report Queue::execute(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied, bool observed) {
+Report Queue::execute(uint32_t from, uint32_t to, const Stop& stop, uint32_t copied, bool observed) {
   if (!observed) [[likely]]
     return executor_.run(from, to, stop, copied);
   const double began = nanosecondsNow();
@@ -66,9 +66,9 @@ Report Queue::execute(uint32_t from, uint32_t to, const std::atomic<uint32_t>& s
   return report;
 }
 
-Report Queue::submit(uint32_t from, uint32_t to) {
+Report Queue::submit(uint32_t from, uint32_t to, Lookout* lookout) {
   const uint32_t copied = handOver();
-  return execute(from, to, never_, copied, header().observed != 0);
+  return execute(from, to, lookout == nullptr ? Stop(never_) : Stop(*lookout), copied, header().observed != 0);
 }
 
 void Queue::drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled) {

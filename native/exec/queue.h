@@ -38,8 +38,9 @@ class Queue {
   // What the operations of the caller's thread use.
   Sources& sources() { return sources_; }
 
-  // Runs [from, to) here and now. The caller sees to it that nothing is in flight.
-  Report submit(uint32_t from, uint32_t to);
+  // Runs [from, to) here and now. The caller sees to it that nothing is in flight. `lookout`: null where the thread of
+  // the caller does not end before the batch does.
+  Report submit(uint32_t from, uint32_t to, Lookout* lookout = nullptr);
   // Hands [from, to) to the drain thread. Batches run in the order in which they came. One that comes `stopped` takes
   // its turn and issues nothing. Where the system gives no thread, the batch is settled at once, with its errno.
   void drain(uint32_t from, uint32_t to, uint32_t ticket, bool stopped, const Settled& settled);
@@ -67,7 +68,7 @@ class Queue {
         std::shared_ptr<Memory> staging);
   int start();
   uint32_t handOver();
-  Report execute(uint32_t from, uint32_t to, const std::atomic<uint32_t>& stop, uint32_t copied, bool observed);
+  Report execute(uint32_t from, uint32_t to, const Stop& stop, uint32_t copied, bool observed);
   wire::Header& header() const { return *reinterpret_cast<wire::Header*>(ringMemory_->base()); }
   void serve();
 

@@ -61,6 +61,9 @@ export interface PlannedStore {
 /** How many counts stand before the times of the stages. */
 const counted = 9;
 
+/** With fewer queues than this, nothing is gained by forgetting those that are closed. */
+const fewestSwept = 16;
+
 /** The longest plan that `region.plan` lists. */
 const longestPlan = 1 << 22;
 
@@ -111,6 +114,8 @@ export class Region {
   readonly #owner: boolean;
   #tap: RegionTap | null = null;
   readonly #queues = new Set<WeakRef<Queue>>();
+  /** The next sweep comes with so many queues: each is paid for by as many that were opened. */
+  #sweptAt = fewestSwept;
 
   static {
     handleOf = (region) => {
@@ -316,9 +321,8 @@ export class Region {
   queue(options: QueueOptions = {}): Queue {
     if (this.closed) throw this.#closedError();
     const queue = new Queue(this, checkQueueOptions(options, this));
-    const reference = new WeakRef(queue);
-    for (const known of this.#queues) if (known.deref()?.closed !== false) this.#queues.delete(known);
-    this.#queues.add(reference);
+    this.#queues.add(new WeakRef(queue));
+    if (this.#queues.size > this.#sweptAt) this.#sweep();
     if (this.#tap !== null) this.#tap.opened(queue);
     return queue;
   }
@@ -356,6 +360,12 @@ export class Region {
     native.close(handle, this.#owner);
     if (this.#tap !== null) this.#tap.closed();
     return together(endings);
+  }
+
+  /** Forgets the queues that were closed or collected. */
+  #sweep(): void {
+    for (const known of this.#queues) if (known.deref()?.closed !== false) this.#queues.delete(known);
+    this.#sweptAt = Math.max(fewestSwept, 2 * this.#queues.size);
   }
 
   #closedError(): IsmioError {
