@@ -26,7 +26,7 @@ std::unique_ptr<Backend> backendOver(Over over, const Rules& rules) {
   if (over == Over::emulated) return std::make_unique<Emulated>(kWindow, rules, Cost{}, std::vector<Fault>{}, 0);
   const int file = memfd_create("window", MFD_CLOEXEC);
   if (file < 0 || ftruncate(file, kWindow) != 0) return nullptr;
-  Mapping::Problem problem;
+  File::Problem problem;
   auto mapping = Mapping::open({"/proc/self/fd/" + std::to_string(file), 0, 0, true}, problem);
   close(file);
   if (mapping == nullptr) return nullptr;
@@ -97,7 +97,7 @@ class Batch {
  public:
   Batch(Over over, const QueueTraits& traits) : queue_(Queue::create(regionOver(over, kIsm), traits)) {
     const auto source = Memory::allocate(kWindow);
-    slot_ = queue_->hold(source);
+    slot_ = queue_->sources().hold(source);
     entries_ = reinterpret_cast<wire::Entry*>(queue_->ringMemory()->base() + sizeof(wire::Header));
   }
 
