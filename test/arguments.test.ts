@@ -216,6 +216,37 @@ describe('ranges at the very end', () => {
   });
 });
 
+describe('a negative number, as bit operations give it, is refused with the words for its unsigned one by', () => {
+  const advice = (bits: number) =>
+    bits === 64
+      ? 'BigInt.asUintN(64, value)'
+      : bits === 32
+        ? 'value >>> 0'
+        : `value & 0x${(2 ** bits - 1).toString(16)}`;
+  const negatives = (bits: number) => (bits === 64 ? [-1n, -(2n ** 63n)] : [-1, 1 << 31]) as never[];
+  const advises = (bits: number, value: never, act: () => unknown) => {
+    const error = throwsCode(act, RangeError, 'ERR_ISMIO_VALUE', { value });
+    assert.ok(error.message.includes(advice(bits)), error.message);
+  };
+  for (const [name, [bits, call]] of Object.entries(valuesOfRegion)) {
+    onRegion(name, (region) => {
+      for (const value of negatives(bits)) advises(bits, value, () => call(region, value));
+    });
+  }
+  for (const [name, [bits, call]] of Object.entries(valuesOfQueue)) {
+    onQueue(name, (queue) => {
+      for (const value of negatives(bits)) advises(bits, value, () => call(queue, value));
+    });
+  }
+  test('what no bit operation gives has no such words', () => {
+    using region = emulate({ size });
+    for (const value of [2 ** 32, -(2 ** 31) - 1, -0.5]) {
+      const error = throwsCode(() => region.store32(0, value), RangeError, 'ERR_ISMIO_VALUE', { value });
+      assert.doesNotMatch(error.message, />>>/);
+    }
+  });
+});
+
 test('an error names the value as it was given', () => {
   using region = emulate({ size, name: 'window' });
   throwsCode(() => region.load8(-5), RangeError, 'ERR_ISMIO_OFFSET', { offset: -5 });

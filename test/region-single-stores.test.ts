@@ -2,7 +2,7 @@
 // carry is refused before anything is issued, wherever it comes from.
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { allocBuffer, emulate, IsmioError, mapFile, Pool, type Region, type Rules } from 'ismio';
+import { allocBuffer, emulate, IsmioError, mapFile, Pool, type Queue, type Region, type Rules } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { throwsCode } from './support/errors.js';
 import { temporaryFile } from './support/files.js';
@@ -168,4 +168,26 @@ test('a block of 16 bytes at most carries an even number of words, and the refus
   region.write(0, pattern(48));
   const error = throwsCode(() => region.write(0, pattern(40)), RangeError, 'ERR_ISMIO_RULE', broken);
   assert.match(error.message, /multiple of 16 bytes/);
+});
+
+test('writes that overlap to an odd number of such words are refused together, before anything is issued', () => {
+  const rulesOf16 = { ...rules, maxStoreBlock: 16 };
+  const fill = (queue: Queue, between: () => void) => {
+    queue.write(1024, pattern(16));
+    queue.write(0, pattern(16));
+    between();
+    queue.write(8, pattern(16));
+  };
+  using region = emulate({ size: 4096, rules: rulesOf16 });
+  using queue = region.queue({ merge: 'any', order: 'relaxed' });
+  fill(queue, () => undefined);
+  throwsCode(() => queue.submit(), IsmioError, 'ERR_ISMIO_RULE', { rule: 'singleStores' });
+  untouched(region);
+  fill(queue, () => queue.fence());
+  assert.equal(queue.submit().storeBlocks, 3, 'with a fence between them');
+  for (const options of [{ merge: 'any' }, { merge: 'none', order: 'relaxed' }] as const) {
+    using other = region.queue(options);
+    fill(other, () => undefined);
+    assert.equal(other.submit().storeBlocks, 3, JSON.stringify(options));
+  }
 });

@@ -78,6 +78,7 @@ TEST_CASE("long store blocks arrive whole") {
   for (const Mmio* mmio : runnable()) {
     INFO(std::string(mmio->name));
     for (const uint32_t length : {4095u, 4096u, 4097u, 65536u, 69'990u}) {
+      if (!mmio->plain && length > 4096) break;  // an instruction of its own takes no more than a page
       std::vector<uint8_t> device(source.size(), kUntouched);
       Failure failure;
       REQUIRE(mmio->storeBlock(device.data() + 3, source.data() + 5, length, failure) == Status::ok);
