@@ -103,6 +103,8 @@ export interface Binding {
   takeOutcomes(queue: QueueHandle): ArrayBuffer | undefined;
   holdSource(queue: QueueHandle, memory: number): number;
   releaseSource(queue: QueueHandle, slot: number): void;
+  /** Fills `target` with what the slot holds from `position` on, whatever JavaScript sees of it; whether that is there. */
+  readSource(queue: QueueHandle, slot: number, position: number, target: Uint8Array): boolean;
   submit(queue: QueueHandle, from: number, to: number): Answered;
   drain(queue: QueueHandle, from: number, to: number, ticket: number, stopped: boolean): void;
   enqueueBegins(queue: QueueHandle): void;

@@ -50,6 +50,7 @@ function useAsAll(number: number, but: string): void {
     native.drain(handle, 0, 1, 0, false);
     native.stop(handle, 0);
     native.releaseSource(handle, 1);
+    assert.equal(native.readSource(handle, 1, 0, bytes), false);
     native.closeQueue(handle);
   }
   if (but !== 'signal') {

@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
-import { allocBuffer, emulate, readRecording, record, replay } from 'ismio';
+import { allocBuffer, emulate, freeBuffer, type Queue, readRecording, record, replay } from 'ismio';
 import { runModule } from './support/child.js';
 import { temporaryFolder } from './support/files.js';
 import { patience } from './support/scale.js';
@@ -158,4 +158,46 @@ test('a batch that failed with others behind it is replayed as far as it went, a
   await replay(path, { region: target });
   for (let word = 0; word < 24; word++) assert.equal(target.load64(word * 8), region.load64(word * 8), `word ${word}`);
   assert.equal(region.load64(16), 0n, 'the third store of the first batch');
+});
+
+for (const [when, act] of [
+  ['a submit', (queue: Queue, free: () => void) => [free(), queue.submit()]],
+  ['a drain', (queue: Queue, free: () => void) => [free(), queue.drain()][1]],
+  ['the end of a drain', (queue: Queue, free: () => void) => [queue.drain(), free()][0]],
+] as const) {
+  test(`a buffer that was freed before ${when} is recorded with the bytes that were stored`, async (t) => {
+    const path = join(temporaryFolder(t), 'freed');
+    using region = emulate({ size: MiB });
+    const recorder = record(region, path);
+    const queue = region.queue();
+    const buffer = allocBuffer(8192);
+    randomFillSync(buffer);
+    const expected = buffer.slice();
+    queue.write(0, buffer, 0, 4096);
+    queue.write(4096, buffer, 4096, 100);
+    await act(queue, () => freeBuffer(buffer));
+    queue.write(8192, allocBuffer(4096).fill(9)); // may have the slot of the one before
+    await queue.drain();
+    recorder.close();
+    const bytes: Uint8Array[] = [];
+    for await (const { kind, payload } of readRecording(path)) if (kind === 'write') bytes.push(payload as Uint8Array);
+    assert.deepEqual(bytes, [expected.slice(0, 4096), expected.slice(4096, 4196), new Uint8Array(4096).fill(9)]);
+  });
+}
+
+test('a queue that is closed while it drains, with its buffer freed at once, does not end the recording', async (t) => {
+  const path = join(temporaryFolder(t), 'closed');
+  using region = emulate({ size: MiB });
+  const recorder = record(region, path);
+  const queue = region.queue();
+  const buffer = allocBuffer(MiB).fill(5);
+  queue.write(0, buffer);
+  const drained = queue.drain();
+  queue.close();
+  freeBuffer(buffer);
+  await drained.catch(() => undefined); // it may have been stopped
+  region.store8(0, 1);
+  recorder.close();
+  const { value: write } = await readRecording(path).next();
+  assert.deepEqual(write?.payload, new Uint8Array(MiB).fill(5));
 });

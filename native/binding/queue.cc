@@ -1,5 +1,6 @@
 // Queues, as src/queue sees them.
 #include <bit>
+#include <cstring>
 
 #include "binding/exports.h"
 #include "binding/held_queue.h"
@@ -96,6 +97,18 @@ Napi::Value releaseSource(const Napi::CallbackInfo& info) {
   return Napi::Value();
 }
 
+// readSource(queue, slot, position, target): the bytes of what the slot holds -> whether all of them are there
+Napi::Value readSource(const Napi::CallbackInfo& info) {
+  HeldQueue* held = queueAt(info);
+  const Memory* memory = held == nullptr ? nullptr : held->queue().sources().at(wordAt(info, 1));
+  const Bytes target = bytesAt(info, 3);
+  uint64_t position = 0;
+  const bool there = memory != nullptr && offsetAt(info, 2, position) && position <= memory->size() &&
+                     target.length <= memory->size() - position;
+  if (there && target.length > 0) std::memcpy(target.data, memory->base() + position, target.length);
+  return Napi::Boolean::New(info.Env(), there);
+}
+
 // submit(queue, from, to) -> status
 Napi::Value submit(const Napi::CallbackInfo& info) {
   HeldQueue* held = queueAt(info);
@@ -147,6 +160,7 @@ void exportQueues(Napi::Env env, Napi::Object exports) {
   exportFunction<createQueue>(env, exports, "createQueue");
   exportFunction<holdSource>(env, exports, "holdSource");
   exportFunction<releaseSource>(env, exports, "releaseSource");
+  exportFunction<readSource>(env, exports, "readSource");
   exportFunction<submit>(env, exports, "submit");
   exportFunction<drain>(env, exports, "drain");
   exportFunction<takeOutcomes>(env, exports, "takeOutcomes");

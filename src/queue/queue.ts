@@ -8,7 +8,7 @@ import { noSharedMemory } from '../memory.js';
 import { impossible, thrown } from '../region/failure.js';
 import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
 import { blocksOnly, possible } from '../region/rules.js';
-import type { QueueTap } from '../region/tap.js';
+import type { QueueTap, SourceBytes } from '../region/tap.js';
 import { type Fence, Field, Opcode } from '../wire.js';
 import { type DrainOptions, notANumber, nothingToDrain, partOutOfRange, signalOf } from './arguments.js';
 import {
@@ -32,7 +32,7 @@ import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
 import { type BatchError, batchError, Outcomes } from './outcomes.js';
 import { entriesFor, Ring } from './ring.js';
-import { type HeldSource, Sources } from './sources.js';
+import { ownSource, Sources } from './sources.js';
 import { Staging } from './staging.js';
 import { type Stopped, Ticket } from './ticket.js';
 
@@ -536,7 +536,7 @@ export class Queue {
     return ring.publish();
   }
 
-  readonly #sourceAt = (slot: number): Uint8Array => this.#sources.bufferAt(slot) ?? this.#staging.bytes;
+  readonly #sourceAt = (slot: number): SourceBytes => this.#sources.sourceAt(slot) ?? ownSource(this.#staging.bytes);
 
   /** Before a batch is handed over: the moment, if somebody observes. */
   #observe(): number | null {
@@ -561,7 +561,8 @@ export class Queue {
     const completion = completionFrom(answers);
     const moments = handedOver === null ? null : momentsOf(handedOver);
     const error = this.#outcome(failed !== undefined, from, loads, null);
-    this.#settled(this.#staging.mark, sources);
+    this.#settled(this.#staging.mark);
+    this.#sources.release(sources);
     if (this.#ring.timed) this.#completed();
     // Whoever is told may use the queue: nothing of this batch is left to do.
     if (moments !== null) this.#tell('submit', moments, completion, error);
@@ -599,10 +600,14 @@ export class Queue {
     const completion = completionFrom(answers);
     const moments = ticket.handedOver === null ? null : momentsOf(ticket.handedOver);
     const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads, ticket.stopped);
-    this.#settled(ticket.mark, ticket.sources);
+    this.#settled(ticket.mark);
     if (this.#ring.timed) this.#completed();
-    const end = (): void => (error === null ? ticket.resolve(completion) : ticket.reject(error));
     const reading = this.#tap === null ? null : this.#tap.reading();
+    const end = (): void => {
+      this.#sources.release(ticket.sources);
+      if (error === null) ticket.resolve(completion);
+      else ticket.reject(error);
+    };
     if (reading === null) end();
     else void reading.then(end);
     if (this.#tickets.length === 0) {
@@ -630,10 +635,9 @@ export class Queue {
     return error ?? gone;
   }
 
-  #settled(mark: number, sources: readonly HeldSource[]): void {
+  #settled(mark: number): void {
     this.#ring.reap();
     this.#staging.release(mark);
-    this.#sources.release(sources);
   }
 
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {

@@ -1,7 +1,9 @@
 // Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot. A buffer is held from
 // the first operation that uses it until the last batch with such an operation has ended, and no longer.
 import { native, type QueueHandle } from '../binding.js';
+import { detached } from '../check.js';
 import { memoryId } from '../memory.js';
+import type { SourceBytes } from '../region/tap.js';
 
 /** A buffer that operations use. */
 export interface HeldSource {
@@ -11,6 +13,11 @@ export interface HeldSource {
   batches: number;
   /** The last of them. */
   last: number;
+}
+
+/** Memory that nobody frees before its queue has ended. */
+export function ownSource(bytes: Uint8Array): SourceBytes {
+  return { bytes, copy: (from, length) => bytes.slice(from, from + length) };
 }
 
 const none: readonly HeldSource[] = Object.freeze([]);
@@ -40,9 +47,20 @@ export class Sources {
   }
 
   /** The memory behind a slot; undefined for slot 0, where the copies are. */
-  bufferAt(slot: number): Uint8Array | undefined {
+  sourceAt(slot: number): SourceBytes | undefined {
     const held = this.#bySlot[slot];
-    return held === undefined ? undefined : new Uint8Array(held.buffer);
+    if (held === undefined) return undefined;
+    const freed = held.buffer.byteLength === 0;
+    return {
+      bytes: freed ? new Uint8Array(0) : new Uint8Array(held.buffer),
+      copy: (from, length) => {
+        const bytes = new Uint8Array(length);
+        // A slot goes to another buffer when the last batch with this one has ended.
+        const there = this.#bySlot[slot] === held && native.readSource(this.#queue, slot, from, bytes);
+        if (!there) throw detached('source');
+        return bytes;
+      },
+    };
   }
 
   /** What was queued is handed over: the buffers that it uses. `release` takes them when it has ended. */

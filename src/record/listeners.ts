@@ -2,9 +2,10 @@
 import type { BatchError } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
 import { tapQueue } from '../queue/queue.js';
-import type { DirectKind, HandedOver, QueueTap, RegionTap } from '../region/tap.js';
+import type { DirectKind, HandedOver, QueueTap, RegionTap, SourceBytes } from '../region/tap.js';
 import { Double, Opcode, states, Word } from '../wire.js';
 import type { Outcome } from './format.js';
+import { bytesOf, isFreed } from './payload.js';
 import type { Recorder } from './recorder.js';
 
 export class RegionListener implements RegionTap {
@@ -75,11 +76,19 @@ export class RegionListener implements RegionTap {
   }
 }
 
+interface Listened {
+  readonly from: number;
+  readonly number: number;
+  readonly how: 'submit' | 'drain';
+  /** Of which bytes may still have to be read. */
+  readonly sources: readonly SourceBytes[];
+}
+
 export class QueueListener implements QueueTap {
   readonly #recorder: Recorder;
   readonly #number: number;
   /** Batches that have not ended, in order. */
-  readonly #batches: { from: number; number: number; how: 'submit' | 'drain' }[] = [];
+  readonly #batches: Listened[] = [];
 
   constructor(recorder: Recorder, number: number) {
     this.#recorder = recorder;
@@ -90,8 +99,8 @@ export class QueueListener implements QueueTap {
     const recorder = this.#recorder;
     const time = recorder.now();
     recorder.write(() => {
-      this.#operations(batch, time, how === 'drain');
-      this.#batches.push({ from: batch.from, number: recorder.handedOver(how, this.#number, time), how });
+      const sources = this.#operations(batch, time, how === 'drain');
+      this.#batches.push({ from: batch.from, number: recorder.handedOver(how, this.#number, time), how, sources });
     });
   }
 
@@ -105,6 +114,7 @@ export class QueueListener implements QueueTap {
       if (error !== null) recorder.failed(batch.number, outcomesOf(error));
       if (batch.how === 'drain') recorder.settled(this.#number, time);
     });
+    if (batch.sources.some(isFreed)) recorder.readNow();
   }
 
   reading(): Promise<void> | null {
@@ -118,13 +128,15 @@ export class QueueListener implements QueueTap {
   /**
    * Walks the entries once: while they were queued, recording cost nothing.
    * @param later whether the program leaves its own buffers alone until it is told that the batch has ended
+   * @returns the buffers that are read later
    */
-  #operations({ entries, from, to, sourceAt }: HandedOver, time: number, later: boolean): void {
+  #operations({ entries, from, to, sourceAt }: HandedOver, time: number, later: boolean): SourceBytes[] {
     const { doubles, words, mask } = entries;
     const recorder = this.#recorder;
     const number = this.#number;
     let slot = -1;
-    let source: Uint8Array = new Uint8Array(0);
+    let source = sourceAt(0);
+    const used: SourceBytes[] = [];
     for (let at = from; at !== to; at = (at + 1) | 0) {
       const double = (at & mask) << 2;
       const word = double << 1;
@@ -143,13 +155,17 @@ export class QueueListener implements QueueTap {
         if (opcode === Opcode.write && words[word | Word.source] !== slot) {
           slot = words[word | Word.source] as number;
           source = sourceAt(slot);
+          if (later && slot !== 0) used.push(source);
         }
         if (opcode === Opcode.write) {
-          const stays = later && slot !== 0; // slot 0 has the copies, and is used again when the batch has ended
-          recorder.operation('queued', 'write', number, offset, length, time, source, undefined, position, stays);
+          // Slot 0 has the copies, and is used again when the batch has ended.
+          const stays = later && slot !== 0;
+          const bytes = stays ? source : bytesOf(source, position, length);
+          recorder.operation('queued', 'write', number, offset, length, time, bytes, undefined, stays ? position : 0);
         } else recorder.operation('queued', 'load', number, offset, length, time, null);
       }
     }
+    return used;
   }
 }
 

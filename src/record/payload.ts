@@ -1,12 +1,12 @@
 // The payloads of a block: bytes that were copied, and stretches of memory that are read later, where they are.
-import { detached } from '../check.js';
+import type { SourceBytes } from '../region/tap.js';
 import { ByteWriter } from './bytes.js';
 
 /** Bytes that are still where the program has them, and that it leaves alone until they have been read. */
 export interface Reference {
   /** Where they belong: in the payloads, later in the content of a block. */
   readonly at: number;
-  readonly source: Uint8Array;
+  readonly source: SourceBytes;
   readonly from: number;
   length: number;
 }
@@ -37,12 +37,12 @@ export class Payload {
   }
 
   /** The bytes [from, from + length) of `source`, to be read later. */
-  refer(source: Uint8Array, from: number, length: number): void {
+  refer(source: SourceBytes, from: number, length: number): void {
     const last = this.#references.at(-1);
     const goesOn = last !== undefined && last.at + last.length === this.length && last.from + last.length === from;
     if (goesOn && last.source === source) last.length += length;
     else if (length < leastReferred) {
-      this.append(source.subarray(from, from + length));
+      this.append(bytesOf(source, from, length));
       return;
     } else this.#references.push({ at: this.length, source, from, length });
     this.#referred += length;
@@ -87,9 +87,16 @@ export class Payload {
   }
 }
 
-/** The bytes of a reference. Throws where the program has given their memory away before its drain had ended. */
+/** The bytes of a reference, wherever they still are. */
 export function bytesAt({ source, from, length }: Reference): Uint8Array {
-  const bytes = source.subarray(from, from + length);
-  if (bytes.length < length) throw detached('source');
-  return bytes;
+  return bytesOf(source, from, length);
+}
+
+/** Bytes of the program: where it sees them, or, where it has freed them meanwhile, where they are held for its batch. */
+export function bytesOf(source: SourceBytes, from: number, length: number): Uint8Array {
+  return isFreed(source) ? source.copy(from, length) : source.bytes.subarray(from, from + length);
+}
+
+export function isFreed({ bytes }: SourceBytes): boolean {
+  return bytes.length === 0;
 }

@@ -5,6 +5,7 @@ import { atExit } from '../exit.js';
 import { packageVersion } from '../package.js';
 import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
+import type { SourceBytes } from '../region/tap.js';
 import { harmless } from '../text.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
@@ -187,6 +188,11 @@ export class Recorder {
     return this.#file.reading();
   }
 
+  /** @internal Reads and writes all of it now: memory of the program goes with the batch that has just ended. */
+  readNow(): void {
+    this.write(() => this.#storeNow());
+  }
+
   /** @internal Who listens to the queue: nobody, when the recording has ended. */
   addQueue(queue: Queue, region: number): QueueListener | null {
     const number = this.#queues++;
@@ -205,8 +211,8 @@ export class Recorder {
 
   /**
    * @internal An operation of any length.
-   * @param bytes what it stored, if it did, from the byte `from` on
-   * @param later whether they stay as they are until `reading` says that they were read
+   * @param bytes what it stored, if it did, from the byte `from` on; of a source they are read later, and stay as they are
+   * until `reading` says that they were
    */
   operation(
     origin: Origin,
@@ -215,10 +221,9 @@ export class Recorder {
     offset: number,
     length: number,
     time: number,
-    bytes: Uint8Array | null,
+    bytes: Uint8Array | SourceBytes | null,
     special?: Special,
     from = 0,
-    later = false,
   ): void {
     this.#operations++;
     this.#bytes += special?.bytesDone ?? length;
@@ -228,8 +233,8 @@ export class Recorder {
       this.#encoder.operation(origin, kind, number, at, piece, time, pieceOf(special, done, piece, length));
       if (this.#payload && bytes !== null) {
         const { payload } = this.#encoder;
-        if (later) payload.refer(bytes, from + done, piece);
-        else payload.append(bytes.subarray(from + done, from + done + piece));
+        if (bytes instanceof Uint8Array) payload.append(bytes.subarray(from + done, from + done + piece));
+        else payload.refer(bytes, from + done, piece);
       }
       done += piece;
       if (done >= length) return;

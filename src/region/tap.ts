@@ -22,12 +22,23 @@ export interface RegionTap {
   closed(): void;
 }
 
+/** Memory that writes of a batch are from. */
+export interface SourceBytes {
+  /** All of it; of length 0 where the program has freed it since. */
+  readonly bytes: Uint8Array;
+  /**
+   * A copy of these bytes, which the addon holds until the batch has ended.
+   * @throws TypeError ERR_ISMIO_DETACHED after that
+   */
+  copy(from: number, length: number): Uint8Array;
+}
+
 /** A batch as it is handed over: the entries [from, to), and where their sources are. */
 export interface HandedOver {
   readonly entries: Entries;
   readonly from: number;
   readonly to: number;
-  sourceAt(slot: number): Uint8Array;
+  sourceAt(slot: number): SourceBytes;
 }
 
 export interface QueueTap {
