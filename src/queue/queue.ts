@@ -265,9 +265,15 @@ export class Queue {
     if (this.#looksAtWrites) this.#checkPossible('write', place, count);
     const ring = this.#ring;
     if (ring.at === ring.stop && !this.#claim()) return false;
-    const position = this.#lastSlot > 0 ? this.#lastStart + start : this.#take(source, start, count);
+    const slot = this.#lastSlot;
+    const position =
+      slot > 0
+        ? this.#lastStart + start
+        : slot === 0
+          ? this.#stage(source, start, count)
+          : this.#take(source, start, count);
     if (position < 0) return false; // full
-    ring.bytes(Opcode.write, place, this.#lastSlot, position, count);
+    ring.bytes(Opcode.write, place, slot < 0 ? this.#lastSlot : slot, position, count);
     if (this.#flusher !== null) this.#flusher.queued(count);
     return true;
   }
@@ -500,13 +506,17 @@ export class Queue {
   /** Takes a part of the source that was looked up, in place or as a copy. Its position, or -1 when there is no room. */
   #take(source: BytesLike, start: number, count: number): number {
     const bytes = bytesOf(source, 'source');
-    const slot = this.#lastSlot === unheld ? this.#sources.slotOf(bytes.buffer) : 0;
-    if (slot === 0) this.#checkFitsStaging(count);
-    const position = slot === 0 ? this.#staging.copy(bytes, start, count) : this.#lastStart + start;
+    const slot = this.#sources.slotOf(bytes.buffer);
+    const position = slot === 0 ? this.#stage(bytes, start, count) : this.#lastStart + start;
     if (position < 0) return position;
     this.#lastSlot = slot;
     if (bytes === source) this.#lastSource = bytes;
     return position;
+  }
+
+  #stage(source: BytesLike, start: number, count: number): number {
+    this.#checkFitsStaging(count);
+    return this.#staging.copy(bytesOf(source, 'source'), start, count);
   }
 
   #checkFitsStaging(count: number): void {

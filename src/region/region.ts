@@ -406,17 +406,17 @@ function bigEndian(order: ByteOrder): boolean {
 
 export function checkValue(value: number, largest: number): void {
   if (Number.isInteger(value) && value >= 0 && value <= largest) return;
+  throw valueRefused(value, largest);
+}
+
+/** Apart from the check, which V8 then puts where it is called. */
+function valueRefused(value: unknown, largest: number): Error {
   if (typeof value !== 'number') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
+    return typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
   }
   const advice = Number.isInteger(value) && value < 0 && value >= -(2 ** 31) ? unsignedAdvice(largest) : '';
-  throw rangeError(
-    'ERR_ISMIO_VALUE',
-    `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`,
-    {
-      value,
-    },
-  );
+  const text = `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`;
+  return rangeError('ERR_ISMIO_VALUE', text, { value });
 }
 
 /** What to do about a negative number, as JavaScript's bit operations give it. */
@@ -428,13 +428,14 @@ function unsignedAdvice(largest: number): string {
 const largest64 = 2n ** 64n - 1n;
 
 export function checkValue64(value: bigint): void {
+  if (typeof value !== 'bigint' || value < 0n || value > largest64) throw value64Refused(value);
+}
+
+function value64Refused(value: unknown): Error {
   if (typeof value !== 'bigint') {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a bigint, not ${shown(value)}`, { value });
+    return typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a bigint, not ${shown(value)}`, { value });
   }
-  if (value < 0n || value > largest64) {
-    const advice = value < 0n ? '; BigInt.asUintN(64, value) has the same bits' : '';
-    throw rangeError('ERR_ISMIO_VALUE', `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}${advice}`, {
-      value,
-    });
-  }
+  const advice = value < 0n ? '; BigInt.asUintN(64, value) has the same bits' : '';
+  const text = `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}${advice}`;
+  return rangeError('ERR_ISMIO_VALUE', text, { value });
 }
