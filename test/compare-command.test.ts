@@ -182,7 +182,7 @@ describe('a comparison of one benchmark', () => {
 
   test('that cannot run on this machine says so, and is no pass', async (t) => {
     const none = (bundle: string) =>
-      bundle.replace('kernels: native.kernels()', 'kernels: { ...native.kernels(), burst: null }');
+      bundle.replace('kernels:native.kernels()', 'kernels:{...native.kernels(),burst:null}');
     const folder = build(t, none);
     const said = await ismio(['compare', folder, folder, ...few, '--filter', '^access/block-4KiB/burst$']);
     oneLine(said, /ERR_ISMIO_BENCH: no benchmark could be compared: .*burst: this CPU has no 64-byte bursts$/);
@@ -221,7 +221,7 @@ describe('a comparison', () => {
 
   test('with a head that makes one copy more is regressed by the counters, whatever the times say', async (t) => {
     // Every write goes by way of the staging memory, as if allocBuffer had made none of the buffers.
-    const head = build(t, (bundle) => bundle.replace('const id = memoryId(buffer);', 'const id = void 0;'));
+    const head = build(t, (bundle) => bundle.replace('let id=memoryId(buffer)', 'let id=void 0'));
     const json = join(temporaryFolder(t), 'results.json');
     const filter = '^queue/blocks-4KiB/memory$';
     const { code, stdout } = await ismio(['compare', '.', head, ...words, '--filter', filter, '--json', json]);

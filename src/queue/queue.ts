@@ -494,11 +494,12 @@ export class Queue {
     return this.#queued(width);
   }
 
-  /** Finds out about a source. Until a write from it is taken, nothing keeps it. */
+  /** Finds out about a source. Until a write from its buffer is taken into the batch, nothing keeps it. */
   #lookUp(source: BytesLike): void {
     const bytes = bytesOf(source, 'source');
-    this.#lastSource = noSource;
-    this.#lastSlot = unheld;
+    const slot = this.#sources.slotInBatch(bytes.buffer);
+    this.#lastSource = slot === undefined || bytes !== source ? noSource : bytes;
+    this.#lastSlot = slot ?? unheld;
     this.#lastStart = bytes.byteOffset;
     this.#lastLength = bytes.byteLength;
   }

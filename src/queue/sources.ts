@@ -28,16 +28,25 @@ export class Sources {
   readonly #bySlot: (HeldSource | undefined)[] = [];
   /** Those that the operations use which are being queued. */
   #used: HeldSource[] = [];
+  /** The one of them that was used last. */
+  #latest: HeldSource | null = null;
   #batch = 0;
 
   constructor(queue: QueueHandle) {
     this.#queue = queue;
   }
 
+  /** The slot of this buffer where it is the one that an operation of this batch has used last. */
+  slotInBatch(buffer: ArrayBufferLike): number | undefined {
+    const latest = this.#latest;
+    return latest !== null && latest.buffer === buffer ? latest.slot : undefined;
+  }
+
   /** The slot of this buffer for an operation that is being queued; 0 where its bytes have to be copied. */
   slotOf(buffer: ArrayBufferLike): number {
     const held = this.#held.get(buffer) ?? this.#hold(buffer);
     if (held === undefined) return 0;
+    this.#latest = held;
     if (held.last !== this.#batch) {
       held.last = this.#batch;
       held.batches++;
@@ -66,6 +75,7 @@ export class Sources {
   /** What was queued is handed over: the buffers that it uses. `release` takes them when it has ended. */
   handOver(): readonly HeldSource[] {
     this.#batch++;
+    this.#latest = null;
     if (this.#used.length === 0) return none;
     const used = this.#used;
     this.#used = [];
@@ -87,6 +97,7 @@ export class Sources {
     this.#held.clear();
     this.#bySlot.length = 0;
     this.#used = [];
+    this.#latest = null;
   }
 
   #hold(buffer: ArrayBufferLike): HeldSource | undefined {

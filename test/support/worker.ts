@@ -5,7 +5,12 @@ import { allocBuffer, emulate, info, mapFile, type Queue } from 'ismio';
 
 export type Job =
   | { readonly name: 'drainFor'; readonly accesses: number; readonly nanoseconds: number }
-  | { readonly name: 'issueFor'; readonly how: keyof typeof issues; readonly accesses: number; readonly nanoseconds: number }
+  | {
+      readonly name: 'issueFor';
+      readonly how: keyof typeof issues;
+      readonly accesses: number;
+      readonly nanoseconds: number;
+    }
   | { readonly name: 'loseRegion'; readonly path: string }
   | { readonly name: 'leave' };
 
