@@ -28,8 +28,8 @@ class Issuer {
         blocksOnly_(region_.traits().rules.blocksOnly()),
         sourceMask_(backend_.sourceAlignment - 1) {}
 
-  // Between two accesses `stop` ends the work with Status::aborted. `progress` is told how many bytes of a write or read
-  // went through, after each access.
+  // Between two accesses `stop` ends the work with Status::aborted. `progress` is told how many bytes of a write or
+  // read went through, after each access.
   void watch(const Stop& stop, std::atomic<uint64_t>* progress = nullptr) {
     stop_ = stop.flag;
     lookout_ = stop.lookout;

@@ -34,7 +34,8 @@ int accessesOf(double nanoseconds, Lookout& lookout, int most) {
   return most;
 }
 
-TEST_CASE("costly accesses end within two dozen of them once their thread is to end, and none is let through after that") {
+TEST_CASE(
+    "costly accesses end within two dozen of them once their thread is to end, and none is let through after that") {
   Asked lookout(true);
   CHECK(accessesOf(1e6, lookout, 1000) < 24);
   CHECK(lookout.calledOff());
