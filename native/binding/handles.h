@@ -67,10 +67,9 @@ class Handles {
 
   template <class Thing>
   std::unique_ptr<Thing> take(uint64_t number) {
-    std::unique_ptr<Thing> thing(find<Thing>(number));
-    if (thing == nullptr) return nullptr;
+    if (find<Thing>(number) == nullptr) return nullptr;
     Slot& slot = at(number);
-    slot.held.release();
+    std::unique_ptr<Thing> thing(static_cast<Thing*>(slot.held.release()));
     slot.key = 0;
     used_--;
     return thing;

@@ -52,7 +52,7 @@ Napi::Value shard(const Napi::CallbackInfo& info) {
   return status(info, access(info, shard.bytes.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   Issuer issuer(held.attachment);
                   WorkerLookout lookout(info.Env(), shard.stop);
-                  issuer.watch(lookout, shard.progress);
+                  issuer.watch(Stop(lookout), shard.progress);
                   if (shard.copied) held.attachment.counters().copies.add(1);
                   return (issuer.*transfer)(offset, shard.bytes.data, shard.bytes.length, failure);
                 }));

@@ -38,7 +38,7 @@ class WorkerLookout final : public Lookout {
 class EndingEarly {
  public:
   EndingEarly(napi_env env, Issuer& issuer) : issuer_(issuer) {
-    if (WorkerLookout::wanted()) issuer_.watch(lookout_.emplace(env));
+    if (WorkerLookout::wanted()) issuer_.watch(Stop(lookout_.emplace(env)));
   }
   ~EndingEarly() {
     if (lookout_.has_value()) issuer_.unwatch();

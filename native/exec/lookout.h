@@ -48,8 +48,8 @@ class Lookout {
 
 // How work is stopped between two accesses: a flag that another thread raises, or a lookout.
 struct Stop {
-  Stop(const std::atomic<uint32_t>& raised) : flag(&raised) {}
-  Stop(Lookout& asked) : flag(&asked.flag()), lookout(&asked) {}
+  explicit Stop(const std::atomic<uint32_t>& raised) : flag(&raised) {}
+  explicit Stop(Lookout& asked) : flag(&asked.flag()), lookout(&asked) {}
 
   const std::atomic<uint32_t>* flag;
   Lookout* lookout = nullptr;

@@ -126,7 +126,7 @@ void Queue::serve() {
     if (batches_.empty()) return;
     const std::shared_ptr<Batch> batch = batches_.front();
     lock.unlock();
-    const Report report = execute(batch->from, batch->to, batch->stop, batch->copied, batch->observed);
+    const Report report = execute(batch->from, batch->to, Stop(batch->stop), batch->copied, batch->observed);
     lock.lock();
     batches_.pop_front();
     lock.unlock();

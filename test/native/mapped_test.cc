@@ -270,8 +270,10 @@ TEST_CASE("on hugetlbfs any offset and length are mapped, unmapped whole, and lo
   for (const auto& [offset, length] : {std::pair{uint64_t{4096}, uint64_t{100}}, {HugeFile::kHuge + 8192, 4096}}) {
     File::Problem problem;
     auto made = mapping(file.path(), problem, offset, length);
-    if (made == nullptr && problem.errorNumber == ENOMEM) {
-      MESSAGE("no free huge page: not tested");
+    // An emulator of user programs maps no huge pages: EINVAL.
+    const bool emulated = problem.errorNumber == EINVAL && getenv("QEMU_LD_PREFIX") != nullptr;
+    if (made == nullptr && (problem.errorNumber == ENOMEM || emulated)) {
+      MESSAGE("no huge page to be had: not tested");
       return;
     }
     REQUIRE(made != nullptr);

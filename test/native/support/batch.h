@@ -51,7 +51,7 @@ class Batch {
     return reinterpret_cast<const wire::Outcome*>(report.outcomes->base())[index - report.unfinished];
   }
   const uint8_t* loaded(uint32_t index) const { return memory_->base() + operations[index].position; }
-  Report run() { return executor_.run(0, static_cast<uint32_t>(operations.size()), stop); }
+  Report run() { return executor_.run(0, static_cast<uint32_t>(operations.size()), Stop(stop)); }
 
   std::vector<Operation> operations;
   std::atomic<uint32_t> stop{0};
