@@ -69,7 +69,7 @@ TEST_CASE("an issuer ends a write with `aborted` when its lookout calls it off, 
   Asked lookout(false, &stop);
   const Attachment attachment(test::regionOver(std::move(recorder), 4096, Rules{}));
   Issuer issuer(attachment);
-  issuer.watch(lookout);
+  issuer.watch(Stop(lookout));
   Failure failure;
   const std::vector<uint8_t> bytes(64, 1);
   CHECK(issuer.write(0, bytes.data(), bytes.size(), failure) == Status::aborted);
