@@ -103,7 +103,14 @@ describe('a result', () => {
     ['a function', () => () => 1],
     ['an object with a method', () => ({ n: 1, f() {} })],
     ['a symbol', () => Symbol('s')],
-    ['a getter that throws', () => ({ get x() { throw new Error('real problem'); } })], // biome-ignore format: one line
+    [
+      'a getter that throws',
+      () => ({
+        get x() {
+          throw new Error('real problem');
+        },
+      }),
+    ],
   ];
 
   for (const [what, make] of results) {
@@ -184,7 +191,10 @@ describe('what is thrown', () => {
     );
     const { index, completion, operations } = cause as IsmioError & { operations: { state: string }[] };
     assert.deepEqual([index, (completion as { stores: number }).stores], [1, 1]);
-    assert.deepEqual(operations.map(({ state }) => state), ['failed', 'skipped']); // biome-ignore format: one line
+    assert.deepEqual(
+      operations.map(({ state }) => state),
+      ['failed', 'skipped'],
+    );
   });
 
   test('with causes, a list of errors and a circle arrives so', async () => {
@@ -245,12 +255,50 @@ describe('what is thrown', () => {
   });
 
   const noErrors: [string, () => never, RegExp][] = [
-    ['undefined', () => { throw undefined; }, /threw: undefined/], // biome-ignore format: one line
-    ['null', () => { throw null; }, /threw: null/], // biome-ignore format: one line
-    ['a symbol', () => { throw Symbol('s'); }, /Symbol\(s\)/], // biome-ignore format: one line
-    ['a function', () => { throw () => 1; }, /function/], // biome-ignore format: one line
-    ['an object with a method', () => { throw { f() {} }; }, /Object/], // biome-ignore format: one line
-    ['a revoked proxy', () => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); throw proxy; }, /threw/], // biome-ignore format: one line
+    [
+      'undefined',
+      () => {
+        throw undefined;
+      },
+      /threw: undefined/,
+    ],
+    [
+      'null',
+      () => {
+        throw null;
+      },
+      /threw: null/,
+    ],
+    [
+      'a symbol',
+      () => {
+        throw Symbol('s');
+      },
+      /Symbol\(s\)/,
+    ],
+    [
+      'a function',
+      () => {
+        throw () => 1;
+      },
+      /function/,
+    ],
+    [
+      'an object with a method',
+      () => {
+        throw { f() {} };
+      },
+      /Object/,
+    ],
+    [
+      'a revoked proxy',
+      () => {
+        const { proxy, revoke } = Proxy.revocable({}, {});
+        revoke();
+        throw proxy;
+      },
+      /threw/,
+    ],
   ];
 
   for (const [what, throws, words] of noErrors) {
