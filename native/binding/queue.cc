@@ -105,7 +105,9 @@ Napi::Value readSource(const Napi::CallbackInfo& info) {
   uint64_t position = 0;
   const bool there = memory != nullptr && offsetAt(info, 2, position) && position <= memory->size() &&
                      target.length <= memory->size() - position;
-  if (there && target.length > 0) std::memcpy(target.data, memory->base() + position, target.length);
+  if (there && target.length > 0) {
+    std::memcpy(target.data, memory->base() + position, target.length);  // a recording's
+  }
   return Napi::Boolean::New(info.Env(), there);
 }
 

@@ -72,12 +72,13 @@ Report Executor::run(uint32_t from, uint32_t to, const Stop& stop, uint32_t copi
 
   bool ok = rehearsal_ == nullptr || rehearse(from, to);
   for (uint32_t told = from; ok && taken_ != to;) {
-    ok = takeWords(to) && takeBlocks(to);
-    if (!ok || taken_ == to) break;
-    ok = take(taken_);
-    if (!ok) break;
-    taken_++;
-    if (taken_ - told < kPublishEvery || reorders_) continue;
+    const uint32_t next = taken_;
+    ok = takeRun(to);
+    if (ok && taken_ == next) {
+      ok = take(next);
+      taken_ += ok ? 1 : 0;
+    }
+    if (!ok || taken_ - told < kPublishEvery || reorders_) continue;
     told = taken_;
     publish(merger_.empty() ? taken_ : merger_.firstPending());
   }
@@ -141,15 +142,21 @@ Report Executor::skip(uint32_t from, uint32_t to, const Failure& why, uint32_t c
   return report;
 }
 
-// The short way for what queues mostly carry, 8-byte stores: a run in which none can be merged is handed to the backend
-// together, a run in which each continues the one before is gathered in one go. Stops at the first operation that wants
-// the long way.
-bool Executor::takeWords(uint32_t to) {
+// The short ways for what queues mostly carry, runs of operations of one kind. Takes none where the next one wants the
+// long way, and stops at the first that does.
+bool Executor::takeRun(uint32_t to) {
   if (longWay_) return true;
-  if (!merger_.empty()) {
+  const wire::Entry& next = ring_.at(taken_);
+  if (next.opcode == kStoreWord) {
+    if (merger_.empty()) return takeWords(to);
     gatherWords(to);
     return true;
   }
+  return next.kind() != wire::Opcode::write || !merger_.empty() || takeBlocks(to);
+}
+
+// 8-byte stores of which none can be merged are handed to the backend together.
+bool Executor::takeWords(uint32_t to) {
   const uint64_t size = attachment_.region().traits().size;
   Word words[kRun];
   while (taken_ != to) {
@@ -180,6 +187,7 @@ bool Executor::mayMerge(const wire::Entry& entry, uint32_t following, uint32_t t
   return next.opcode != kStoreWord || (distance <= 8 && distance >= -8);
 }
 
+// 8-byte stores of which each continues the one before are gathered in one go.
 void Executor::gatherWords(uint32_t to) {
   const uint64_t start = merger_.end();
   const uint64_t size = attachment_.region().traits().size;
@@ -204,10 +212,8 @@ uint64_t Executor::copyWords(uint64_t start, uint64_t most) {
   return words;
 }
 
-// The short way for runs of writes that are one whole store block each: nothing can join them in any mode, and they go
-// to the backend together.
+// Writes that are one whole store block each: nothing can join them in any mode, and they go to the backend together.
 bool Executor::takeBlocks(uint32_t to) {
-  if (longWay_ || !merger_.empty()) return true;
   Block blocks[kBlocks];
   while (taken_ != to) {
     uint32_t count = 0;

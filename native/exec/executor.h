@@ -44,6 +44,7 @@ class Executor {
 
  private:
   bool rehearse(uint32_t from, uint32_t to);
+  bool takeRun(uint32_t to);
   bool takeWords(uint32_t to);
   bool mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const;
   void gatherWords(uint32_t to);

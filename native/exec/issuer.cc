@@ -15,9 +15,9 @@ void backOff(uint32_t tries) { pauseFor(1000.0 * (tries < 8 ? 1 << (tries - 1) :
 }  // namespace
 
 // The ordinary way is one look at what might be in it, and the access. Everything else is apart: it costs nothing then.
+// `failure.tries` is 0 before the first try of an access, and 0 again where it went through.
 template <class Access>
 Status Issuer::attempt(bool storing, uint64_t offset, uint64_t length, Failure& failure, Access access) {
-  failure.tries = 0;
   if (!region_.ordinary() || stopped() || (storing && !writable_)) [[unlikely]] {
     return timedIn(attachment_.clock(), Stage::device,
                    [=, this, &failure] { return tryIfAllowed(storing, offset, length, failure, access); });
@@ -47,7 +47,10 @@ template <class Access>
     status = mayGoOn();
     if (status != Status::ok) break;
     status = access();
-    if (status == Status::ok) return status;
+    if (status == Status::ok) {
+      failure.tries = 0;
+      return status;
+    }
     failure.tries++;
   }
   return failed(status, offset, length, failure);

@@ -2,7 +2,8 @@
 // that each is counted (test/counters.test.ts looks for others).
 //
 // What counts: a piece of an operation put into another buffer, which its store or the caller then reads. What does
-// not: the access itself; the value of a store, which crosses in its ring entry and is handed on by value.
+// not: the access itself; the value of a store, which crosses in its ring entry and is handed on by value; what a
+// recording keeps, which is on nothing's way.
 #pragma once
 
 #include <cstdint>
