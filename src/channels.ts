@@ -1,11 +1,11 @@
 // What the package tells node:diagnostics_channel: batches and shards, each with when it began and ended. As long as nobody
 // subscribes, nothing is measured and nothing is made.
 import { channel } from 'node:diagnostics_channel';
-import { isMainThread, threadId } from 'node:worker_threads';
 import { answers, native } from './binding.js';
 import type { Completion } from './queue/completion.js';
 import type { Queue } from './queue/queue.js';
 import type { Region } from './region/region.js';
+import { isMainThread, threadNumber } from './thread.js';
 import { Field } from './wire.js';
 
 /**
@@ -43,7 +43,7 @@ export interface ShardMessage extends Observed {
 export const batches = channel('ismio:batch');
 export const shards = channel('ismio:shard');
 
-export const thisThread = isMainThread ? 'main' : `worker ${threadId}`;
+export const thisThread = isMainThread ? 'main' : `worker ${threadNumber()}`;
 
 export type Moments = Pick<Observed, 'handedOver' | 'began' | 'ended'>;
 

@@ -84,7 +84,14 @@ test('what no thread sees any more is given back: memory, mappings and descripto
     ];
     const before = left();
     let posted = allocBuffer(65536, { shared: true });
-    const worker = new Worker('import { parentPort } from "node:worker_threads"; let kept; parentPort.on("message", (m) => { if (m === "read") parentPort.postMessage(kept[7]); else { kept = m; parentPort.postMessage("has it"); } })', { eval: true });
+    const text = \`
+      import { parentPort } from 'node:worker_threads';
+      let kept;
+      parentPort.on('message', (message) => {
+        if (message !== 'read') kept = message;
+        parentPort.postMessage(message === 'read' ? kept[7] : 'has it');
+      });\`;
+    const worker = new Worker(new URL(\`data:text/javascript,\${encodeURIComponent(text)}\`));
     worker.postMessage(posted);
     await new Promise((resolve) => worker.once('message', resolve));
     posted[7] = 9;

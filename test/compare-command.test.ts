@@ -39,7 +39,7 @@ function build(t: TestContext, change?: (bundle: string) => string): string {
     if (existsSync(join(packageRoot, part))) cpSync(join(packageRoot, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(packageRoot, 'node_modules'), join(folder, 'node_modules'));
-  const bundle = join(folder, 'dist', 'ismio.js');
+  const bundle = join(folder, 'dist', 'ismio.cjs');
   if (change !== undefined) {
     const before = readFileSync(bundle, 'utf8');
     writeFileSync(bundle, change(before));

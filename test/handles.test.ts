@@ -8,7 +8,9 @@ import { temporaryFile } from './support/files.js';
 import { scaled } from './support/scale.js';
 
 const rules = [128, 256, false, true, true] as const;
-const { EBADF } = constants.errno;
+const { EBADF, ENOSYS } = constants.errno;
+/** What an ioctl of VFIO answers without a descriptor; an emulator looks whether it knows the ioctl first. */
+const noDescriptor = process.env['S390X_WRAPPER'] === undefined ? EBADF : ENOSYS;
 
 function emulated(): RegionHandle {
   const made = native.emulate(4096, ...rules, false, 'emulated', new Float64Array(4), new Float64Array(0), 0);
@@ -25,6 +27,7 @@ function queueOn(region: RegionHandle) {
 function signal() {
   const made = native.signalOpen(() => undefined, false);
   assert.ok(typeof made === 'object');
+  native.signalKeepAlive(made.signal, false); // a test that fails leaves it open, and has to end all the same
   return made.signal;
 }
 
@@ -59,7 +62,7 @@ function useAsAll(number: number, but: string): void {
   }
   if (but !== 'descriptor') {
     assert.equal(native.vfio.pwrite(handle, 0n, bytes), -EBADF);
-    assert.equal(native.vfio.resetDevice(handle), -EBADF);
+    assert.equal(native.vfio.resetDevice(handle), -noDescriptor);
     assert.equal(native.vfio.close(handle), -EBADF);
   }
   if (but !== 'counts') native.forget(handle);

@@ -85,8 +85,7 @@ test('two copies of the package in one thread have a recording each', async (t) 
   const output = join(temporaryFolder(t), 'two');
   const words = program(
     t,
-    `import { createRequire } from 'node:module';
-     const copy = createRequire(import.meta.url)(${JSON.stringify(join(built, 'ismio.cjs'))});
+    `import * as copy from ${JSON.stringify(join(built, 'src', 'index.js'))};
      const regions = [emulate({ size: 8 }), copy.emulate({ size: 8 })];
      for (let at = 0; at < 5; at++) regions.forEach((region) => region.store8(at, 1));`,
   );

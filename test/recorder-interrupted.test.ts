@@ -72,8 +72,7 @@ test('a program that handles the signal decides itself, and two copies of the pa
   assert.deepEqual(await offsetsIn(handled.path), [0, 1]);
   const copies = await recordProgram(
     t,
-    `import { createRequire } from 'node:module';
-     const copy = createRequire(import.meta.url)(${JSON.stringify(join(packageRoot, 'dist', 'ismio.cjs'))});
+    `import * as copy from ${JSON.stringify(join(packageRoot, 'dist', 'src', 'index.js'))};
      for (const one of [emulate, copy.emulate]) one({ size: 8 }).store8(0, 1);
      setTimeout(() => process.kill(process.pid, 'SIGTERM'), 10); setTimeout(() => {}, 5000);`,
   );

@@ -11,7 +11,7 @@ import { type ArmName, armNames } from './slices.js';
 export type Arms = Readonly<Record<ArmName, string>>;
 
 /** What a package needs to be loaded. */
-const needed = ['package.json', 'dist/ismio.js', 'dist/src', 'prebuilds'];
+const needed = ['package.json', 'dist/ismio.js', 'dist/ismio.cjs', 'dist/worker.cjs', 'dist/src', 'prebuilds'];
 
 export function makeArms(base: BuiltSide, head: BuiltSide, scratch: string): Arms {
   const sides = { base, null: base, head };

@@ -21,8 +21,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { threadId } from 'node:worker_threads';
 import { IsmioError } from '../errors.js';
+import { threadNumber } from '../thread.js';
 import { checkDescriptor, checkOpens, type Place, placeOf } from './place.js';
 
 /** The longest name of a file: NAME_MAX of include/uapi/linux/limits.h. */
@@ -93,7 +93,7 @@ export function makeTemporary(place: Place, { anywhere = false } = {}): Temporar
 
 function makeIn(folder: string, name: string): Temporary {
   for (let tried = 0; ; tried++) {
-    const path = join(folder, temporaryName(name, `${process.pid}-${threadId}-${tried}.tmp`));
+    const path = join(folder, temporaryName(name, `${process.pid}-${threadNumber()}-${tried}.tmp`));
     try {
       return { path, file: openSync(path, 'wx+') };
     } catch (error) {

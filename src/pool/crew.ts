@@ -117,7 +117,7 @@ function died(cause: unknown): IsmioError {
 }
 
 function started(threads: number): Piscina {
-  const file = join(packageRoot, 'dist', 'src', 'pool', 'worker.js');
+  const file = join(packageRoot, 'dist', 'worker.cjs');
   if (bundled || !existsSync(file)) {
     const why = bundled ? bundledAdvice : `it is not at ${file}. Reinstall ismio`;
     throw new IsmioError('ERR_ISMIO_NO_WORKER', `the module of the pool's threads is not there: ${why}`, {

@@ -1,9 +1,10 @@
 // One run of a function in a worker: what may cross is checked before anything starts, and what comes back is told in full.
-import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { checkSignal, onAbort } from '../abort.js';
 import { checkOptions } from '../check.js';
 import { IsmioError, shown, typeError } from '../errors.js';
 import { checkRegion, idOf } from '../region/region.js';
+import { workerThreads } from '../thread.js';
 import { type Crew, calledOff, type Errand } from './crew.js';
 import { hasOfThread, unpacked } from './crossing.js';
 import type { RunOptions } from './options.js';
@@ -16,7 +17,7 @@ export class Run {
   readonly #code: Code;
   readonly #endWaiting: (() => void) | undefined;
   readonly #control = new Int32Array(new SharedArrayBuffer(8));
-  readonly #channel = new MessageChannel();
+  readonly #channel = new (workerThreads().MessageChannel)();
   readonly #errand: Errand<null>;
   #stopped: { readonly code: StopCode; readonly cause: unknown } | null = null;
 
@@ -78,7 +79,7 @@ export class Run {
   }
 
   #told(): unknown {
-    const received = receiveMessageOnPort(this.#channel.port1) as { message: RunOutcome } | undefined;
+    const received = workerThreads().receiveMessageOnPort(this.#channel.port1) as { message: RunOutcome } | undefined;
     if (received === undefined) throw new IsmioError('ERR_ISMIO_WORKER', `${this.#name} ended without a result`);
     const { how, crossing } = received.message;
     const value = unpacked(crossing);

@@ -2,10 +2,10 @@
 // `ismio record` gets at a program: whatever starts it, and however it loads this package.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { getEnvironmentData, isMainThread, setEnvironmentData, threadId } from 'node:worker_threads';
 import type { IsmioError } from '../errors.js';
 import { watchOpened } from '../region/region.js';
 import { harmless } from '../text.js';
+import { isMainThread, threadNumber, workerThreads } from '../thread.js';
 import { suffixes } from './place.js';
 import { Recorder } from './recorder.js';
 import { endBySignal } from './signals.js';
@@ -31,7 +31,7 @@ export function recordFromEnvironment(environment: NodeJS.ProcessEnv = process.e
     });
     return;
   }
-  setEnvironmentData(shared, settings);
+  workerThreads().setEnvironmentData(shared, settings);
   const place = placeIn(settings.folder);
   let recorder: Recorder | null = null;
   let failed = false;
@@ -57,7 +57,7 @@ export function recordFromEnvironment(environment: NodeJS.ProcessEnv = process.e
 
 /** A thread may load two copies of this package, and a process may have the number of one that has ended. */
 function placeIn(folder: string): string {
-  return join(folder, `${process.pid}-${threadId}-${Math.random().toString(36).slice(2)}`);
+  return join(folder, `${process.pid}-${threadNumber()}-${Math.random().toString(36).slice(2)}`);
 }
 
 /** Null where nothing is to be recorded; an empty ISMIO_RECORD says so in the middle of a program that is. */
@@ -65,7 +65,8 @@ function settingsOf(environment: NodeJS.ProcessEnv): Settings | null | 'unknown'
   const folder = environment['ISMIO_RECORD'];
   if (folder === '') return null;
   if (folder !== undefined) return { folder, payload: environment['ISMIO_RECORD_PAYLOAD'] !== '0' };
-  return (getEnvironmentData(shared) as Settings | undefined) ?? (isMainThread ? 'unknown' : null);
+  if (isMainThread) return 'unknown';
+  return (workerThreads().getEnvironmentData(shared) as Settings | undefined) ?? null;
 }
 
 /** A process that a recorded one has started with an environment of its own: somebody believes that it is recorded, too. */

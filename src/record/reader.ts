@@ -1,6 +1,7 @@
 // A recording's file as it is read: block after block, a few ahead, each checked before anything of it is believed.
-import { type FileHandle, open } from 'node:fs/promises';
-import { setImmediate } from 'node:timers/promises';
+import { promises as files } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { promises as timers } from 'node:timers';
 import { promisify, TextDecoder } from 'node:util';
 import { native } from '../binding.js';
 import { IsmioError, systemError } from '../errors.js';
@@ -77,7 +78,7 @@ export class RecordingReader {
   static async open(path: string, partial = false): Promise<RecordingReader> {
     let file: FileHandle | undefined;
     try {
-      file = await open(path, 'r');
+      file = await files.open(path, 'r');
       const status = await file.stat();
       if (!status.isFile()) throw Object.assign(new Error('no regular file'), { code: 'no regular file' });
       const reader = new RecordingReader(path, file, status.size);
@@ -119,7 +120,7 @@ export class RecordingReader {
           throw this.damaged(block.position, 'the last block is not where the end of the file says');
         }
         if (block.type !== blockTypes.operations) throw this.damaged(block.position, 'it has two metadata blocks');
-        await setImmediate(); // the next read begins before this block keeps the thread busy
+        await timers.setImmediate(); // the next read begins before this block keeps the thread busy
         at = block.next;
         yield block;
       }

@@ -1,7 +1,7 @@
 // Keeps the addon's handler of SIGBUS in front of the program's own.
-import { isMainThread } from 'node:worker_threads';
 import { native } from '../binding.js';
 import { IsmioError, systemError } from '../errors.js';
+import { isMainThread } from '../thread.js';
 
 let listening = false;
 

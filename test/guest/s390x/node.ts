@@ -55,7 +55,7 @@ export async function packageFiles(): Promise<Record<string, string>> {
       .map((name) => join('dist', place, name)),
   );
   const ofSources = ['dist/src/check.js', 'dist/src/errors.js']; // what src/pci imports
-  for (const name of ['package.json', 'dist/ismio.js', ...ofSources, ...programs])
+  for (const name of ['package.json', 'dist/ismio.js', 'dist/ismio.cjs', ...ofSources, ...programs])
     files[`/package/${name}`] = join(packageRoot, name);
   return files;
 }
