@@ -79,7 +79,7 @@ Napi::Value storeBlock(const Napi::CallbackInfo& info) {
 Napi::Value write(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-                  const EndingEarly ending(info.Env(), held.issuer);
+                  const EndingEarly ending(Environment::of(info.Env()), held.issuer);
                   return held.issuer.write(offset, source.data, source.length, failure);
                 }));
 }
@@ -88,7 +88,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
 Napi::Value read(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 2);
   return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-                  const EndingEarly ending(info.Env(), held.issuer);
+                  const EndingEarly ending(Environment::of(info.Env()), held.issuer);
                   return held.issuer.read(offset, target.data, target.length, failure);
                 }));
 }

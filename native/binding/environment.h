@@ -2,6 +2,7 @@
 #pragma once
 
 #include <napi.h>
+#include <unistd.h>
 
 #include <memory>
 
@@ -29,6 +30,9 @@ class Environment {
   static Environment& of(napi_env env) { return *Napi::Env(env).GetInstanceData<Environment>(); }
 
   const Napi::Env env;
+  // A Worker, which may be terminated while it is in native code. The first thread of a process ends with the process,
+  // and nobody waits for it.
+  const bool ofWorker = gettid() != getpid();
   Handles handles;
   Answers answers;
   WayBack back;

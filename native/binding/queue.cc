@@ -30,7 +30,7 @@ HeldQueue::~HeldQueue() {
 
 Report HeldQueue::submit(uint32_t from, uint32_t to) {
   std::optional<WorkerLookout> lookout;
-  if (WorkerLookout::wanted()) lookout.emplace(environment_.env);
+  if (environment_.ofWorker) lookout.emplace(environment_.env);
   Report report = queue_->submit(from, to, lookout.has_value() ? &*lookout : nullptr);
   reported(report);
   return report;

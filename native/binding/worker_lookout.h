@@ -3,7 +3,6 @@
 #pragma once
 
 #include <napi.h>
-#include <unistd.h>
 
 #include <optional>
 
@@ -15,12 +14,6 @@ namespace ismio::binding {
 class WorkerLookout final : public Lookout {
  public:
   explicit WorkerLookout(napi_env env, const std::atomic<uint32_t>* stop = nullptr) : Lookout(stop), env_(env) {}
-
-  // The first thread of a process ends with the process, and nobody waits for it.
-  static bool wanted() {
-    static thread_local const bool other = gettid() != getpid();
-    return other;
-  }
 
  private:
   bool threadEnds() override {
@@ -37,8 +30,8 @@ class WorkerLookout final : public Lookout {
 // Has the accesses of an issuer end early, for the time of one call, where its thread was terminated.
 class EndingEarly {
  public:
-  EndingEarly(napi_env env, Issuer& issuer) : issuer_(issuer) {
-    if (WorkerLookout::wanted()) issuer_.watch(Stop(lookout_.emplace(env)));
+  EndingEarly(const Environment& environment, Issuer& issuer) : issuer_(issuer) {
+    if (environment.ofWorker) issuer_.watch(Stop(lookout_.emplace(environment.env)));
   }
   ~EndingEarly() {
     if (lookout_.has_value()) issuer_.unwatch();

@@ -265,15 +265,9 @@ export class Queue {
     if (this.#looksAtWrites) this.#checkPossible('write', place, count);
     const ring = this.#ring;
     if (ring.at === ring.stop && !this.#claim()) return false;
-    const slot = this.#lastSlot;
-    const position =
-      slot > 0
-        ? this.#lastStart + start
-        : slot === 0
-          ? this.#stage(source, start, count)
-          : this.#take(source, start, count);
+    const position = this.#lastSlot > 0 ? this.#lastStart + start : this.#copyOrHold(source, start, count);
     if (position < 0) return false; // full
-    ring.bytes(Opcode.write, place, slot < 0 ? this.#lastSlot : slot, position, count);
+    ring.bytes(Opcode.write, place, this.#lastSlot, position, count);
     if (this.#flusher !== null) this.#flusher.queued(count);
     return true;
   }
@@ -504,6 +498,11 @@ export class Queue {
     this.#lastLength = bytes.byteLength;
   }
 
+  /** Of a source that no operation of this batch has used in place. Its position, or -1 when there is no room. */
+  #copyOrHold(source: BytesLike, start: number, count: number): number {
+    return this.#lastSlot === 0 ? this.#stage(source, start, count) : this.#take(source, start, count);
+  }
+
   /** Takes a part of the source that was looked up, in place or as a copy. Its position, or -1 when there is no room. */
   #take(source: BytesLike, start: number, count: number): number {
     const bytes = bytesOf(source, 'source');
@@ -647,7 +646,7 @@ export class Queue {
   }
 
   #settled(mark: number): void {
-    this.#ring.reap();
+    this.#ring.ended();
     this.#staging.release(mark);
   }
 

@@ -229,7 +229,15 @@ export class Ring {
    * it has read of an entry was read before this load sees that it is free.
    */
   reap(): void {
-    const completed = Atomics.load(this.#header, 0);
+    this.#freeUpTo(Atomics.load(this.#header, 0));
+  }
+
+  /** A batch has ended, as the addon told this thread: whatever it wrote before is seen, and nothing has to be ordered. */
+  ended(): void {
+    this.#freeUpTo(this.#header[0] as number);
+  }
+
+  #freeUpTo(completed: number): void {
     if (((this.#published - completed) | 0) >= 0 && ((completed - this.#head) | 0) > 0) this.#head = completed;
   }
 

@@ -84,6 +84,7 @@ export class Sources {
 
   /** A batch has ended: lets go of those of its buffers that no other batch uses. */
   release(used: readonly HeldSource[]): void {
+    if (used === none) return; // most batches: an iterator takes as long as all the rest of this
     for (const held of used) {
       if (--held.batches > 0) continue;
       this.#held.delete(held.buffer);
