@@ -178,3 +178,24 @@ test('an operation that failed is in the list, with what went through', async (t
   assert.deepEqual([write?.length, write?.bytesDone], [8192, 4096]);
   assert.equal((await replay(path)).regions[0]?.storeBlocks, 1);
 });
+
+test('a fence is recorded with what it is for, and replayed so', async (t) => {
+  const purposes = ['full', 'full', 'beforeDoorbell', 'beforeDoorbell', 'afterStatus', 'full'] as const;
+  const first = await recorded(t, async (region) => {
+    for (const purpose of purposes) region.fence(purpose);
+    const queue = region.queue();
+    for (const purpose of purposes) queue.fence(purpose);
+    await queue.drain();
+  });
+  const again = join(temporaryFolder(t), 'again');
+  using region = emulate({ size: 4096 });
+  const recorder = record(region, again);
+  await replay(first, { region, verify: false });
+  recorder.close();
+  for (const path of [first, again]) {
+    const fences = (await listOf(path)).filter(({ kind }) => kind === 'fence');
+    const seen = (origin: string) => fences.filter((fence) => fence.origin === origin).map(({ purpose }) => purpose);
+    assert.deepEqual(seen('queued'), purposes);
+    assert.deepEqual(seen('direct').slice(0, purposes.length), purposes); // a replay ends with one of its own
+  }
+});

@@ -21,6 +21,7 @@ const some = async (region: Region): Promise<void> => {
   queue.write(1000, allocBuffer(30).fill(7));
   await queue.drain();
   region.store16(200, 5);
+  region.fence('beforeDoorbell');
   region.load64(8);
 };
 
@@ -37,8 +38,8 @@ test('a recording that is cut anywhere says so, and how much of it is whole', as
 test('what is whole of a cut recording is counted in operations', async (t) => {
   const path = await recorded(t, some);
   truncateSync(path, readFileSync(path).length - 1);
-  const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { operations: 15 });
-  assert.match(error.message, /ends too early.*15 operations/);
+  const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { operations: 16 });
+  assert.match(error.message, /ends too early.*16 operations/);
 });
 
 test('a byte that was changed, anywhere, is found', async (t) => {
@@ -157,7 +158,7 @@ test('another version of the format is told as such', async (t) => {
   const whole = readFileSync(await recorded(t, some));
   whole.writeUInt32LE(9, 8);
   const error = await rejectsCode(replay(temporaryFile(t, whole)), IsmioError, 'ERR_ISMIO_RECORDING', { position: 8 });
-  assert.match(error.message, /version 9; this ismio reads 1 and 2/);
+  assert.match(error.message, /version 9; this ismio reads 1, 2, 4/);
 });
 
 test('what is no file is told by the system', async (t) => {
@@ -244,6 +245,7 @@ const forgeries: Readonly<Record<string, Content | { raw: Uint8Array; operations
     operations: 1,
   },
   'a store block in a queue': { control: (c) => [begin(c), say(c, 0x22, 0, 0, 1, 0, 8)], operations: 1 },
+  'a fence for nothing that is known': { control: (c) => [begin(c), say(c, 0x25, 0x0c, 0, 1)], operations: 1 },
   'a fence with a place': { control: (c) => [begin(c), say(c, 0x25, 1, 0, 1)], operations: 1 },
   'a mode of offsets that there is not': { control: (c) => [begin(c), say(c, 0x23, 3, 0, 1, 0, 1)], operations: 1 },
   'a copy from a region that there is not': {

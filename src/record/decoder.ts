@@ -1,6 +1,7 @@
 // Blocks into records. Everything is held against what the recording itself said before: no region, queue, offset or
 // length is passed on that could not have been.
 
+import { fences } from '../wire.js';
 import { lengthAt } from './batch.js';
 import type { Block } from './buffers.js';
 import { ByteReader, Damage } from './bytes.js';
@@ -373,13 +374,17 @@ function open(block: Block): { reader: ByteReader; place: Place } {
 function readPlaces(run: Run, flags: number, reader: ByteReader, place: Place): void {
   const { kind, count } = run;
   run.offsetMode = flags & runFlags.offsets;
-  run.lengthMode = (flags & runFlags.lengths) >> runFlags.lengthShift;
+  const lengths = (flags & runFlags.lengths) >> runFlags.lengthShift;
   if (run.offsetMode > offsetModes.absolute) throw new Damage(`no offsets have the mode ${run.offsetMode}`);
-  if (run.lengthMode > lengthModes.u32) throw new Damage(`no lengths have the mode ${run.lengthMode}`);
   if (kind === 'fence') {
+    const purpose = fences[lengths];
     if (!run.regular) throw new Damage('a fence with a place');
+    if (purpose === undefined) throw new Damage(`no fence has the purpose ${lengths}`);
+    run.purpose = purpose;
     return;
   }
+  if (lengths > lengthModes.u32) throw new Damage(`no lengths have the mode ${lengths}`);
+  run.lengthMode = lengths;
   if (run.offsetMode !== offsetModes.absolute) run.firstOffset = reader.varint('an offset');
   if (run.offsetMode === offsetModes.stride && count > 1) {
     const stride = reader.varint('a stride');

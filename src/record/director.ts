@@ -79,7 +79,7 @@ export class Director {
     else if (kind === 'write') region.write(offset, bytes());
     else if (kind === 'read') region.read(offset, this.#shared.unseen.subarray(0, length));
     else if (kind === 'copy') this.#copy(region, run, offset, length);
-    else region.fence();
+    else region.fence(run.purpose);
   }
 
   #load(region: Region, offset: number, width: number): void {

@@ -1,5 +1,6 @@
 // Operations into blocks. Operations of the same kind that follow each other are a run: their offsets, lengths and times
 // stand in columns, or in a few bytes where they are regular, and their payloads in one piece.
+import { type Fence, fences } from '../wire.js';
 import { ByteWriter } from './bytes.js';
 import { Draft } from './draft.js';
 import {
@@ -29,11 +30,12 @@ interface Run {
   width: number;
 }
 
-/** What is seldom: an operation that failed, a piece of a longer one, a copy. */
+/** What is seldom: an operation that failed, a piece of a longer one, a copy, a fence for less than everything. */
 export interface Special {
   readonly bytesDone?: number;
   readonly continued?: boolean;
   readonly source?: { readonly region: number; readonly offset: number };
+  readonly purpose?: Fence;
 }
 
 export class Encoder {
@@ -159,7 +161,7 @@ export class Encoder {
     const { origin, kind, number } = run;
     const placed = kind !== 'fence';
     const offsets = placed ? this.#offsetMode(count) : { mode: offsetModes.stride, stride: 0 };
-    const lengths = placed ? this.#lengthMode(count) : lengthModes.same;
+    const lengths = placed ? this.#lengthMode(count) : fences.indexOf(special.purpose ?? 'full');
     const timed = origin !== 'queued' && count > 1;
     const control = this.#control;
     control.byte(records[origin] + operationKinds.indexOf(kind));

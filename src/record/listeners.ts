@@ -3,7 +3,7 @@ import type { BatchError } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
 import { tapQueue } from '../queue/queue.js';
 import type { DirectKind, HandedOver, QueueTap, RegionTap, SourceBytes } from '../region/tap.js';
-import { Double, Opcode, states, Word } from '../wire.js';
+import { Double, type Fence, fences, Opcode, states, Word } from '../wire.js';
 import type { Outcome } from './format.js';
 import { bytesOf, isFreed } from './payload.js';
 import type { Recorder } from './recorder.js';
@@ -36,10 +36,10 @@ export class RegionListener implements RegionTap {
     recorder.write(() => recorder.operation('direct', kind, this.#number, offset, bytes.length, time, stored));
   }
 
-  fenced(): void {
+  fenced(purpose: Fence): void {
     const recorder = this.#recorder;
     const time = recorder.now();
-    recorder.write(() => recorder.operation('direct', 'fence', this.#number, 0, 0, time, null));
+    recorder.write(() => recorder.fence('direct', this.#number, time, purpose));
   }
 
   failed(kind: DirectKind, offset: number, length: number, bytesDone: number, bytes: Uint8Array | null): void {
@@ -148,7 +148,7 @@ export class QueueListener implements QueueTap {
       } else if ((opcode & 0xff) === Opcode.store) {
         recorder.store('queued', number, offset, opcode >>> 8, time, words[word | Word.low] as number, false);
       } else if ((opcode & 0xff) === Opcode.fence) {
-        recorder.operation('queued', 'fence', number, 0, 0, time, null);
+        recorder.fence('queued', number, time, fences[opcode >>> 8] as Fence);
       } else {
         const length = doubles[double | Double.length] as number;
         const position = doubles[double | Double.position] as number;

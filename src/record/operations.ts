@@ -1,5 +1,6 @@
 // A recording's operations one by one, and what it has in sum.
 import { checkFlag, checkOptions, checkText } from '../check.js';
+import type { Fence } from '../wire.js';
 import { behind, lengthAt } from './batch.js';
 import { Damage } from './bytes.js';
 import { Decoder, type Entry } from './decoder.js';
@@ -24,6 +25,8 @@ export interface RecordedOperation {
   readonly payload: Uint8Array | null;
   /** Of one that failed, and was not queued: how much of it went through before. */
   readonly bytesDone: number | null;
+  /** Of a fence: what it was for; else null. */
+  readonly purpose: Fence | null;
 }
 
 /** How `readRecording` reads a recording. */
@@ -147,6 +150,7 @@ function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Gener
       time: times[index] as number,
       payload: payload && carriesPayload(kind) ? run.bytes.slice(at, at + length) : null,
       bytesDone,
+      purpose: kind === 'fence' ? run.purpose : null,
     };
     at = behind(run, at, length);
   }
@@ -154,7 +158,7 @@ function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Gener
 
 function handOver({ what, queue, time }: Entry & { what: 'submit' | 'drain' | 'settled' }): RecordedOperation {
   const { number, region } = queue;
-  const nothing = { offset: 0, length: 0, payload: null, bytesDone: null };
+  const nothing = { offset: 0, length: 0, payload: null, bytesDone: null, purpose: null };
   return { kind: what, origin: 'queued', region: region.number, queue: number, time, ...nothing };
 }
 

@@ -256,7 +256,7 @@ export class Player {
           : kind === 'load'
             ? this.#load(offset, cut ?? length)
             : kind === 'fence'
-              ? queue.fence()
+              ? queue.fence(run.purpose)
               : this.#store(offset, length, source, at);
       if (!taken) break;
       at = behind(run, at, length);

@@ -163,7 +163,7 @@ export class RecordingReader {
     const view = new DataView(preamble.buffer, preamble.byteOffset);
     const version = view.getUint32(magic.length, true);
     if (!readableVersions.includes(version)) {
-      throw this.#refused(8, `is of format version ${version}; this ismio reads ${readableVersions.join(' and ')}`);
+      throw this.#refused(8, `is of format version ${version}; this ismio reads ${readableVersions.join(', ')}`);
     }
     if (view.getUint32(magic.length + 4, true) !== 0) throw this.damaged(12, 'the preamble does not end in zeros');
     if (this.size < preambleBytes + trailerBytes) throw await this.#truncated();

@@ -7,6 +7,7 @@ import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
 import type { SourceBytes } from '../region/tap.js';
 import { harmless } from '../text.js';
+import type { Fence } from '../wire.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
 import {
@@ -265,6 +266,12 @@ export class Recorder {
     if (!this.#payload) return;
     this.#encoder.payload.value(low, 4, false);
     this.#encoder.payload.value(high, 4, false);
+  }
+
+  /** @internal */
+  fence(origin: Origin, number: number, time: number, purpose: Fence): void {
+    this.#operations++;
+    this.#encoder.operation(origin, 'fence', number, 0, 0, time, purpose === 'full' ? undefined : { purpose });
   }
 
   /** @internal The batch whose operations have just been told. Its number. */

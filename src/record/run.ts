@@ -1,6 +1,7 @@
 // A run of operations as it stands in its block: columns are looked at where they are.
 import { endianness } from 'node:os';
 import type { Rules } from '../region/rules.js';
+import type { Fence } from '../wire.js';
 import type { Block } from './buffers.js';
 import { lengthModes, type OperationKind, type Origin, offsetModes } from './format.js';
 
@@ -65,6 +66,8 @@ export class Run {
   /** A further piece of the operation before it. */
   continued = false;
   source: CopySource | null = null;
+  /** Of a fence. */
+  purpose: Fence = 'full';
   // The bytes that it stores, one operation's after the other's, in memory that the engine reads in place. Where they end
   // they go on at 0: made-up bytes go round.
   bytes: Uint8Array;

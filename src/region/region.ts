@@ -314,7 +314,7 @@ export class Region {
    */
   fence(purpose: Fence = 'full'): void {
     if (native.fence(this.#handle, fenceNumber(purpose)) !== undefined) throw this.#closedError();
-    if (this.#tap !== null) this.#tap.fenced();
+    if (this.#tap !== null) this.#tap.fenced(purpose);
   }
 
   /** A submission queue on this region. */

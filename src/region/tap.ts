@@ -2,6 +2,7 @@
 import type { BatchError } from '../queue/outcomes.js';
 import type { Queue } from '../queue/queue.js';
 import type { Entries } from '../queue/ring.js';
+import type { Fence } from '../wire.js';
 
 export type DirectKind = 'load' | 'store' | 'storeBlock' | 'read' | 'write' | 'fence';
 
@@ -11,7 +12,7 @@ export interface RegionTap {
   stored(offset: number, width: number, value: number | bigint, bigEndian: boolean): void;
   /** @param source what a write or store block has put there; of a read, what it filled */
   moved(kind: 'storeBlock' | 'read' | 'write', offset: number, bytes: Uint8Array): void;
-  fenced(): void;
+  fenced(purpose: Fence): void;
   /** An access that failed, and how many bytes of it went through before. */
   failed(kind: DirectKind, offset: number, length: number, bytesDone: number, bytes: Uint8Array | null): void;
   /** What of a pool's transfer went through. `bytes` begin at `offset`. */
