@@ -51,6 +51,7 @@ export {
   type RecordingInfo,
   readRecording,
 } from './record/operations.js';
+export type { Recalled } from './record/recall.js';
 export { type Recorded, type Recorder, type RecordOptions, record } from './record/recorder.js';
 export { type ReplayedRegion, type ReplayOptions, type ReplayReport, replay } from './record/replay.js';
 export type { RecordedRegion } from './record/run.js';

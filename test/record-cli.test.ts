@@ -144,6 +144,49 @@ test('bytes that are not right are told with their place: exit code 1', async (t
   assert.deepEqual([unseen.code, unseen.stderr], [0, '']);
 });
 
+test('what a program loads is recorded when it is asked for, in its Workers as well, and compared by a replay', async (t) => {
+  const folder = temporaryFolder(t);
+  const file = join(folder, 'loads.ismrec');
+  const words = program(
+    t,
+    `import { isMainThread, Worker } from 'node:worker_threads';
+     const region = emulate({ size: 64 });
+     region.load8(7);
+     const queue = region.queue();
+     queue.load(4, new Uint8Array(8));
+     queue.submit();
+     if (isMainThread) new Worker(new URL(import.meta.url), { env: {} });`,
+  );
+  const { code, stderr } = await ismio('record', '--loads', '-o', file, '--', ...words);
+  assert.equal(code, 0, stderr);
+  for (const one of [file, `${file}.2`]) {
+    const { stdout } = await ismio('replay', one, '--info');
+    assert.match(stdout, /with payload, and what was loaded/);
+    const same = await ismio('replay', one, '--verify-loads');
+    assert.match(same.stdout, /compared 9 loaded bytes with those that were recorded\n/);
+    assert.deepEqual([same.code, same.stderr], [0, '']);
+  }
+  const target = `file:${temporaryFile(t, new Uint8Array(64).fill(3))}`;
+  const other = await ismio('replay', file, '--verify-loads', '--target', target, '--json');
+  assert.match(
+    other.stderr,
+    /^ismio: ERR_ISMIO_MISMATCH: a load from .* gave 0x3 at offset 0x7; when it was recorded it gave 0x0\n$/,
+  );
+  assert.equal(other.code, 1);
+  assert.deepEqual(JSON.parse(other.stdout).regions[0].recalled, { bytes: 9, unknown: 0 });
+});
+
+test('loads that were not recorded are not compared, and are not recorded without payload: both are told', async (t) => {
+  const path = await recorded(t, (region) => void region.load8(7));
+  const replayed = await ismio('replay', path, '--verify-loads');
+  assert.equal(replayed.code, 3);
+  assert.match(replayed.stderr, /^ismio: ERR_ISMIO_OPTION: .* does not have what was loaded.*ismio record --loads/);
+  const words = [process.execPath, '--eval', ''];
+  const refused = await ismio('record', '--loads', '--no-payload', '-o', path, '--', ...words);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^ismio: ERR_ISMIO_USAGE: .*'--loads' cannot be used with option '--no-payload'/);
+});
+
 test('a store block that the rules do not allow cannot be replayed', async (t) => {
   const path = await recorded(t, (region) => region.storeBlock(0, new Uint8Array(64)));
   const { code, stderr } = await ismio('replay', path, '--max-store-block', '32');

@@ -55,34 +55,87 @@ test('operations stand in the recording in their order, whenever their bytes are
   assert.deepEqual(kinds, ['drain 0', `store ${40 * MiB}`, 'drain 0']);
 });
 
-test('a recorded drain of 256 MiB holds the event loop for milliseconds, and the memory that it takes is bounded', async (t) => {
-  const path = join(temporaryFolder(t), 'long');
-  using region = emulate({ size: 256 * MiB });
-  const recorder = record(region, path);
-  const queue = region.queue();
-  const buffer = allocBuffer(256 * MiB);
-  for (let at = 0; at < buffer.length; at += 4096) buffer[at] = at >>> 12;
-  for (let at = 0; at < buffer.length; at += MiB) queue.write(at, buffer, at, MiB);
-  const before = process.memoryUsage().arrayBuffers;
-  let ended = false;
-  let longest = 0;
-  let most = 0;
-  let last = milliseconds();
-  const drained = queue.drain().finally(() => {
-    ended = true;
+for (const [what, queueAll] of [
+  ['of 256 MiB', (queue, buffer, at) => queue.write(at, buffer, at, MiB)],
+  ['of loads of 256 MiB', (queue, buffer, at) => queue.load(at, buffer.subarray(at, at + MiB))],
+] as const satisfies readonly [string, (queue: Queue, buffer: Uint8Array, at: number) => unknown][]) {
+  test(`a recorded drain ${what} holds the event loop for milliseconds, and the memory that it takes is bounded`, async (t) => {
+    const path = join(temporaryFolder(t), 'long');
+    using region = emulate({ size: 256 * MiB });
+    const recorder = record(region, path, { loads: true });
+    const queue = region.queue();
+    const buffer = allocBuffer(256 * MiB);
+    for (let at = 0; at < buffer.length; at += 4096) buffer[at] = at >>> 12;
+    for (let at = 0; at < buffer.length; at += MiB) queueAll(queue, buffer, at);
+    const before = process.memoryUsage().arrayBuffers;
+    let ended = false;
+    let longest = 0;
+    let most = 0;
+    let last = milliseconds();
+    const drained = queue.drain().finally(() => {
+      ended = true;
+    });
+    while (!ended) {
+      await setImmediate();
+      const now = milliseconds();
+      longest = Math.max(longest, now - last);
+      last = now;
+      most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+    }
+    await drained;
+    recorder.close();
+    t.diagnostic(`longest turn ${longest.toFixed(1)} ms, most memory ${(most / MiB).toFixed(0)} MiB`);
+    assert.ok(longest < patience(80), `${longest} ms: to write all of it takes seconds`);
+    assert.ok(most < 64 * MiB, `${most} bytes`);
   });
-  while (!ended) {
-    await setImmediate();
-    const now = milliseconds();
-    longest = Math.max(longest, now - last);
-    last = now;
-    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+}
+
+test('what a recorded drain has loaded is in the recording, though it changes as soon as the drain has ended', async (t) => {
+  const path = join(temporaryFolder(t), 'loads');
+  using region = emulate({ size: 64 * MiB });
+  const bytes = new Uint8Array(64 * MiB);
+  randomFillSync(bytes);
+  region.write(0, bytes);
+  const recorder = record(region, path, { loads: true });
+  const queue = region.queue();
+  const buffer = allocBuffer(8 * MiB);
+  const offsets: number[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (let at = 0; at < buffer.length; at += MiB) {
+      offsets.push(round * 9 * MiB + at);
+      queue.load(round * 9 * MiB + at, buffer.subarray(at, at + MiB));
+    }
+    const drained = queue.drain();
+    region.load64(60 * MiB); // behind it, though its bytes are not read yet
+    await drained;
+    buffer.fill(0);
   }
-  await drained;
   recorder.close();
-  t.diagnostic(`longest turn ${longest.toFixed(1)} ms, most memory ${(most / MiB).toFixed(0)} MiB`);
-  assert.ok(longest < patience(80), `${longest} ms: to write all of it takes seconds`);
-  assert.ok(most < 64 * MiB, `${most} bytes`);
+  for await (const { origin, kind, offset, length, payload } of readRecording(path)) {
+    if (kind !== 'load') continue;
+    if (origin === 'queued') assert.equal(offset, offsets.shift());
+    assert.equal(Buffer.compare(payload as Uint8Array, bytes.subarray(offset, offset + length)), 0, `at ${offset}`);
+  }
+  assert.deepEqual(offsets, []);
+});
+
+test('a batch that loads to where bytes are that are not read yet waits for that', async (t) => {
+  const path = join(temporaryFolder(t), 'again');
+  using region = emulate({ size: 64 * MiB });
+  region.write(0, new Uint8Array(32 * MiB).fill(1));
+  region.write(32 * MiB, new Uint8Array(32 * MiB).fill(2));
+  const recorder = record(region, path, { loads: true });
+  const queue = region.queue();
+  const buffer = allocBuffer(32 * MiB);
+  queue.load(0, buffer);
+  const first = queue.drain();
+  while (queue.inFlight > 0) await setTimeout(1);
+  queue.load(32 * MiB, buffer); // its program has not been told yet that the first has ended
+  await Promise.all([first, queue.drain()]);
+  recorder.close();
+  for await (const { kind, offset, payload } of readRecording(path)) {
+    if (kind === 'load') assert.ok(payload?.every((byte) => byte === (offset < 32 * MiB ? 1 : 2)));
+  }
 });
 
 /** That this thread has run, as far as the system counts it: on a busy machine it waits as well. */

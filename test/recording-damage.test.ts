@@ -19,39 +19,56 @@ const some = async (region: Region): Promise<void> => {
   const queue = region.queue({ depth: 8 });
   for (let at = 0; at < 12; at++) while (!queue.storeWords(at * 8, at, 1)) queue.submit();
   queue.write(1000, allocBuffer(30).fill(7));
+  queue.load(8, new Uint8Array(20));
+  queue.load(1000, allocBuffer(30));
   await queue.drain();
   region.store16(200, 5);
   region.fence('beforeDoorbell');
   region.load64(8);
 };
 
-test('a recording that is cut anywhere says so, and how much of it is whole', async (t) => {
-  const whole = readFileSync(await recorded(t, some));
-  const path = temporaryFile(t, whole);
-  for (let length = whole.length - 1; length >= 0; length--) {
-    truncateSync(path, length);
-    const { position, size } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
-    assert.ok((position as number) <= length && size === length);
-  }
-});
+for (const options of [{}, { loads: true }]) {
+  const what = `a recording${options.loads === true ? ' with what was loaded' : ''}`;
+
+  test(`${what} that is cut anywhere says so, and how much of it is whole`, async (t) => {
+    const whole = readFileSync(await recorded(t, some, options));
+    const path = temporaryFile(t, whole);
+    for (let length = whole.length - 1; length >= 0; length--) {
+      truncateSync(path, length);
+      const { position, size } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+      assert.ok((position as number) <= length && size === length);
+    }
+  });
+
+  test(`a byte that was changed, anywhere in ${what}, is found`, async (t) => {
+    const whole = readFileSync(await recorded(t, some, options));
+    const path = temporaryFile(t, whole);
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Uint8Array.from(whole);
+      changed[at] = (changed[at] as number) ^ (1 << (at % 8));
+      writeFileSync(path, changed);
+      const { position } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
+      assert.ok((position as number) <= whole.length, `byte ${at}`);
+    }
+  });
+
+  test(`no bit of the version of ${what} makes it another version`, async (t) => {
+    const whole = readFileSync(await recorded(t, some, options));
+    for (let bit = 0; bit < 32; bit++) {
+      const changed = Uint8Array.from(whole);
+      const at = 8 + (bit >> 3);
+      changed[at] = (changed[at] as number) ^ (1 << (bit & 7));
+      const path = temporaryFile(t, changed);
+      await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { position: 8 });
+    }
+  });
+}
 
 test('what is whole of a cut recording is counted in operations', async (t) => {
   const path = await recorded(t, some);
   truncateSync(path, readFileSync(path).length - 1);
-  const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { operations: 16 });
-  assert.match(error.message, /ends too early.*16 operations/);
-});
-
-test('a byte that was changed, anywhere, is found', async (t) => {
-  const whole = readFileSync(await recorded(t, some));
-  const path = temporaryFile(t, whole);
-  for (let at = 0; at < whole.length; at++) {
-    const changed = Uint8Array.from(whole);
-    changed[at] = (changed[at] as number) ^ (1 << (at % 8));
-    writeFileSync(path, changed);
-    const { position } = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING');
-    assert.ok((position as number) <= whole.length, `byte ${at}`);
-  }
+  const error = await rejectsCode(replay(path), IsmioError, 'ERR_ISMIO_RECORDING', { operations: 18 });
+  assert.match(error.message, /ends too early.*18 operations/);
 });
 
 const noise = (length: number): Uint8Array => randomFillSync(allocBuffer(length));
@@ -176,6 +193,12 @@ const forgeries: Readonly<Record<string, Content | { raw: Uint8Array; operations
   'a block without parts': { raw: new Uint8Array(8) },
   'parts that are longer than the block': {
     raw: Uint8Array.of(255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+  },
+  'what was loaded, where that was not to be recorded': {
+    control: (c) => [begin(c), say(c, 0x20, 0, 0, 1, 0, 8), say(c, 0x05, 0, 0), say(c, 0x09, 0, 0, 8)],
+    payload: new Uint8Array(8),
+    operations: 1,
+    batches: 1,
   },
   'an unknown record': { control: (c) => say(c, 0x0f, 0) },
   'a region twice': { control: (c) => [defineRegion(c), defineRegion(c)] },
@@ -373,6 +396,98 @@ const forgeries: Readonly<Record<string, Content | { raw: Uint8Array; operations
   },
 };
 
+/** A batch of two loads, of 8 bytes and of 5. */
+const load = (control: ByteWriter): void => {
+  begin(control);
+  say(control, 0x20, 0, 0, 1, 0, 8);
+  say(control, 0x20, 0, 0, 1, 64, 5);
+  say(control, 0x05, 0, 0);
+};
+const ofLoads = { operations: 2, batches: 1 };
+const loadForgeries: Readonly<Record<string, Content>> = {
+  'a batch that has not been handed over': { control: (c) => [begin(c), say(c, 0x09, 0, 0, 0)] },
+  'a batch of stores': {
+    control: (c) => [begin(c), say(c, 0x21, 0, 0, 1, 0, 8), say(c, 0x05, 0, 0), say(c, 0x09, 0, 0, 8)],
+    payload: new Uint8Array(16),
+    operations: 1,
+    batches: 1,
+  },
+  'more than was loaded': {
+    control: (c) => [load(c), say(c, 0x09, 0, 0, 14)],
+    payload: new Uint8Array(16),
+    ...ofLoads,
+  },
+  'more that nobody knows than was loaded': { control: (c) => [load(c), say(c, 0x09, 0, 14, 0)], ...ofLoads },
+  'something behind the last of it': {
+    control: (c) => [load(c), say(c, 0x09, 0, 3, 10), say(c, 0x09, 0, 0, 1)],
+    payload: new Uint8Array(24),
+    ...ofLoads,
+  },
+  'more than a piece': {
+    control: (c) => [load(c), say(c, 0x09, 0, 0, 2 ** 20 + 1)],
+    payload: new Uint8Array(2 ** 20 + 8),
+    ...ofLoads,
+  },
+  'bytes that are not there': { control: (c) => [load(c), say(c, 0x09, 0, 0, 13)], ...ofLoads },
+  'something behind its bytes': {
+    control: (c) => [load(c), say(c, 0x09, 0, 0, 13)],
+    payload: new Uint8Array(16).fill(7),
+    ...ofLoads,
+  },
+  'a batch that is being queued': {
+    control: (c) => [load(c), say(c, 0x20, 0, 0, 1, 0, 8), say(c, 0x09, 0, 0, 13), say(c, 0x05, 0, 0)],
+    payload: new Uint8Array(16),
+    operations: 3,
+    batches: 2,
+  },
+  'a direct load without bytes': { control: (c) => [begin(c), say(c, 0x10, 0, 0, 1, 0, 0, 8)], operations: 1 },
+  'a read without all of its bytes': {
+    control: (c) => [begin(c), say(c, 0x13, 0, 0, 1, 0, 0, 17)],
+    payload: new Uint8Array(16),
+    operations: 1,
+  },
+  'a read that failed, with all of its bytes': {
+    control: (c) => [begin(c), say(c, 0x13, 16, 0, 1, 0, 0, 16, 8)],
+    payload: new Uint8Array(16),
+    operations: 1,
+  },
+};
+const metadataWithLoads = { version: '0', started: '2026-01-01T00:00:00.000Z', payload: true, loads: true };
+
+for (const [what, content] of Object.entries(loadForgeries)) {
+  test(`a forged recording of what was loaded is refused: ${what}`, async (t) => {
+    const path = forged(t, [content], { metadata: metadataWithLoads });
+    for (const read of [inspectRecording, replay]) {
+      const error = await rejectsCode(read(path), IsmioError, 'ERR_ISMIO_RECORDING');
+      assert.match(error.message, /is damaged at byte \d+: ./);
+    }
+  });
+}
+
+test('a forged recording of what was loaded that is legal is replayed, and compared', async (t) => {
+  const content = {
+    control: (c: ByteWriter) => [
+      load(c),
+      say(c, 0x09, 0, 0, 5),
+      say(c, 0x09, 0, 4, 0),
+      say(c, 0x09, 0, 0, 4),
+      say(c, 0x13, 16, 0, 1, 0, 0, 16, 8),
+    ],
+    payload: new Uint8Array(24),
+    operations: 3,
+    batches: 1,
+  };
+  const path = forged(t, [content], { metadata: metadataWithLoads });
+  const { regions } = await replay(path, { verifyLoads: true });
+  assert.deepEqual(regions[0]?.recalled, { bytes: 5 + 4 + 8, unknown: 4 });
+  content.payload[8] = 1; // behind the four that nobody knows
+  const other = forged(t, [content], { metadata: metadataWithLoads });
+  await rejectsCode(replay(other, { verifyLoads: true }), IsmioError, 'ERR_ISMIO_MISMATCH', {
+    offset: 65,
+    expected: 1,
+  });
+});
+
 for (const [what, content] of Object.entries(forgeries)) {
   test(`a forged recording is refused: ${what}`, async (t) => {
     const path = forged(t, [content as Content]);
@@ -386,6 +501,8 @@ const documents: Readonly<Record<string, { metadata?: unknown; end?: unknown }>>
   'metadata without a version': { metadata: { started: '2026-01-01', payload: true } },
   'a date that is none': { metadata: { version: '0', started: 'yesterday', payload: true } },
   'payload that is maybe': { metadata: { version: '0', started: '2026-01-01', payload: 1 } },
+  'loads that are maybe': { metadata: { ...metadataWithLoads, loads: 'yes' } },
+  'loads without payload': { metadata: { ...metadataWithLoads, payload: false } },
   'an end that is a number': { end: 5 },
   'more operations than there are': { end: { operations: 5, bytes: 0, batches: 0, nanoseconds: 0, failures: [] } },
   'fewer than none': { end: { operations: -1, bytes: 0, batches: 0, nanoseconds: 0, failures: [] } },

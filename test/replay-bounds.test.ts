@@ -3,6 +3,9 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { emulate, type Region, replay } from 'ismio';
 import type { ByteWriter } from '../src/record/bytes.js';
+import { limits } from '../src/record/format.js';
+import { Loading } from '../src/record/loading.js';
+import type { RecordedQueue } from '../src/record/run.js';
 import { defineQueue, defineRegion, forged, recorded, say } from './support/recordings.js';
 
 const withoutPayload = { version: '0', started: '2026-01-01T00:00:00.000Z', payload: false };
@@ -127,6 +130,19 @@ test('queues together have rings of no more than is allowed', async (t) => {
   const ring = 1024 * 32;
   await assert.rejects(replay(path, { memory: 10 * ring - 1 }), { code: 'ERR_ISMIO_TOO_LONG', message: /queues/ });
   await replay(path, { memory: 10 * ring });
+});
+
+test('no more batches wait for what they loaded than can be in flight', () => {
+  const queue = {} as RecordedQueue;
+  const loading = new Loading();
+  const handOver = (batch: number): void => {
+    loading.waiting = 8;
+    loading.handedOver(batch, queue);
+  };
+  for (let batch = 0; batch < limits.loading; batch++) handOver(batch);
+  loading.answer(0, 0, new Uint8Array(8));
+  handOver(limits.loading);
+  assert.throws(() => handOver(limits.loading + 1), /more than 1048576 batches with loads/);
 });
 
 test('any number of places may be contested', async (t) => {

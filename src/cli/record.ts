@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type Place, placeOf } from '../files/place.js';
 import { moveTo, temporaryName } from '../files/write.js';
 import { magic } from '../record/format.js';
@@ -25,6 +25,7 @@ import { count } from './output.js';
 interface RecordOptions {
   output: string;
   payload: boolean;
+  loads?: boolean;
 }
 
 const notes = `
@@ -34,7 +35,8 @@ which they opened their first regions. The exit code is that of COMMAND, 127 whe
 
 Examples:
   ismio record -o boot.ismrec -- node program.js --fast
-  ismio record -o boot.ismrec --no-payload -- npm start`;
+  ismio record -o boot.ismrec --no-payload -- npm start
+  ismio record -o boot.ismrec --loads -- node driver.js`;
 
 export function recordCommand(): Command {
   return new Command('record')
@@ -42,6 +44,7 @@ export function recordCommand(): Command {
     .description('run a program that uses ismio, and record every operation on the regions that it opens')
     .requiredOption('-o, --output <file>', 'the recording; it is there when the program has ended')
     .option('--no-payload', 'record what was done, but not the bytes')
+    .addOption(new Option('--loads', 'record the bytes that are loaded as well').conflicts('payload'))
     .argument('<command>', 'the program, after --')
     .argument('[args...]', 'its arguments')
     .addHelpText('after', notes)
@@ -54,10 +57,14 @@ interface Told {
   readonly whole: boolean;
 }
 
-async function record(command: string, args: readonly string[], { output, payload }: RecordOptions): Promise<void> {
+async function record(
+  command: string,
+  args: readonly string[],
+  { output, payload, loads = false }: RecordOptions,
+): Promise<void> {
   const there = findPlace(output);
   const folder = makeFolder(output, there);
-  const code = await run(command, args, folder, payload);
+  const code = await run(command, args, environmentOf(folder, payload, loads));
   const told = await collect(folder, output, there.what === 'file');
   for (const { line } of told) process.stderr.write(`ismio: ${harmless(line)}\n`);
   process.exitCode = code === 0 && told.some(({ whole }) => !whole) ? exitCodes.failed : code;
@@ -77,9 +84,19 @@ function makeFolder(output: string, place: Place): string {
   }
 }
 
+/** Has the program recorded, whatever a recording has told that this one is a part of. */
+function environmentOf(folder: string, payload: boolean, loads: boolean): NodeJS.ProcessEnv {
+  const flag = (on: boolean): string => (on ? '1' : '0');
+  return {
+    ...process.env,
+    ISMIO_RECORD: folder,
+    ISMIO_RECORD_PAYLOAD: flag(payload),
+    ISMIO_RECORD_LOADS: flag(loads),
+  };
+}
+
 /** Runs the program with this one's terminal. Its exit code; as a shell has it when a signal has ended it. */
-function run(command: string, args: readonly string[], folder: string, payload: boolean): Promise<number> {
-  const env = { ...process.env, ISMIO_RECORD: folder, ISMIO_RECORD_PAYLOAD: payload ? '1' : '0' };
+function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<number> {
   return new Promise<number>((done, fail) => {
     const child = spawn(command, args, { stdio: 'inherit', env });
     // The terminal sends an interrupt to both; what is sent to this one alone is handed on.

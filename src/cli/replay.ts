@@ -29,6 +29,7 @@ interface ReplayCommandOptions extends TargetOptions {
   order?: 'strict' | 'relaxed';
   handOver: 'recorded' | 'submit' | 'drain';
   verify: boolean;
+  verifyLoads?: boolean;
   memory?: number;
   info?: boolean;
   json?: boolean;
@@ -67,6 +68,7 @@ export function replayCommand(): Command {
         .default('recorded'),
     )
     .option('--no-verify', 'do not read back and compare')
+    .option('--verify-loads', 'compare what every load gives with what it gave then (of a recording with --loads)')
     .option('--memory <bytes>', 'what the comparison may take, and emulated regions may hold (default: 2G)', parseCount)
     .addOption(kindOption());
   return addRuleOptions(command).option('--json', 'print JSON').addHelpText('after', notes).action(replay);
@@ -125,6 +127,7 @@ async function run(path: string, options: ReplayCommandOptions): Promise<ReplayR
     pace: options.pace,
     handOver: options.handOver,
     verify: options.verify,
+    verifyLoads: options.verifyLoads === true,
     onProgress: (done, total) => {
       progress ??= new Progress('replaying', total);
       progress.at(done);
@@ -191,23 +194,28 @@ function tell(report: ReplayReport, json: boolean): void {
   if (split > 0) print(`  ${split} batches were handed over in parts: their bytes are more than a replay holds`);
   if (failed > 0) print(`  ${failed} of them failed`);
   for (const region of report.regions) {
-    const { name, loads, stores, storeBlocks, merged, retries, verified } = region;
+    const { name, loads, stores, storeBlocks, merged, retries, verified, recalled } = region;
     const again = retries > 0 ? `, ${retries} tried again` : '';
     print(
       `  ${harmless(name)}: ${count(loads, 'load')}, ${count(stores, 'store')}, ${count(storeBlocks, 'store block')}, ${merged.toLocaleString('en')} merged${again}`,
     );
-    if (verified === null) continue;
-    const uncertain = verified.uncertain > 0 ? `, ${count(verified.uncertain, 'byte')} uncertain` : '';
-    print(
-      `    compared ${count(verified.bytes, 'byte')} and ${count(verified.loads, 'load')}${uncertain}; SHA-256 ${verified.sha256}`,
-    );
+    if (verified !== null) {
+      const uncertain = verified.uncertain > 0 ? `, ${count(verified.uncertain, 'byte')} uncertain` : '';
+      print(
+        `    compared ${count(verified.bytes, 'byte')} and ${count(verified.loads, 'load')}${uncertain}; SHA-256 ${verified.sha256}`,
+      );
+    }
+    if (recalled === null) continue;
+    const unknown = recalled.unknown > 0 ? `; of ${count(recalled.unknown, 'byte')} nobody is sure` : '';
+    print(`    compared ${count(recalled.bytes, 'loaded byte')} with those that were recorded${unknown}`);
   }
 }
 
 function printInfo(info: RecordingInfo): void {
-  const { path, fileBytes, started, version, payload, operations, bytes, batches, failedBatches, seconds } = info;
+  const { path, fileBytes, started, version, payload, loads, operations, bytes, batches, failedBatches, seconds } =
+    info;
   print(
-    `${harmless(path)}: ${count(fileBytes, 'byte')}, recorded ${harmless(started)} by ismio ${harmless(version)}, ${payload ? 'with' : 'without'} payload`,
+    `${harmless(path)}: ${count(fileBytes, 'byte')}, recorded ${harmless(started)} by ismio ${harmless(version)}, ${payload ? 'with' : 'without'} payload${loads ? ', and what was loaded' : ''}`,
   );
   print(`  ${count(operations, 'operation')} in ${seconds.toFixed(3)} s, ${count(bytes, 'byte')} moved`);
   print(`  ${count(info.queues, 'queue')}, ${count(batches, 'batch', 'batches')}, ${failedBatches} of them failed`);

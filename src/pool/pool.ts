@@ -196,7 +196,7 @@ export class Pool {
       bytes.byteLength,
       options,
       { make, staged, stores: kind === 'write', holds: bytes },
-      (done) => tap?.pooled(kind, done.offset, done.length, bytes.subarray(done.offset - start)),
+      (done) => tap?.pooled(kind, done.offset, done.length, bytes, done.offset - start),
     );
   }
 

@@ -17,7 +17,7 @@ export interface HeldSource {
 
 /** Memory that nobody frees before its queue has ended. */
 export function ownSource(bytes: Uint8Array): SourceBytes {
-  return { bytes, copy: (from, length) => bytes.slice(from, from + length) };
+  return { memory: null, bytes, copy: (from, length) => bytes.slice(from, from + length) };
 }
 
 const none: readonly HeldSource[] = Object.freeze([]);
@@ -61,6 +61,7 @@ export class Sources {
     if (held === undefined) return undefined;
     const freed = held.buffer.byteLength === 0;
     return {
+      memory: held.buffer,
       bytes: freed ? new Uint8Array(0) : new Uint8Array(held.buffer),
       copy: (from, length) => {
         const bytes = new Uint8Array(length);

@@ -1,6 +1,6 @@
 // A batch as it is replayed: which operations of which runs, and where their loads went.
 import type { Region } from '../region/region.js';
-import { carriesPayload } from './format.js';
+import { stores } from './format.js';
 import type { Lengths, Run } from './run.js';
 
 /** Operations [first, first + count) of a run, handed to the engine one after the other. */
@@ -30,6 +30,8 @@ export type UseOperation = (index: number, run: Run, offset: number, length: num
 
 export class Batch {
   readonly region: Region;
+  /** Of the recorded batch that it is, or a part of. */
+  number = 0;
   readonly pieces: Piece[] = [];
   readonly loads: Loaded[] = [];
   /** Memory of the loads, to be given back. */
@@ -38,6 +40,7 @@ export class Batch {
   /** Of all operations. */
   bytes = 0;
   #touched: readonly Interval[] | null = null;
+  #stored: readonly Interval[] | null = null;
   #contested: Interval[] = [];
   #contestedWhole = false;
   /** Of a drain: what it came to. */
@@ -70,8 +73,17 @@ export class Batch {
 
   /** The bytes it touches, ascending and joined: worked out when first asked for, after the last operation was added. */
   touched(scratch: Float64Array): readonly Interval[] {
-    this.#touched ??= this.#intervals(scratch);
+    this.#touched ??= this.#intervals(scratch, () => true);
     return this.#touched;
+  }
+
+  /** The same of those that it stores to. */
+  stored(scratch: Float64Array): readonly Interval[] {
+    if (this.#stored === null) {
+      const all = this.pieces.every(({ run }) => run.kind !== 'load');
+      this.#stored = all ? this.touched(scratch) : this.#intervals(scratch, ({ kind }) => stores(kind));
+    }
+    return this.#stored;
   }
 
   /** Bytes that somebody else touched at the same time. */
@@ -88,10 +100,10 @@ export class Batch {
     this.#contestedWhole = this.#contested.length > most;
   }
 
-  #intervals(scratch: Float64Array): Interval[] {
+  #intervals(scratch: Float64Array, wanted: (run: Run) => boolean): Interval[] {
     const all: Interval[] = [];
     this.each(scratch, (_, run, offset, length) => {
-      if (run.kind !== 'fence' && length > 0) all.push({ start: offset, end: offset + length });
+      if (run.kind !== 'fence' && length > 0 && wanted(run)) all.push({ start: offset, end: offset + length });
     });
     return joined(all);
   }
@@ -121,14 +133,15 @@ export function lengthAt(lengths: Lengths, index: number): number {
 
 /** Where the payload of an operation is when that of the one before it ended at `at`: made-up bytes go round. */
 export function placeOf(run: Run, at: number, length: number): number {
-  return at + length > run.bytesEnd ? 0 : at;
+  return at + run.carried(length) > run.bytesEnd ? 0 : at;
 }
 
 export function behind(run: Run, at: number, length: number): number {
-  return carriesPayload(run.kind) ? at + length : at;
+  return at + run.carried(length);
 }
 
-function joined(intervals: Interval[]): Interval[] {
+/** In ascending order, those that touch in one. Changes the list. */
+export function joined(intervals: Interval[]): Interval[] {
   intervals.sort((a, b) => a.start - b.start);
   const result: { start: number; end: number }[] = [];
   for (const { start, end } of intervals) {

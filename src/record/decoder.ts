@@ -8,11 +8,11 @@ import { ByteReader, Damage } from './bytes.js';
 import { checkOutcomes } from './documents.js';
 import {
   blockHeaderBytes,
-  carriesPayload,
   contentHeaderBytes,
   type End,
   lengthModes,
   limits,
+  loads,
   mergeWords,
   type OperationKind,
   type Origin,
@@ -23,7 +23,9 @@ import {
   pieceBytes,
   records,
   runFlags,
+  stores,
 } from './format.js';
+import { type Answer, Loading } from './loading.js';
 import { checkBytesDone, checkCopy, checkStoreBlocks, checkWidth, checkWritable } from './possible.js';
 import {
   type CopySource,
@@ -39,6 +41,7 @@ export type Entry =
   | { readonly what: 'region' | 'regionClosed'; readonly region: RecordedRegion }
   | { readonly what: 'queue' | 'queueClosed'; readonly queue: RecordedQueue }
   | { readonly what: 'failed'; readonly batch: number; readonly outcomes: readonly Outcome[] }
+  | ({ readonly what: 'loaded' } & Answer)
   | { readonly what: 'submit' | 'drain' | 'settled'; readonly queue: RecordedQueue; readonly time: number }
   | {
       readonly what: 'run';
@@ -87,6 +90,8 @@ export class Decoder {
   #waiting: RecordedQueue | null = null;
   #waitingOperations = 0;
   #last: Last | null = null;
+  /** Null where the recording has nothing that was loaded. */
+  readonly #loading: Loading | null;
   /** Batches so far. */
   batches = 0;
   readonly #offsets = new Float64Array(limits.run);
@@ -96,9 +101,11 @@ export class Decoder {
   /**
    * @param made the bytes to store where the recording has none; null for a recording that has them
    * @param failures what the end says of the batches; null where it is not known, because the end is missing
+   * @param loaded whether it has what was loaded
    */
-  constructor(made: Uint8Array | null, failures: End['failures'] | null) {
+  constructor(made: Uint8Array | null, failures: End['failures'] | null, loaded: boolean) {
     this.#made = made;
+    this.#loading = loaded ? new Loading() : null;
     this.#failures = failures === null ? null : new Map(failures);
   }
 
@@ -123,7 +130,8 @@ export class Decoder {
     let operations = 0;
     while (!reader.ended && reader.peek !== 0) {
       const first = reader.byte();
-      const entry = first >= records.direct ? this.#run(first, block, reader, place) : this.#record(first, reader);
+      const entry =
+        first >= records.direct ? this.#run(first, block, reader, place) : this.#record(first, reader, place);
       if (entry.what === 'run' && !entry.run.continued) operations += entry.run.count;
       if (operations > block.operations) throw new Damage(`more than the ${block.operations} operations it speaks of`);
       yield entry;
@@ -134,7 +142,7 @@ export class Decoder {
     if (place.payload !== place.payloadEnd) throw new Damage('payload that no run has');
   }
 
-  #record(first: number, reader: ByteReader): Entry {
+  #record(first: number, reader: ByteReader, place: Place): Entry {
     const number = reader.varint('a number', largestNumber);
     if (first === records.failed) return this.#failedBatch(number, reader);
     this.#last = null;
@@ -161,9 +169,21 @@ export class Decoder {
         if (open.drains-- === 0) throw new Damage(`queue ${number} has no drain that could have ended`);
         return { what: 'settled', queue: open.queue, time: this.#time(reader) };
       }
+      case records.loaded:
+        return { what: 'loaded', ...this.#loaded(number, reader, place) };
       default:
         throw new Damage(`no record begins with ${first}`);
     }
+  }
+
+  /** What loads of a batch gave that has ended. */
+  #loaded(batch: number, reader: ByteReader, place: Place): Answer {
+    if (this.#loading === null) throw new Damage('what was loaded, in a recording without that');
+    const unknown = reader.varint('the loaded bytes that nobody knows');
+    const length = reader.varint('the bytes that were loaded', pieceBytes);
+    const at = place.payload;
+    takePayload(place, length);
+    return this.#loading.answer(batch, unknown, place.bytes.subarray(at, at + length));
   }
 
   /** What of a batch did not go through: the end lists the same, where there is one. */
@@ -188,6 +208,7 @@ export class Decoder {
     if (first + count > this.#waitingOperations) throw new Damage(`a batch without the operation ${first} that failed`);
     this.#waiting = null;
     this.#waitingOperations = 0;
+    this.#loading?.handedOver(this.batches, queue);
     this.batches++;
     if (drain) this.#openQueue(number).drains++;
     return { queue, time: this.#time(reader) };
@@ -262,13 +283,14 @@ export class Decoder {
     if ((flags & runFlags.times) !== 0) run.timesAt = gaps(place, count);
     const single = run.bytesDone !== null || run.continued || kind === 'copy';
     if (single && count !== 1) throw new Damage('a run of several operations where there can be one only');
-    if (carriesPayload(kind)) this.#take(run, place);
+    if (stores(kind)) this.#take(run, place);
+    else if (loads(kind) && this.#loading !== null) this.#takeLoaded(run, place, this.#loading);
     if (run.timesAt !== 0) this.#clock = run.times()[count - 1] as number;
     return this.#checked(run, place);
   }
 
   #checked(run: Run, place: Place): Entry & { what: 'run' } {
-    const { kind, region, count, source } = run;
+    const { kind, origin, block, region, count, source } = run;
     const lengths = run.lengths();
     const { longest, sum } = measure(lengths, count);
     run.sum = sum;
@@ -283,7 +305,8 @@ export class Decoder {
     checkWritable(run);
     if (source !== null) checkCopy(run, lowest, source);
     if (kind === 'storeBlock') checkStoreBlocks(run, this.#offsets, lengths);
-    if (carriesPayload(kind) && this.#made === null) takePayload(place, sum);
+    if (run.carries && origin === 'queued' && kind === 'load' && this.#loading !== null) this.#loading.waiting += sum;
+    else if (run.carries && run.bytes === block.bytes) takePayload(place, count === 1 ? run.carried(sum) : sum);
     this.#goOn(run, lengths);
     this.#operations += count;
     return { what: 'run', run, offsets: this.#offsets, lengths, extent };
@@ -307,8 +330,17 @@ export class Decoder {
     if (queue !== null && !continued) this.#waitingOperations += count;
   }
 
+  /** Finds the bytes that a run has loaded, or where they will be in those of its batch. */
+  #takeLoaded(run: Run, place: Place, { waiting }: Loading): void {
+    const queued = run.origin === 'queued';
+    run.carries = true;
+    run.bytesAt = queued ? waiting : place.payload;
+    run.bytesEnd = queued ? Number.MAX_SAFE_INTEGER : place.payloadEnd;
+  }
+
   /** Finds the bytes that a run stores. */
   #take(run: Run, place: Place): void {
+    run.carries = true;
     if (this.#made === null) {
       run.bytesAt = place.payload;
       run.bytesEnd = place.payloadEnd;

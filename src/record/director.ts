@@ -1,7 +1,7 @@
 // Operations that were not queued: calls of a region, and a pool's transfers, each as one call.
 import type { Region } from '../region/region.js';
-import { behind, lengthAt, placeOf } from './batch.js';
-import { carriesPayload } from './format.js';
+import { behind, type Interval, lengthAt, placeOf } from './batch.js';
+import { loads, stores } from './format.js';
 import type { Pace } from './pace.js';
 import type { Shared } from './player.js';
 import type { CopySource, Lengths, RecordedRegion, Run } from './run.js';
@@ -51,7 +51,7 @@ export class Director {
     const { verifier } = this.#shared;
     const wanted = bytesDone === null ? length : Math.min(bytesDone, length);
     if (bytesDone !== null && wanted === 0) return;
-    this.#contest(region, run, offset, wanted);
+    const certain = this.#contest(region, run, offset, wanted);
     let done = wanted;
     try {
       this.#access(region, run, offset, wanted, at);
@@ -59,11 +59,20 @@ export class Director {
       this.#shared.failed(error as Error);
       done = (error as { bytesDone?: number }).bytesDone ?? 0;
     }
+    if (loads(kind)) this.#recall(region, run, offset, wanted, certain ? done : 0, at);
     if (verifier === null) return;
-    if (carriesPayload(kind)) verifier.stored(region, run, offset, wanted, done, at);
+    if (stores(kind)) verifier.stored(region, run, offset, wanted, done, at);
     else if (kind === 'copy') this.#copied(region, run, offset, wanted, done);
     else if (kind === 'load' && done > 0) verifier.loaded(region, offset, this.#loaded, 0, done);
     else if (kind === 'read') verifier.loaded(region, offset, this.#shared.unseen, 0, done);
+  }
+
+  /** Holds what was loaded against what was loaded when it was recorded: its first `done` bytes. */
+  #recall(region: Region, run: Run, offset: number, length: number, done: number, at: number): void {
+    const { recall, unseen } = this.#shared;
+    if (recall === null) return;
+    const loaded = run.kind === 'load' ? this.#loaded : unseen;
+    recall.direct(region, offset, length, loaded.subarray(0, done), run.bytes.subarray(at, at + done));
   }
 
   get #loaded(): Uint8Array {
@@ -105,12 +114,20 @@ export class Director {
     if (done < length) verifier?.forget(region, offset + done, length - done);
   }
 
-  #contest(region: Region, run: Run, offset: number, length: number): void {
-    const { verifier, inFlight } = this.#shared;
-    if (verifier === null || inFlight.size === 0 || length === 0) return;
-    verifier.contestDirect(region, offset, length, inFlight);
-    const from = sourceOf(run, offset);
-    if (from !== null) verifier.contestDirect(this.#regionOf(from.region), from.offset, length, inFlight);
+  /** Notes what it has in common with batches in flight; whether that is nothing. */
+  #contest(region: Region, run: Run, offset: number, length: number): boolean {
+    const { contests, verifier, inFlight } = this.#shared;
+    if (contests === null || inFlight.size === 0 || length === 0) return true;
+    let certain = true;
+    const add = (where: Region, from: number, stored: boolean): void =>
+      contests.addDirect(where, from, length, !stored, inFlight, ({ start, end }: Interval) => {
+        certain = false;
+        verifier?.forget(where, start, end - start);
+      });
+    add(region, offset, !loads(run.kind));
+    const source = sourceOf(run, offset);
+    if (source !== null) add(this.#regionOf(source.region), source.offset, false);
+    return certain;
   }
 }
 

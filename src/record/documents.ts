@@ -5,11 +5,13 @@ import type { End, Metadata, Outcome } from './format.js';
 type Unknown = Readonly<Record<string, unknown>>;
 
 export function checkMetadata(value: unknown): Metadata {
-  const { version, started, payload } = object(value, 'the metadata');
+  const { version, started, payload, loads = false } = object(value, 'the metadata');
   if (typeof version !== 'string' || version.length > 64) throw new Damage('metadata.version is no short string');
   if (typeof started !== 'string' || Number.isNaN(Date.parse(started))) throw new Damage('metadata.started is no date');
   if (typeof payload !== 'boolean') throw new Damage('metadata.payload is neither true nor false');
-  return { version, started, payload };
+  if (typeof loads !== 'boolean') throw new Damage('metadata.loads is neither true nor false');
+  if (loads && !payload) throw new Damage('metadata with what was loaded and not what was stored');
+  return { version, started, payload, loads };
 }
 
 export function checkEnd(value: unknown): End {

@@ -105,6 +105,18 @@ export class Encoder {
     this.#flushIfLarge();
   }
 
+  /**
+   * Some of what the loads of a batch gave: these bytes are to be appended to `payload` before the next call.
+   * @param unknown bytes before them that nobody knows
+   */
+  loaded(batch: number, unknown: number, length: number): void {
+    this.#end();
+    this.#flushIfLarge();
+    this.#payload.align();
+    this.#control.byte(records.loaded);
+    for (const field of [batch, unknown, length]) this.#control.varint(field);
+  }
+
   /** A record with a time. */
   timed(kind: number, number: number, time: number): void {
     this.record(kind, (control) => {

@@ -13,6 +13,7 @@ import { endBySignal } from './signals.js';
 interface Settings {
   readonly folder: string;
   readonly payload: boolean;
+  readonly loads: boolean;
 }
 
 /** What Workers know of their process's settings, whatever environment they are given. */
@@ -32,7 +33,8 @@ export function recordFromEnvironment(environment: NodeJS.ProcessEnv = process.e
     return;
   }
   workerThreads().setEnvironmentData(shared, settings);
-  const place = placeIn(settings.folder);
+  const { folder, payload, loads } = settings;
+  const place = placeIn(folder);
   let recorder: Recorder | null = null;
   let failed = false;
   const fail = (error: unknown): void => {
@@ -43,13 +45,12 @@ export function recordFromEnvironment(environment: NodeJS.ProcessEnv = process.e
     if (failed) return;
     try {
       if (recorder === null) {
-        recorder = new Recorder(place + suffixes.recorded, { payload: settings.payload }, fail);
+        recorder = new Recorder(place + suffixes.recorded, { payload, loads }, fail);
         if (isMainThread) endBySignal(recorder);
       }
       recorder.add(region);
     } catch (error) {
-      if ((error as IsmioError).code === 'ERR_ISMIO_TOO_LONG')
-        tellFailure(placeIn(settings.folder), error as IsmioError);
+      if ((error as IsmioError).code === 'ERR_ISMIO_TOO_LONG') tellFailure(placeIn(folder), error as IsmioError);
       else fail(error);
     }
   });
@@ -64,7 +65,10 @@ function placeIn(folder: string): string {
 function settingsOf(environment: NodeJS.ProcessEnv): Settings | null | 'unknown' {
   const folder = environment['ISMIO_RECORD'];
   if (folder === '') return null;
-  if (folder !== undefined) return { folder, payload: environment['ISMIO_RECORD_PAYLOAD'] !== '0' };
+  if (folder !== undefined) {
+    const payload = environment['ISMIO_RECORD_PAYLOAD'] !== '0';
+    return { folder, payload, loads: environment['ISMIO_RECORD_LOADS'] === '1' };
+  }
   if (isMainThread) return 'unknown';
   return (workerThreads().getEnvironmentData(shared) as Settings | undefined) ?? null;
 }

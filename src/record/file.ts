@@ -1,11 +1,11 @@
 // A recording's file as it is written: beside its place first, and given that when it is whole.
-import { rmSync, writeSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TextEncoder } from 'node:util';
 import { placeOf } from '../files/place.js';
 import { makeTemporary, moveTo } from '../files/write.js';
 import { Draft } from './draft.js';
-import { blockTypes, type End, endMagic, formatVersion, magic, preambleBytes, trailerBytes } from './format.js';
+import { blockTypes, type End, endMagic, formatVersions, magic, preambleBytes, trailerBytes } from './format.js';
 import { findPlace, recordingError } from './place.js';
 import { BlockWriter } from './writer.js';
 
@@ -15,6 +15,7 @@ export class RecordingFile {
   readonly #path: string;
   readonly #beside: string;
   readonly #writer: BlockWriter;
+  #version = 0;
   /** 'named': it has its name, and what is written to it still goes there. */
   #state: 'recording' | 'named' | 'ended' = 'recording';
 
@@ -27,13 +28,15 @@ export class RecordingFile {
     this.#beside = beside;
     this.#writer = new BlockWriter(file, preambleBytes, compress, (cause) => failed(this.#given(cause)));
     this.#trying(() => {
-      const preamble = new Uint8Array(preambleBytes);
-      preamble.set(magic);
-      new DataView(preamble.buffer).setUint32(magic.length, formatVersion, true);
-      writeSync(file, preamble);
+      this.#writePreamble(formatVersions.plain);
       this.#writer.add(new Draft(blockTypes.metadata, [json(metadata)], 0));
       this.#writer.flush();
     });
+  }
+
+  /** Has the file be of this version, or a later one. Before a block is added that an earlier one does not know. */
+  need(version: number): void {
+    if (this.#version < version) this.#trying(() => this.#writePreamble(version));
   }
 
   /** Adds a block of operations. Throws ERR_ISMIO_WRITE_FILE; the file is gone then. */
@@ -94,6 +97,14 @@ export class RecordingFile {
       }
     }
     return 'nothing of it is kept';
+  }
+
+  #writePreamble(version: number): void {
+    const preamble = new Uint8Array(preambleBytes);
+    preamble.set(magic);
+    new DataView(preamble.buffer).setUint32(magic.length, version, true);
+    this.#writer.writePreamble(preamble);
+    this.#version = version;
   }
 
   #given(cause: unknown): unknown {

@@ -2,7 +2,7 @@
 import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
 import { lengthAt } from './batch.js';
-import { carriesPayload } from './format.js';
+import { stores } from './format.js';
 import type { Extent, Lengths, Run } from './run.js';
 
 const pageBytes = 4096;
@@ -36,7 +36,7 @@ export class Footprint {
   /** Counts what a run is about to store. Where it has as many operations as pages between its ends, all of these count. */
   add(region: Region, run: Run, offsets: Float64Array, lengths: Lengths, { lowest, end }: Extent): void {
     const pages = this.#pages.get(region);
-    if (pages === undefined || !(carriesPayload(run.kind) || run.kind === 'copy')) return;
+    if (pages === undefined || !(stores(run.kind) || run.kind === 'copy')) return;
     if (lowest >= pages.from && end <= pages.end) return;
     const { known } = pages;
     if ((end - lowest) / pageBytes <= run.count) {

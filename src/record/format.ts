@@ -7,9 +7,15 @@
 //     trailer       where the last block is, magic
 
 // Versions differ in two bits at least, as no checksum covers them: one that was flipped makes none of another. So no 3.
-export const formatVersion = 4;
-/** Which can be read. Version 1 has fewer kinds of records; up to version 2 every fence is full. */
-export const readableVersions: readonly number[] = [1, 2, formatVersion];
+/** A file has the lower one where it can: what was made before 4 reads it then. */
+export const formatVersions = {
+  /** Nothing that was loaded, and no fence but full ones. */
+  plain: 2,
+  /** Loads may have their bytes, and fences are for something. */
+  loads: 4,
+} as const;
+/** Which can be read. Version 1 has fewer kinds of records. */
+export const readableVersions: readonly number[] = [1, formatVersions.plain, formatVersions.loads];
 
 /** Not text, and damaged by anything that takes it for text. */
 export const magic: Uint8Array = Uint8Array.of(0x89, 0x49, 0x53, 0x4d, 0x52, 0x45, 0x43, 0x0a); // \x89ISMREC\n
@@ -40,6 +46,8 @@ export const limits = {
   /** Regions and queues that are open at once. */
   regions: 1024,
   queues: 1 << 16,
+  /** Batches that have loads and have not ended, where these have their bytes. */
+  loading: 1 << 20,
   name: 1024,
 } as const;
 
@@ -56,6 +64,7 @@ export const records = {
   drain: 0x06,
   settled: 0x07,
   failed: 0x08,
+  loaded: 0x09,
   direct: 0x10,
   queued: 0x20,
   pooled: 0x30,
@@ -84,9 +93,14 @@ export const runFlags = {
 export const mergeWords = ['none', 'adjacent', 'any'] as const;
 export const orderWords = ['strict', 'relaxed'] as const;
 
-/** Whether operations of this kind have payload, where it is recorded. */
-export function carriesPayload(kind: OperationKind): boolean {
+/** Whether operations of this kind store bytes, which the recording has where it has payload. */
+export function stores(kind: OperationKind): boolean {
   return kind === 'store' || kind === 'storeBlock' || kind === 'write';
+}
+
+/** Whether they load bytes, which it has where that was asked for. */
+export function loads(kind: OperationKind): boolean {
+  return kind === 'load' || kind === 'read';
 }
 
 /** What the first block says, as JSON. */
@@ -95,7 +109,10 @@ export interface Metadata {
   readonly version: string;
   /** ISO 8601, UTC. */
   readonly started: string;
+  /** Whether it has the bytes that were stored. */
   readonly payload: boolean;
+  /** Whether it has those that were loaded. */
+  readonly loads: boolean;
 }
 
 /** Of one operation in a batch that failed, or of several in a row. */

@@ -4,7 +4,8 @@ import type { Fence } from '../wire.js';
 import { behind, lengthAt } from './batch.js';
 import { Damage } from './bytes.js';
 import { Decoder, type Entry } from './decoder.js';
-import { carriesPayload, limits, type Metadata, type OperationKind, type Origin } from './format.js';
+import { limits, loads, type Metadata, type OperationKind, type Origin } from './format.js';
+import { Listing } from './listing.js';
 import { RecordingReader } from './reader.js';
 import type { RecordedRegion, Run } from './run.js';
 
@@ -21,7 +22,11 @@ export interface RecordedOperation {
   readonly length: number;
   /** Nanoseconds since the recording began. A queued operation has that of its batch. */
   readonly time: number;
-  /** The bytes it stored; null where there are none, or none were recorded. */
+  /**
+   * The bytes that it stored, or loaded: of a load that failed those that went through. Null where there are none, or none were
+   * recorded. So it is with a queued load of which nobody knows what it gave, or whose batch ended more than 2^16 operations
+   * or 64 MiB of bytes later.
+   */
   readonly payload: Uint8Array | null;
   /** Of one that failed, and was not queued: how much of it went through before. */
   readonly bytesDone: number | null;
@@ -61,10 +66,17 @@ export interface RecordingInfo extends Metadata {
  */
 export async function* readRecording(path: string, options: ReadOptions = {}): AsyncGenerator<RecordedOperation> {
   const offsets = new Float64Array(limits.run);
+  const listing = new Listing();
   for await (const { entry, payload } of entriesOf(path, options)) {
-    if (entry.what === 'run') yield* operationsOf(entry.run, offsets, payload);
-    else if (entry.what === 'submit' || entry.what === 'drain' || entry.what === 'settled') yield handOver(entry);
+    if (entry.what === 'run') list(listing, entry.run, offsets, payload);
+    else if (entry.what === 'loaded') listing.answer(entry);
+    else if (entry.what === 'submit' || entry.what === 'drain' || entry.what === 'settled') {
+      listing.add(handOver(entry));
+      if (entry.what !== 'settled') listing.handedOver();
+    }
+    yield* listing.ready();
   }
+  yield* listing.ready(true);
 }
 
 /**
@@ -113,8 +125,8 @@ async function* entriesOf(
   const reader = await RecordingReader.open(checkText(path, 'path'), partial);
   try {
     opened(reader);
-    const { payload } = reader.metadata;
-    const decoder = new Decoder(payload ? null : new Uint8Array(0), reader.end.failures);
+    const { payload, loads: loaded } = reader.metadata;
+    const decoder = new Decoder(payload ? null : new Uint8Array(0), reader.end.failures, loaded);
     let done = 0;
     for await (const block of reader.blocks()) {
       try {
@@ -132,7 +144,8 @@ async function* entriesOf(
   }
 }
 
-function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Generator<RecordedOperation> {
+/** Lists the operations of a run. @param payload whether there are bytes that were stored */
+function list(listing: Listing, run: Run, offsets: Float64Array, payload: boolean): void {
   const { kind, origin, queue, region, bytesDone } = run;
   const lengths = run.lengths();
   const times = run.times();
@@ -140,7 +153,10 @@ function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Gener
   let at = run.bytesAt;
   for (let index = 0; index < run.count; index++) {
     const length = lengthAt(lengths, index);
-    yield {
+    const later = origin === 'queued' && kind === 'load';
+    const carried = run.carried(length);
+    const nothing = !run.carries || !payload || (length > 0 && (later || (loads(kind) && carried === 0)));
+    const operation: RecordedOperation = {
       kind,
       origin,
       region: region.number,
@@ -148,10 +164,12 @@ function* operationsOf(run: Run, offsets: Float64Array, payload: boolean): Gener
       offset: offsets[index] as number,
       length,
       time: times[index] as number,
-      payload: payload && carriesPayload(kind) ? run.bytes.slice(at, at + length) : null,
+      payload: nothing ? null : run.bytes.slice(at, at + carried),
       bytesDone,
       purpose: kind === 'fence' ? run.purpose : null,
     };
+    if (later && run.carries) listing.addLoad(operation, at);
+    else listing.add(operation);
     at = behind(run, at, length);
   }
 }

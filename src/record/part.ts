@@ -1,7 +1,7 @@
 // What can be taken from a recording that has no end: a program was ended by force, or a file was cut.
 import type { Block } from './buffers.js';
 import { Decoder } from './decoder.js';
-import { blockTypes, type End } from './format.js';
+import { blockTypes, type End, type Metadata } from './format.js';
 
 /** What its blocks come to, as far as they are whole. */
 export interface Part {
@@ -18,10 +18,10 @@ export interface Part {
  */
 export async function measurePart(
   first: number,
-  payload: boolean,
+  { payload, loads }: Metadata,
   blockAt: (position: number, index: number) => Promise<Block>,
 ): Promise<Part> {
-  const decoder = new Decoder(payload ? null : new Uint8Array(0), null);
+  const decoder = new Decoder(payload ? null : new Uint8Array(0), null, loads);
   const failures: [batch: number, outcomes: End['failures'][number][1]][] = [];
   let part: Part = { endAt: first, end: { operations: 0, bytes: 0, batches: 0, nanoseconds: 0, failures } };
   let operations = 0;

@@ -5,8 +5,10 @@ import { states } from '../wire.js';
 import type { Allowance } from './allowance.js';
 import { Batch, behind, lengthAt, placeOf } from './batch.js';
 import type { Buffers } from './buffers.js';
+import type { Contests } from './contests.js';
 import type { Outcome } from './format.js';
 import { pieceBytes } from './format.js';
+import type { Recall } from './recall.js';
 import type { Lengths, Run } from './run.js';
 import type { Turns } from './turns.js';
 import type { Verifier } from './verifier.js';
@@ -14,6 +16,10 @@ import type { Verifier } from './verifier.js';
 /** What the queues of one replay share. */
 export interface Shared {
   readonly verifier: Verifier | null;
+  /** Null where what is loaded is not compared with what was loaded when it was recorded. */
+  readonly recall: Recall | null;
+  /** Null where nothing is compared. */
+  readonly contests: Contests | null;
   readonly buffers: Buffers;
   readonly allowance: Allowance;
   readonly turns: Turns;
@@ -39,7 +45,8 @@ export class Player {
   #batch: Batch;
   readonly #flying: Batch[] = [];
   #loadAt = 0;
-  /** Of the recorded batch that is being claimed: operations so far. */
+  /** Of the recorded batch that is being claimed: its number, and operations so far. */
+  #number = 0;
   #position = 0;
   /** Where in the recorded outcomes it is, and where the operation began of which pieces are claimed. */
   #outcome = 0;
@@ -51,13 +58,18 @@ export class Player {
     this.#batch = new Batch(queue.region);
   }
 
-  /** Claims a run. `recorded` says what of the batch did not go through when it was recorded: it is left out. */
+  /**
+   * Claims a run of the batch with this number. `recorded` says what of the batch did not go through when it was recorded: it
+   * is left out.
+   */
   claim(
     run: Run,
     offsets: Float64Array,
     lengths: Lengths,
+    number: number,
     recorded: readonly Outcome[] | undefined,
   ): Promise<void> | void {
+    this.#number = number;
     const first = run.continued ? this.#position - 1 : this.#position;
     this.#position = first + run.count;
     const words = run.kind === 'store' && lengths === 8;
@@ -97,6 +109,12 @@ export class Player {
     return this.#flying.length > 0;
   }
 
+  /** Whether the recorded batch with this number, a part of it or one before it is in flight. */
+  hasInFlight(number: number): boolean {
+    const [oldest] = this.#flying;
+    return oldest !== undefined && oldest.number <= number;
+  }
+
   /** Waits for the oldest batch in flight, if there is one. */
   async settle(): Promise<void> {
     const batch = this.#flying[0];
@@ -131,7 +149,8 @@ export class Player {
 
   #next(): Batch {
     const batch = this.#batch;
-    this.#shared.verifier?.contest(batch, this.#others());
+    batch.number = this.#number;
+    this.#shared.contests?.add(batch, this.#others());
     this.#shared.turns.add(operationWork * (1 + batch.operations) + batch.bytes);
     this.#batch = new Batch(this.queue.region);
     this.#loadAt = 0;
@@ -145,13 +164,14 @@ export class Player {
   }
 
   #ended(batch: Batch, error: Error | null): void {
-    const { verifier, buffers, allowance, failed } = this.#shared;
+    const { verifier, recall, buffers, allowance, failed } = this.#shared;
     let outcomes: readonly OperationOutcome[] = [];
     if (error !== null) {
       failed(error);
       outcomes = (error as BatchError).operations;
     }
     verifier?.ended(batch, outcomes);
+    recall?.ended(batch, outcomes);
     for (const memory of batch.memory) buffers.give(memory);
     allowance.give(batch.memory.length * pieceBytes);
     batch.release();
@@ -277,9 +297,9 @@ export class Player {
   }
 
   #load(offset: number, length: number): boolean {
-    const { verifier, unseen } = this.#shared;
-    if (verifier === null) return this.queue.load(offset, unseen.subarray(0, length));
-    const memory = this.#loadMemory();
+    const { verifier, recall, unseen } = this.#shared;
+    if (verifier === null && recall === null) return this.queue.load(offset, unseen.subarray(0, length));
+    const memory = this.#loadMemory(length);
     const fits = this.#loadAt + length <= memory.length;
     const at = fits ? this.#loadAt : 0;
     const target = fits ? memory.subarray(at, at + length) : unseen.subarray(0, length);
@@ -289,9 +309,11 @@ export class Player {
     return true;
   }
 
-  #loadMemory(): Uint8Array {
-    const [known] = this.#batch.memory;
-    if (known !== undefined) return known;
+  /** Where the next load goes. One batch has one piece of memory for it, unless all of its loads are to be looked at. */
+  #loadMemory(length: number): Uint8Array {
+    const known = this.#batch.memory.at(-1);
+    if (known !== undefined && (this.#shared.recall === null || this.#loadAt + length <= known.length)) return known;
+    this.#loadAt = 0;
     this.#shared.allowance.take(pieceBytes, 'to check what batches load', ', or replay without verification');
     const memory = this.#shared.buffers.take(pieceBytes);
     this.#batch.memory.push(memory);

@@ -1,7 +1,7 @@
 // What no program can have done, whatever its recording says: held against the rules of the region that it was recorded on.
 import { lengthAt } from './batch.js';
 import { Damage } from './bytes.js';
-import { carriesPayload } from './format.js';
+import { stores } from './format.js';
 import type { CopySource, Lengths, Run } from './run.js';
 
 /** Stores, and direct loads, are one access: of 1, 2, 4 or 8 bytes, at a multiple of that. */
@@ -23,7 +23,7 @@ export function checkBytesDone({ kind, bytesDone, sum }: Run): void {
 
 /** Queued operations are not looked at: what became of them is not known here. */
 export function checkWritable({ kind, origin, region, bytesDone, sum }: Run): void {
-  if (region.writable || origin === 'queued' || !(carriesPayload(kind) || kind === 'copy')) return;
+  if (region.writable || origin === 'queued' || !(stores(kind) || kind === 'copy')) return;
   if ((bytesDone ?? sum) > 0) throw new Damage(`region ${region.number} is stored to, which is not writable`);
 }
 

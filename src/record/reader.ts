@@ -197,7 +197,7 @@ export class RecordingReader {
     this.metadata = this.#document(first, checkMetadata);
     this.#first = first.next;
     const blockAt = (position: number, index: number): Promise<Block> => this.#blockAt(position, index);
-    const { endAt, end } = await measurePart(first.next, this.metadata.payload, blockAt);
+    const { endAt, end } = await measurePart(first.next, this.metadata, blockAt);
     this.#endAt = endAt;
     this.end = end;
     this.whole = false;

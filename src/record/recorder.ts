@@ -11,7 +11,9 @@ import type { Fence } from '../wire.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
 import {
+  formatVersions,
   limits,
+  loads,
   type Metadata,
   mergeWords,
   type OperationKind,
@@ -20,14 +22,19 @@ import {
   orderWords,
   pieceBytes,
   records,
+  stores,
 } from './format.js';
 import { Keeper } from './keeper.js';
 import { QueueListener, RegionListener } from './listeners.js';
+import type { Payload } from './payload.js';
+import { Targets } from './targets.js';
 
 /** How `record` writes a recording. */
 export interface RecordOptions {
   /** Also the bytes that are stored and written. Default true. */
   payload?: boolean;
+  /** Also the bytes that are loaded and read. Default false. */
+  loads?: boolean;
   /** Deflates what becomes shorter by it. A recording that is not deflated is replayed faster. Default true. */
   compress?: boolean;
 }
@@ -56,8 +63,20 @@ export function record(regions: Region | readonly Region[], path: string, option
   return recorder;
 }
 
+/** What there may be so many of at once, and what to do about more. */
+const counted = {
+  regions: 'regions are open at once; close some of them',
+  queues: 'queues are open at once; close some of them',
+  loading: 'batches with loads are in flight at once; await some of them',
+} as const;
+type Counted = keyof typeof counted;
+
 /** A recording that is being written, made by `record`. */
 export class Recorder {
+  /** @internal Whether what is loaded is recorded. */
+  readonly loads: boolean;
+  /** @internal */
+  readonly targets = new Targets();
   readonly #payload: boolean;
   readonly #file: RecordingFile;
   readonly #encoder: Encoder;
@@ -72,7 +91,7 @@ export class Recorder {
   #exiting = false;
   readonly #regions: WeakRef<Region>[] = [];
   readonly #numbers = new Map<number, number>();
-  #open = { regions: 0, queues: 0 };
+  #open: Record<Counted, number> = { regions: 0, queues: 0, loading: 0 };
   #queues = 0;
   #batches = 0;
   #operations = 0;
@@ -86,16 +105,23 @@ export class Recorder {
   /** @internal @param failed is told at once what ended the recording too early; `close` throws it all the same */
   constructor(path: string, options: RecordOptions = {}, failed: ((error: unknown) => void) | null = null) {
     if (checkText(path, 'path') === '') throw rangeError('ERR_ISMIO_OPTION', 'path must not be empty', { path });
-    checkOptions(options, ['payload', 'compress'], 'record');
+    checkOptions(options, ['payload', 'loads', 'compress'], 'record');
     this.#failed = failed;
     this.#payload = checkFlag(options.payload ?? true, 'payload');
+    this.loads = checkFlag(options.loads ?? false, 'loads');
+    if (this.loads && !this.#payload) {
+      const text = 'what is loaded is recorded with what is stored: leave out { payload: false }, or { loads: true }';
+      throw rangeError('ERR_ISMIO_OPTION', text, { payload: false, loads: true });
+    }
     const compress = checkFlag(options.compress ?? true, 'compress');
     const metadata: Metadata = {
       version: packageVersion(),
       started: new Date().toISOString(),
       payload: this.#payload,
+      loads: this.loads,
     };
     this.#file = new RecordingFile(path, metadata, compress, (error) => this.#fail(error));
+    if (this.loads) this.#file.need(formatVersions.loads);
     this.#encoder = new Encoder((block) => this.#file.add(block));
     this.#keeper = new Keeper(() => this.write(() => this.#encoder.flush()));
     this.#notAtExit = atExit(() => this.#finishAtExit());
@@ -120,7 +146,7 @@ export class Recorder {
     this.#regions.push(new WeakRef(region));
     this.#numbers.set(id, number);
     this.write(() => {
-      this.#count('regions', limits.regions);
+      this.#count('regions');
       this.#defineRegion(number, region);
     });
     tapRegion(region, new RegionListener(this, number), (queue) => this.addQueue(queue, number));
@@ -198,7 +224,7 @@ export class Recorder {
   addQueue(queue: Queue, region: number): QueueListener | null {
     const number = this.#queues++;
     this.write(() => {
-      this.#count('queues', limits.queues);
+      this.#count('queues');
       this.#encoder.record(records.queue, (control) => {
         control.varint(number);
         control.varint(region);
@@ -212,8 +238,8 @@ export class Recorder {
 
   /**
    * @internal An operation of any length.
-   * @param bytes what it stored, if it did, from the byte `from` on; of a source they are read later, and stay as they are
-   * until `reading` says that they were
+   * @param bytes what it stored, or loaded, from the byte `from` on; null where it did neither, or its bytes come later. Of a
+   * source they are read later, and stay as they are until `reading` says that they were
    */
   operation(
     origin: Origin,
@@ -228,22 +254,21 @@ export class Recorder {
   ): void {
     this.#operations++;
     this.#bytes += special?.bytesDone ?? length;
+    const carried = bytes !== null && this.#carries(kind);
     for (let done = 0; ; ) {
       const at = offset + done;
       const piece = Math.min(length - done, pieceBytes - (at % pieceBytes));
-      this.#encoder.operation(origin, kind, number, at, piece, time, pieceOf(special, done, piece, length));
-      if (this.#payload && bytes !== null) {
-        const { payload } = this.#encoder;
-        if (bytes instanceof Uint8Array) payload.append(bytes.subarray(from + done, from + done + piece));
-        else payload.refer(bytes, from + done, piece);
-      }
+      const more = pieceOf(special, done, piece, length);
+      this.#encoder.operation(origin, kind, number, at, piece, time, more);
+      if (carried) this.#append(bytes, from + done, loads(kind) ? (more?.bytesDone ?? piece) : piece);
       done += piece;
       if (done >= length) return;
     }
   }
 
-  /** @internal A store of the value. */
-  store(
+  /** @internal A store of the value, or a load that gave it. */
+  access(
+    kind: 'load' | 'store',
     origin: Origin,
     number: number,
     offset: number,
@@ -254,8 +279,8 @@ export class Recorder {
   ): void {
     this.#operations++;
     this.#bytes += width;
-    this.#encoder.operation(origin, 'store', number, offset, width, time);
-    if (this.#payload) this.#encoder.payload.value(value, width, bigEndian);
+    this.#encoder.operation(origin, kind, number, offset, width, time);
+    if (this.#carries(kind)) this.#encoder.payload.value(value, width, bigEndian);
   }
 
   /** @internal An 8-byte store of two words. */
@@ -271,13 +296,30 @@ export class Recorder {
   /** @internal */
   fence(origin: Origin, number: number, time: number, purpose: Fence): void {
     this.#operations++;
+    if (purpose !== 'full') this.#file.need(formatVersions.loads);
     this.#encoder.operation(origin, 'fence', number, 0, 0, time, purpose === 'full' ? undefined : { purpose });
   }
 
-  /** @internal The batch whose operations have just been told. Its number. */
-  handedOver(how: 'submit' | 'drain', queue: number, time: number): number {
+  /**
+   * @internal Some of what the loads of a batch gave, in their order.
+   * @param unknown bytes before them that nobody knows
+   * @param length at most `pieceBytes`, that `append` appends in one piece or several
+   */
+  loaded(batch: number, unknown: number, length: number, append: (payload: Payload) => void): void {
+    this.#encoder.loaded(batch, unknown, length);
+    append(this.#encoder.payload);
+  }
+
+  /** @internal The batch whose operations have just been told. Its number. @param loads whether it is to end with `answered` */
+  handedOver(how: 'submit' | 'drain', queue: number, time: number, loads: boolean): number {
+    if (loads) this.#count('loading');
     this.#encoder.timed(records[how], queue, time);
     return this.#batches++;
+  }
+
+  /** @internal All that the loads of a batch gave has been told. */
+  answered(): void {
+    this.#open.loading--;
   }
 
   /** @internal */
@@ -308,6 +350,17 @@ export class Recorder {
     return this.#numbers.get(id);
   }
 
+  /** Whether the bytes of such operations are recorded. */
+  #carries(kind: OperationKind): boolean {
+    return stores(kind) ? this.#payload : this.loads && loads(kind);
+  }
+
+  #append(bytes: Uint8Array | SourceBytes, from: number, length: number): void {
+    const { payload } = this.#encoder;
+    if (bytes instanceof Uint8Array) payload.append(bytes.subarray(from, from + length));
+    else payload.refer(bytes, from, length);
+  }
+
   #defineRegion(number: number, region: Region): void {
     const { size, rules, kind, writable, name } = region;
     this.#encoder.record(records.region, (control) => {
@@ -326,12 +379,14 @@ export class Recorder {
     });
   }
 
-  #count(what: 'regions' | 'queues', most: number): void {
+  #count(what: Counted): void {
+    const most = limits[what];
     if (++this.#open[what] <= most) return;
+    const { path } = this.#file;
     throw new IsmioError(
       'ERR_ISMIO_WRITE_FILE',
-      `cannot write the recording ${this.#file.path}: more than ${most} ${what} are open at once; close some of them, or record fewer`,
-      { path: this.#file.path, [what]: most },
+      `cannot write the recording ${path}: more than ${most} ${counted[what]}, or record fewer`,
+      { path, [what]: most },
     );
   }
 

@@ -1,16 +1,17 @@
 // Replays a recording: on any region, as fast as can be or as it happened, with an independent check of the bytes.
 import { checkBetween, checkCallback, checkFlag, checkOptions, checkText, checkWord } from '../check.js';
-import { hex, IsmioError, shown, typeError } from '../errors.js';
+import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { emulate } from '../region/open.js';
 import { checkRegion, Region } from '../region/region.js';
 import { Damage } from './bytes.js';
 import { Decoder } from './decoder.js';
 import { madeUpBytes } from './made-up.js';
 import { RecordingReader } from './reader.js';
+import type { Recalled } from './recall.js';
 import type { RecordedRegion } from './run.js';
 import { Stage } from './stage.js';
 import { Turns } from './turns.js';
-import type { Verified } from './verifier.js';
+import type { Verified, Wrong } from './verifier.js';
 
 /** How `replay` runs a recording again. */
 export interface ReplayOptions {
@@ -28,6 +29,11 @@ export interface ReplayOptions {
   handOver?: 'recorded' | 'submit' | 'drain';
   /** Reads everything back and compares it. Default true. */
   verify?: boolean;
+  /**
+   * Compares what every load and read gives with what it gave when it was recorded. For recordings made with
+   * { loads: true }; another is refused with ERR_ISMIO_OPTION. Default false.
+   */
+  verifyLoads?: boolean;
   /** Takes what is whole of a recording that has no end, instead of refusing it. Default false. */
   partial?: boolean;
   /** Bytes that the check and the queues may take, and that emulated regions opened here may hold. Default 2 GiB. */
@@ -49,6 +55,8 @@ export interface ReplayedRegion {
   readonly retries: number;
   /** Null without verification. */
   readonly verified: Verified | null;
+  /** Null without `verifyLoads`. */
+  readonly recalled: Recalled | null;
 }
 
 /** What `replay` did, and whether it found what was recorded. */
@@ -76,10 +84,23 @@ export interface ReplaySettings {
   readonly order: ReplayOptions['order'];
   readonly handOver: 'recorded' | 'submit' | 'drain';
   readonly verify: boolean;
+  readonly verifyLoads: boolean;
   readonly memory: number;
 }
 
-const names = ['region', 'pace', 'merge', 'order', 'handOver', 'verify', 'partial', 'memory', 'signal', 'onProgress'];
+const names = [
+  'region',
+  'pace',
+  'merge',
+  'order',
+  'handOver',
+  'verify',
+  'verifyLoads',
+  'partial',
+  'memory',
+  'signal',
+  'onProgress',
+];
 
 /** Blocks held at once, by what is queued or in flight: then room is made. */
 const mostHeld = 20;
@@ -90,18 +111,20 @@ const recordWork = 1024;
 /**
  * Issues the operations of a recording again, in their order.
  * @throws IsmioError ERR_ISMIO_RECORDING with the position, ERR_ISMIO_MISMATCH with the offset of the first byte that is
- * not what it should be
+ * not what it should be; RangeError ERR_ISMIO_OPTION
  */
 export async function replay(path: string, options: ReplayOptions = {}): Promise<ReplayReport> {
   checkText(path, 'path');
   const { open, ...settings } = checkReplayOptions(options);
   const reader = await RecordingReader.open(path, checkFlag(options.partial ?? false, 'partial'));
   try {
-    const made = reader.metadata.payload ? null : madeUpBytes();
+    const { payload, loads } = reader.metadata;
+    if (settings.verifyLoads && !loads) throw nothingLoaded(path);
+    const made = payload ? null : madeUpBytes();
     const turns = new Turns(options.signal);
     const stage = new Stage({ open, ...settings }, reader, turns);
     try {
-      await play(reader, stage, new Decoder(made, reader.end.failures), turns, options);
+      await play(reader, stage, new Decoder(made, reader.end.failures, loads), turns, options);
       return stage.report();
     } finally {
       await stage.close();
@@ -143,17 +166,20 @@ async function play(
 }
 
 /** The error of a replay whose bytes are not what they should be. */
-export function mismatch(
-  wrong: { region: Region; what: 'load' | 'region'; offset: number; expected: number; found: number },
-  report: ReplayReport,
-): IsmioError {
+export function mismatch(wrong: Wrong, report: ReplayReport): IsmioError {
   const { region, what, offset, expected, found } = wrong;
-  const who = what === 'load' ? `a load from ${region.name} gave` : `${region.name} has`;
+  const who = what === 'region' ? `${region.name} has` : `a load from ${region.name} gave`;
+  const other = what === 'recorded' ? 'when it was recorded it gave' : 'after the operations before it has to be';
   return new IsmioError(
     'ERR_ISMIO_MISMATCH',
-    `${who} ${hex(found)} at offset ${hex(offset)}; after the operations before it has to be ${hex(expected)}`,
+    `${who} ${hex(found)} at offset ${hex(offset)}; ${other} ${hex(expected)}`,
     { region: region.name, offset, expected, found, report },
   );
+}
+
+function nothingLoaded(path: string): Error {
+  const text = `${path} does not have what was loaded, to compare with it: record it with { loads: true } (ismio record --loads), or replay it without { verifyLoads: true }`;
+  return rangeError('ERR_ISMIO_OPTION', text, { path, verifyLoads: true });
 }
 
 function opener(region: ReplayOptions['region']): ReplaySettings['open'] {
@@ -182,6 +208,7 @@ function checkReplayOptions(options: ReplayOptions): ReplaySettings {
     order,
     handOver: checkWord(options.handOver ?? 'recorded', 'handOver', ['recorded', 'submit', 'drain']),
     verify: checkFlag(options.verify ?? true, 'verify'),
+    verifyLoads: checkFlag(options.verifyLoads ?? false, 'verifyLoads'),
     memory: checkBetween(options.memory ?? 2 ** 31, 'memory', 2 ** 13, Number.MAX_SAFE_INTEGER),
   };
 }

@@ -3,7 +3,7 @@ import { endianness } from 'node:os';
 import type { Rules } from '../region/rules.js';
 import type { Fence } from '../wire.js';
 import type { Block } from './buffers.js';
-import { lengthModes, type OperationKind, type Origin, offsetModes } from './format.js';
+import { lengthModes, loads, type OperationKind, type Origin, offsetModes } from './format.js';
 
 /** A region of a recording. */
 export interface RecordedRegion {
@@ -68,8 +68,11 @@ export class Run {
   source: CopySource | null = null;
   /** Of a fence. */
   purpose: Fence = 'full';
-  // The bytes that it stores, one operation's after the other's, in memory that the engine reads in place. Where they end
-  // they go on at 0: made-up bytes go round.
+  /** Whether the recording has the bytes of its operations. */
+  carries = false;
+  // These bytes, one operation's after the other's, in memory that the engine reads in place. Where they end they go on at 0:
+  // made-up bytes go round. Of queued loads, which have their bytes when their batch has ended, `bytesAt` is where in those
+  // of the batch they begin.
   bytes: Uint8Array;
   bytesAt = 0;
   bytesEnd = 0;
@@ -89,6 +92,12 @@ export class Run {
     this.queue = queue;
     this.count = count;
     this.bytes = block.bytes;
+  }
+
+  /** How many of the bytes are those of an operation of this length. */
+  carried(length: number): number {
+    if (!this.carries) return 0;
+    return this.bytesDone === null || !loads(this.kind) ? length : Math.min(this.bytesDone, length);
   }
 
   /** Whether the offsets are those of every `stride` bytes, and the lengths all the same. */

@@ -5,17 +5,20 @@ import type { Region, RegionStats } from '../region/region.js';
 import { layout } from '../wire.js';
 import { Allowance } from './allowance.js';
 import type { Batch } from './batch.js';
+import { Contests } from './contests.js';
 import type { Entry } from './decoder.js';
 import { Director } from './director.js';
 import { Footprint } from './footprint.js';
 import { type Outcome, pieceBytes } from './format.js';
+import type { Answer } from './loading.js';
 import { Pace } from './pace.js';
 import { Player, type Shared } from './player.js';
 import type { RecordingReader } from './reader.js';
+import { Recall } from './recall.js';
 import { mismatch, type ReplayedRegion, type ReplayReport, type ReplaySettings } from './replay.js';
 import type { RecordedQueue, RecordedRegion } from './run.js';
 import { type Turns, untilLook } from './turns.js';
-import { Verifier } from './verifier.js';
+import { type Findings, Verifier } from './verifier.js';
 
 /** Answers of a device: a replay counts them and goes on. Anything else ends it. */
 const answers = new Set(['ERR_ISMIO_DEVICE', 'ERR_ISMIO_BUSY', 'ERR_ISMIO_INVALID_HANDLE', 'ERR_ISMIO_SYSTEM']);
@@ -39,6 +42,7 @@ export class Stage {
   readonly #actors = new Map<number, Actor>();
   readonly #players = new Map<number, Player>();
   readonly #done: ReplayedRegion[] = [];
+  readonly #findings: Findings = { wrong: null };
   #batches = 0;
   #failed = 0;
   #firstFailure: Error | null = null;
@@ -56,7 +60,9 @@ export class Stage {
     const allowance = new Allowance(settings.memory);
     this.#footprint = new Footprint(new Allowance(settings.memory));
     this.#shared = {
-      verifier: settings.verify ? new Verifier(allowance) : null,
+      verifier: settings.verify ? new Verifier(allowance, this.#findings) : null,
+      recall: settings.verifyLoads ? new Recall(allowance, this.#findings) : null,
+      contests: settings.verify || settings.verifyLoads ? new Contests() : null,
       allowance,
       buffers: reader.buffers,
       turns,
@@ -85,6 +91,8 @@ export class Stage {
         return;
       case 'queueClosed':
         return this.#closeQueue(entry.queue);
+      case 'loaded':
+        return this.#shared.recall === null ? undefined : this.#recall(entry, this.#shared.recall);
       case 'run':
         return this.#run(entry);
       case 'submit':
@@ -98,7 +106,14 @@ export class Stage {
   #run({ run, offsets, lengths, extent }: Entry & { what: 'run' }): Promise<void> | void {
     this.#footprint.add(this.#regionOf(run.region), run, offsets, lengths, extent);
     if (run.queue === null) return this.#director.direct(run, offsets, lengths);
-    return this.#player(run.queue).claim(run, offsets, lengths, this.#failures.get(this.#batches));
+    return this.#player(run.queue).claim(run, offsets, lengths, this.#batches, this.#failures.get(this.#batches));
+  }
+
+  /** Compares what loads of a batch gave when it was recorded, when it has ended here as well. */
+  #recall(answer: Answer, recall: Recall): Promise<void> | void {
+    const player = this.#players.get(answer.queue.number);
+    if (player?.hasInFlight(answer.batch) !== true) return recall.recorded(answer);
+    return player.settle().then(() => this.#recall(answer, recall));
   }
 
   /** Gives blocks back before their time; whether there was one. */
@@ -129,7 +144,7 @@ export class Stage {
       split: this.#split,
       regions: this.#done,
     };
-    const wrong = this.#shared.verifier?.wrong ?? null;
+    const { wrong } = this.#findings;
     if (wrong !== null) throw mismatch(wrong, report);
     return report;
   }
@@ -176,6 +191,7 @@ export class Stage {
       merged: after.merged - before.merged,
       retries: after.retries - before.retries,
       verified,
+      recalled: this.#shared.recall?.leave(region) ?? null,
     });
     for (const [queue, player] of this.#players) {
       if (player.queue.region === region) this.#end(queue, player);

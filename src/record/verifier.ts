@@ -3,8 +3,8 @@
 import type { OperationOutcome } from '../queue/outcomes.js';
 import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
-import { type Batch, eachCommon } from './batch.js';
-import { carriesPayload, limits } from './format.js';
+import type { Batch } from './batch.js';
+import { limits, stores } from './format.js';
 import { type Difference, Model } from './model.js';
 import type { Run } from './run.js';
 import type { Turns } from './turns.js';
@@ -23,7 +23,14 @@ export interface Verified {
 
 export interface Wrong extends Difference {
   readonly region: Region;
-  readonly what: 'load' | 'region';
+  /** 'load' and 'region': what the operations before have stored is not there. 'recorded': a load gave something else then. */
+  readonly what: 'load' | 'region' | 'recorded';
+}
+
+/** What a replay has found out. */
+export interface Findings {
+  /** The first difference. */
+  wrong: Wrong | null;
 }
 
 interface Known {
@@ -36,22 +43,11 @@ export class Verifier {
   readonly #allowance: Allowance;
   readonly #known = new Map<Region, Known>();
   readonly #scratch = new Float64Array(limits.run);
-  /** The first difference. */
-  wrong: Wrong | null = null;
+  readonly #findings: Findings;
 
-  constructor(allowance: Allowance) {
+  constructor(allowance: Allowance, findings: Findings) {
     this.#allowance = allowance;
-  }
-
-  /** Notes what the batch has in common with others that are in flight on its region. */
-  contest(batch: Batch, inFlight: Iterable<Batch>): void {
-    for (const other of inFlight) {
-      if (other.region !== batch.region) continue;
-      eachCommon(batch.touched(this.#scratch), other.touched(this.#scratch), (both) => {
-        batch.contest(both);
-        other.contest(both);
-      });
-    }
+    this.#findings = findings;
   }
 
   /** The batch has ended; `outcomes` are of what is not done. */
@@ -68,7 +64,7 @@ export class Verifier {
         if (loaded != null) this.loaded(batch.region, offset, loaded.bytes, loaded.at, done);
         return;
       }
-      if (carriesPayload(run.kind)) this.#stored(known, run, offset, length, done, at);
+      if (stores(run.kind)) this.#stored(known, run, offset, length, done, at);
     });
     this.#forget(known, batch);
   }
@@ -82,7 +78,7 @@ export class Verifier {
     const known = this.#of(region);
     known.loads++;
     const difference = known.model.difference(offset, bytes, at, length);
-    if (difference !== null) this.wrong ??= { ...difference, region, what: 'load' };
+    if (difference !== null) this.#findings.wrong ??= { ...difference, region, what: 'load' };
   }
 
   copied(region: Region, offset: number, source: Region, from: number, length: number): void {
@@ -94,23 +90,11 @@ export class Verifier {
     known.uncertain += known.model.forget(offset, length);
   }
 
-  /** Notes what an operation that was not queued has in common with batches in flight. */
-  contestDirect(region: Region, offset: number, length: number, inFlight: Iterable<Batch>): void {
-    const mine = [{ start: offset, end: offset + length }];
-    for (const other of inFlight) {
-      if (other.region !== region) continue;
-      eachCommon(mine, other.touched(this.#scratch), (both) => {
-        other.contest(both);
-        this.forget(region, both.start, both.end - both.start);
-      });
-    }
-  }
-
   /** Reads the region back and compares. */
   async compare(region: Region, turns: Turns): Promise<Verified> {
     const { model, loads, uncertain } = this.#of(region);
     const { bytes, sha256, difference } = await model.compare(region, turns);
-    if (difference !== null) this.wrong ??= { ...difference, region, what: 'region' };
+    if (difference !== null) this.#findings.wrong ??= { ...difference, region, what: 'region' };
     this.#known.delete(region);
     model.release();
     return { bytes, sha256, loads, uncertain };

@@ -100,6 +100,11 @@ export class BlockWriter {
     writeAll(this.#file, behind(this.#position), this.#position + block.length);
   }
 
+  /** What stands before the blocks. */
+  writePreamble(preamble: Uint8Array): void {
+    writeAll(this.#file, preamble, 0);
+  }
+
   sync(): void {
     fsyncSync(this.#file);
   }

@@ -166,7 +166,7 @@ export class Region {
   load8(offset: Whole): number {
     const place = checkAligned(offset, 1, this.size, this.name);
     const value = native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
-    if (this.#tap !== null) this.#tap.loaded(place, 1);
+    if (this.#tap !== null) this.#tap.loaded(place, 1, value, false);
     return value;
   }
 
@@ -174,7 +174,7 @@ export class Region {
   load16(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 2, this.size, this.name);
     const value = native.load16(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 2);
-    if (this.#tap !== null) this.#tap.loaded(place, 2);
+    if (this.#tap !== null) this.#tap.loaded(place, 2, value, order === 'be');
     return value;
   }
 
@@ -182,7 +182,7 @@ export class Region {
   load32(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 4, this.size, this.name);
     const value = native.load32(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 4);
-    if (this.#tap !== null) this.#tap.loaded(place, 4);
+    if (this.#tap !== null) this.#tap.loaded(place, 4, value, order === 'be');
     return value;
   }
 
@@ -190,7 +190,7 @@ export class Region {
   load64(offset: Whole, order: ByteOrder = 'le'): bigint {
     const place = checkAligned(offset, 8, this.size, this.name);
     const value = native.load64(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 8);
-    if (this.#tap !== null) this.#tap.loaded(place, 8);
+    if (this.#tap !== null) this.#tap.loaded(place, 8, value, order === 'be');
     return value;
   }
 
