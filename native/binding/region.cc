@@ -119,7 +119,7 @@ Napi::Value map(const Napi::CallbackInfo& info) {
 }
 
 // guardAgain() -> errno | 0: in front of whoever took SIGBUS since a mapped region was opened
-Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::arm()); }
+Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::again()); }
 
 // attach(id) -> number | undefined
 Napi::Value attach(const Napi::CallbackInfo& info) {
