@@ -7,6 +7,7 @@ import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
 import type { SourceBytes } from '../region/tap.js';
 import { harmless } from '../text.js';
+import { ofThisThread } from '../thread.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
 import {
@@ -33,8 +34,11 @@ export interface RecordOptions {
 
 /** What a recording has in it, once it is closed. */
 export interface Recorded {
+  /** The file that the recording was written to. */
   readonly path: string;
+  /** How many regions were recorded. */
   readonly regions: number;
+  /** How many operations of them were recorded. */
   readonly operations: number;
   /** Moved by them, in either direction. */
   readonly bytes: number;
@@ -57,6 +61,8 @@ export function record(regions: Region | readonly Region[], path: string, option
 
 /** A recording that is being written, made by `record`. */
 export class Recorder {
+  /** A symbol: with it, posting a recorder to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
   readonly #payload: boolean;
   readonly #file: RecordingFile;
   readonly #encoder: Encoder;
