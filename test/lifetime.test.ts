@@ -197,6 +197,7 @@ test('memory of emulated regions that nobody closed is given back', async () => 
 });
 
 test('emulated regions that are dropped are collected by themselves, as their memory is told to V8', async () => {
+  await collectGarbage();
   const before = process.memoryUsage.rss();
   let most = 0;
   for (let i = 0; i < 60; i++) {
@@ -208,6 +209,7 @@ test('emulated regions that are dropped are collected by themselves, as their me
 });
 
 test('what a drain stored on its own thread is told to V8 as well', async () => {
+  await collectGarbage();
   const before = process.memoryUsage.rss();
   let most = 0;
   for (let i = 0; i < 60; i++) {
