@@ -1,13 +1,11 @@
 // Where bytes come from and go to: every kind of buffer, and those that were taken away.
 import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { allocBuffer, type BytesLike, emulate, freeBuffer, type Region } from 'ismio';
+import * as other from '../src/memory.js';
 import { contents, pattern } from './support/bytes.js';
-import { packageRoot } from './support/child.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 
 const bytes = pattern(64);
@@ -232,7 +230,6 @@ test('allocBuffer memory that is detached is refused, and what was queued from i
 });
 
 test('a buffer of another copy of the package is copied as ordinary memory is, and counted so', () => {
-  const other = createRequire(import.meta.url)(join(packageRoot, 'dist/ismio.cjs')) as typeof import('ismio');
   assert.notEqual(other.allocBuffer, allocBuffer);
   const copiesOf = (source: Uint8Array): number => {
     using region = emulate({ size: 4096 });
