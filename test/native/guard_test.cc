@@ -178,7 +178,8 @@ void count(int) { calls = calls + 1; }
 
 void mendPlainly(int) {
   calls = calls + 1;
-  mmap(mendable, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  if (mmap(mendable, kPage, PROT_READ | PROT_WRITE, kFlags, -1, 0) == MAP_FAILED) _exit(1);
 }
 
 int install(void (*handler)(int), int flags = 0) {
