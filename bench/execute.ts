@@ -1,5 +1,6 @@
 // Programs that are run to their end, and that end with this process: a build, interrupted, must not go on by itself.
 import { type ChildProcess, spawn } from 'node:child_process';
+import { atExit } from '../src/exit.js';
 import { holdSignals, releaseSignals } from './signals.js';
 
 export interface Output {
@@ -18,30 +19,34 @@ export interface Surroundings {
   readonly env?: NodeJS.ProcessEnv;
 }
 
-const running = new Set<ChildProcess>();
+/** Those that run, each with what takes back that it ends with this process. */
+const running = new Map<ChildProcess, () => void>();
 
-/** Each leads a group of its own, so that what it has started itself ends with it. */
-function endAll(): void {
-  for (const { pid } of running) {
-    try {
-      if (pid !== undefined) process.kill(-pid, 'SIGKILL');
-    } catch (error) {
-      // It was faster.
-      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-    }
+/** It leads a group of its own, so that what it has started itself ends with it. */
+function end({ pid }: ChildProcess): void {
+  try {
+    if (pid !== undefined) process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    // It was faster.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
-// Before the folders that they write to are removed: listeners are called in the order in which they came.
-process.on('exit', endAll);
-
+/** What was begun last ends first, so a program ends before the folder that it was given to write to is removed. */
 function enter(child: ChildProcess): void {
   holdSignals();
-  running.add(child);
+  running.set(
+    child,
+    atExit(() => end(child)),
+  );
 }
 
 function quit(child: ChildProcess): void {
-  if (running.delete(child)) releaseSignals();
+  const forget = running.get(child);
+  if (forget === undefined) return;
+  running.delete(child);
+  forget();
+  releaseSignals();
 }
 
 /**

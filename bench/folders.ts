@@ -2,6 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { atExit } from '../src/exit.js';
 import { attempt, makeFolder } from './outputs/write.js';
 import { holdSignals, releaseSignals } from './signals.js';
 
@@ -34,11 +35,11 @@ export function passingFolder(prefix: string, advice: string): PassingFolder {
   const remove = (): void => {
     if (!there) return;
     there = false;
-    process.off('exit', remove);
+    forget();
     rmSync(path, { recursive: true, force: true, maxRetries: 3 });
     releaseSignals();
   };
-  process.once('exit', remove);
+  const forget = atExit(remove);
   holdSignals();
   return { path, remove };
 }

@@ -15,7 +15,9 @@ import { Field } from './wire.js';
 export interface Observed {
   /** When it was handed over: to native code, or to the pool's workers. */
   readonly handedOver: number;
+  /** When its execution began. */
   readonly began: number;
+  /** When its last access had been made, or had failed. */
   readonly ended: number;
   /** 'main', 'worker 3', 'main drain 1': as in no other thread of the process. */
   readonly thread: string;
@@ -23,20 +25,29 @@ export interface Observed {
 
 /** Published on 'ismio:batch' when the caller is about to have the batch's completion. */
 export interface BatchMessage extends Observed {
+  /** The region that the batch was executed on. */
   readonly region: Region;
+  /** The queue that the batch was handed over by. */
   readonly queue: Queue;
+  /** 'submit': executed on the calling thread. 'drain': executed on the queue's own. */
   readonly how: 'submit' | 'drain';
   /** What it did; of a batch that failed, what it did until then. */
   readonly completion: Completion;
+  /** Why the batch failed; null where all of it went through. */
   readonly error: Error | null;
 }
 
 /** Published on 'ismio:shard' when a shard of a pool's transfer is done, or has failed. */
 export interface ShardMessage extends Observed {
+  /** The region that was read or written; of a copy, the target. */
   readonly region: Region;
+  /** Which call of the pool the shard is of. */
   readonly kind: 'write' | 'read' | 'copy';
+  /** Where the shard begins in the region, in bytes. */
   readonly offset: number;
+  /** How long the shard is, in bytes. */
   readonly length: number;
+  /** Whether it failed, or was stopped, before its end. */
   readonly failed: boolean;
 }
 

@@ -1,5 +1,6 @@
-// Exports only; but a program that `ismio record` runs is recorded from here.
+// Exports only; but a program that `ismio record` runs is recorded from here, and listeners for SIGBUS are watched.
 import { recordFromEnvironment } from './record/environment.js';
+import { keepGuard } from './region/guard.js';
 
 export type { BatchMessage, Observed, ShardMessage } from './channels.js';
 export type { BytesLike, Whole } from './check.js';
@@ -79,5 +80,6 @@ export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { VfioRegionOptions } from './vfio/region.js';
 
 recordFromEnvironment();
+keepGuard();
 
 export type { Fence, Loss } from './wire.js';

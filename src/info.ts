@@ -3,8 +3,11 @@ import { binaryPath, native } from './binding.js';
 
 /** What `info` tells of the addon and of this machine. */
 export interface Info {
+  /** The version of Node.js, as `process.version` has it. */
   readonly node: string;
+  /** The operating system, as `process.platform` has it: 'linux'. */
   readonly platform: string;
+  /** The CPU's architecture, as `process.arch` has it: 'x64', 'arm64', 's390x'. */
   readonly arch: string;
   /** The addon that was loaded. */
   readonly binary: string;
@@ -13,6 +16,7 @@ export interface Info {
    * again whenever a region or buffer is given back. 0 as a rule.
    */
   readonly notReturned: number;
+  /** The names of the access kernels that were chosen for this CPU. */
   readonly kernels: {
     readonly cpu: string;
     /** Regions of kind 'memory'. */

@@ -125,7 +125,8 @@ export function freeBuffer(buffer: Uint8Array): void {
   }
   const found = known.get(memory);
   if (found == null) {
-    throw rangeError('ERR_ISMIO_OPTION', 'only a buffer of allocBuffer can be freed by hand; this one is not');
+    const text = 'only a buffer of allocBuffer, of this copy of the package, can be freed by hand; this one is none';
+    throw rangeError('ERR_ISMIO_OPTION', text);
   }
   if (memory.byteLength === 0) return;
   if (!native.free(memory as ArrayBuffer, found.id)) {

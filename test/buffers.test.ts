@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
-import { allocBuffer, type BytesLike, emulate, type Region } from 'ismio';
+import { allocBuffer, type BytesLike, emulate, freeBuffer, type Region } from 'ismio';
+import * as other from '../src/memory.js';
 import { contents, pattern } from './support/bytes.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 
@@ -226,4 +227,22 @@ test('allocBuffer memory that is detached is refused, and what was queued from i
   assert.deepEqual(contents(region, 256, 64), bytes, 'who has it now can use it');
   assert.deepEqual(contents(region, 128, 64), new Uint8Array(64));
   assert.deepEqual(contents(region, 0, 64), bytes);
+});
+
+test('a buffer of another copy of the package is copied as ordinary memory is, and counted so', () => {
+  assert.notEqual(other.allocBuffer, allocBuffer);
+  const copiesOf = (source: Uint8Array): number => {
+    using region = emulate({ size: 4096 });
+    const queue = region.queue();
+    queue.write(0, source.fill(1));
+    source.fill(2);
+    const { copies } = queue.submit();
+    assert.equal(region.load8(0), copies === 0 ? 2 : 1);
+    return copies;
+  };
+  assert.equal(copiesOf(allocBuffer(64)), 0);
+  assert.equal(copiesOf(other.allocBuffer(64)), 1);
+  assert.equal(copiesOf(other.allocBuffer(64, { shared: true })), 0, 'shared memory is found by its address');
+  const error = throwsCode(() => freeBuffer(other.allocBuffer(64)), RangeError, 'ERR_ISMIO_OPTION');
+  assert.match(error.message, /copy of the package/);
 });

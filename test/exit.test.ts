@@ -1,7 +1,12 @@
 // The one 'exit' listener of the package.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { execute } from '../bench/execute.js';
+import { passingFolder } from '../bench/folders.js';
 import { atExit } from '../src/exit.js';
 
 const module = new URL('../src/exit.js', import.meta.url).href;
@@ -36,4 +41,27 @@ test('a callback that throws keeps none of the others from running, and its erro
     atExit(() => { throw new Error('no'); });`);
   assert.equal(out, 'still\n');
   assert.notEqual(status, 0);
+});
+
+test('passing folders and programs that are run come by the same listener', async () => {
+  const before = process.listenerCount('exit');
+  const folders = Array.from({ length: 12 }, () => passingFolder(join(tmpdir(), 'ismio-exit-'), ''));
+  const programs = Array.from({ length: 12 }, () => execute('true', []));
+  assert.equal(process.listenerCount('exit'), before + 1);
+  for (const { remove } of folders) remove();
+  await Promise.all(programs);
+  assert.equal(process.listenerCount('exit'), before);
+});
+
+test('a program that writes to a passing folder has ended when the folder is removed', () => {
+  const bench = new URL('../bench/', import.meta.url).href;
+  const { out } = said(`
+    const { execute } = await import('${bench}execute.js');
+    const { passingFolder } = await import('${bench}folders.js');
+    const first = execute('sleep', ['60']);
+    const { path } = passingFolder('${join(tmpdir(), 'ismio-exit-')}', '');
+    execute('sh', ['-c', 'while : ; do mkdir -p "$0/a/b"; : > "$0/a/b/c"; done', path]);
+    setTimeout(() => { console.log(path); process.exit(0); }, 300);`);
+  assert.match(out, /ismio-exit-/);
+  assert.equal(existsSync(out.trim()), false);
 });

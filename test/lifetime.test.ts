@@ -1,5 +1,6 @@
 // Things that end while they are in use: regions nobody closed, threads and processes in the middle of a drain.
 import assert from 'node:assert/strict';
+import { constants, PerformanceObserver } from 'node:perf_hooks';
 import { test } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -14,6 +15,9 @@ import { startWorker } from './support/workers.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
+
+/** 16 MiB that are stored to emulated regions. */
+const allocated = allocBuffer(2 ** 24).fill(1);
 
 /** Collects what nobody holds, and lets the finalizers run. */
 async function collectGarbage(): Promise<void> {
@@ -190,6 +194,49 @@ test('memory of emulated regions that nobody closed is given back', async () => 
   await collectGarbage();
   const growth = process.memoryUsage.rss() - before;
   assert.ok(growth < 64 * 2 ** 20, `${growth} bytes more for 120 MiB that nobody holds`);
+});
+
+test('emulated regions that are dropped are collected by themselves, as their memory is told to V8', async () => {
+  await collectGarbage();
+  const before = process.memoryUsage.rss();
+  let most = 0;
+  for (let i = 0; i < 60; i++) {
+    emulate({ size: 2 ** 30 }).write(0, allocated);
+    most = Math.max(most, process.memoryUsage.rss() - before);
+    await turn();
+  }
+  assert.ok(most < 480 * 2 ** 20, `${most} bytes more, of 960 MiB that nobody holds`);
+});
+
+test('what a drain stored on its own thread is told to V8 as well', async () => {
+  await collectGarbage();
+  const before = process.memoryUsage.rss();
+  let most = 0;
+  for (let i = 0; i < 60; i++) {
+    const queue = emulate({ size: 2 ** 30 }).queue({ bytes: 8 });
+    queue.write(0, allocated);
+    await queue.drain();
+    most = Math.max(most, process.memoryUsage.rss() - before);
+  }
+  assert.ok(most < 480 * 2 ** 20, `${most} bytes more, of 960 MiB that nobody holds`);
+});
+
+test('memory of emulated regions that are closed is told to be given back: V8 collects nothing for it', async () => {
+  const collections = new PerformanceObserver(() => undefined);
+  collections.observe({ entryTypes: ['gc'] });
+  for (let i = 0; i < 60; i++) {
+    const region = emulate({ size: 2 ** 30 });
+    region.write(0, allocated);
+    region.queue({ bytes: 8, depth: 16 }); // by now V8 knows of it
+    region.close();
+  }
+  await turn();
+  const kinds = collections
+    .takeRecords()
+    .map((entry) => (entry as unknown as { detail: { kind: number } }).detail.kind);
+  collections.disconnect();
+  const major = kinds.filter((kind) => kind === constants.NODE_PERFORMANCE_GC_MAJOR).length;
+  assert.ok(major < 5, `${major} collections for 60 regions of 16 MiB that are closed`);
 });
 
 test('queues that nobody closed go when they are collected, and their regions stay', async () => {

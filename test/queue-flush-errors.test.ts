@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { type BatchError, emulate, type Fault, IsmioError, type Queue, type Region } from 'ismio';
+import { runModule } from './support/child.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 
 const everyStore: readonly Fault[] = [{ access: 'store', cc: 1 }];
@@ -215,4 +216,89 @@ test('what a using block drops is told by a warning, what close drops by its ans
       ['ISMIO_DROPPED', '2', 'other'],
     ],
   );
+});
+
+/** A queue whose flush at the end of the turn fails, and then `rest`. */
+const failing = (rest: string): string => `
+  import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
+  import { emulate } from 'ismio';
+  const region = emulate({ size: 4096, name: 'window', faults: [{ access: 'store', cc: 1, status: 4 }] });
+  const open = (options = {}) => region.queue({ flush: { turn: true }, ...options });
+  let queue = open();
+  queue.store64(8, 1n);
+  await turn();
+  await turn();
+  ${rest}`;
+
+const told = /\[ISMIO_UNTOLD\] IsmioWarning: .*queue on window failed.*ERR_ISMIO_DEVICE/;
+
+test('an error that nobody asks for until the process ends is a warning, and the exit code is 1', async () => {
+  for (const [rest, code] of [
+    ['', 1],
+    ['process.exit();', 1],
+    ['process.exit(0);', 0],
+    ['process.exit(7);', 7],
+    ['process.exitCode = 5;', 5],
+  ] as const) {
+    const child = await runModule(failing(rest));
+    assert.equal(child.code, code, rest);
+    assert.match(child.stderr, told, rest);
+    assert.match(child.stderr, /queue\.flushed/);
+  }
+});
+
+test('the warning at the end has the error as its cause, and says how many came after it', async () => {
+  const child = await runModule(
+    failing(`
+    process.on('warning', ({ code, cause }) => console.log(code, cause.code, cause.offset));
+    process.on('exit', () => console.log('last'));
+    const other = open({ onFlush: () => { throw new Error('no'); } });
+    other.fence();
+    await turn();
+    await turn();`),
+  );
+  assert.deepEqual(child.stdout.split('\n').sort(), [
+    '',
+    'ISMIO_UNTOLD ERR_ISMIO_CALLBACK undefined',
+    'ISMIO_UNTOLD ERR_ISMIO_DEVICE 8',
+    'last',
+  ]);
+});
+
+test('an error that somebody was told says nothing at the end', async () => {
+  for (const rest of [
+    'try { queue.close(); } catch {}',
+    'try { region.close(); } catch {}',
+    'await queue.flushed.catch(() => undefined);',
+    'try { queue.fence(); } catch {}',
+  ]) {
+    const child = await runModule(failing(rest));
+    assert.deepEqual([child.code, child.stderr], [0, ''], rest);
+  }
+});
+
+test('an error whose queue was collected is a warning as soon as that is known', async () => {
+  const child = await runModule(
+    failing(`
+    queue = null;
+    process.on('warning', () => process.exit());
+    for (;;) { gc(); await sleep(1); }`),
+    { flags: ['--expose-gc'] },
+  );
+  assert.equal(child.code, 1);
+  assert.match(child.stderr, told);
+});
+
+test('a Worker that ends without asking says so, and ends with 1', async () => {
+  const child = await runModule(`
+    import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    const worker = new Worker(new URL('data:text/javascript,' + encodeURIComponent(${JSON.stringify(
+      failing('').replace("from 'ismio'", 'from "MODULE"'),
+    )}.replace('MODULE', import.meta.resolve('ismio')))));
+    const [code] = await once(worker, 'exit');
+    console.log(code);
+  `);
+  assert.equal(child.stdout, '1\n', child.stderr);
+  assert.match(child.stderr, told);
 });

@@ -53,6 +53,44 @@ test('a signal that is sent still reaches the listener', async (t) => {
   assert.equal(await told(t, "process.on('SIGBUS', heard);", after), 'ERR_ISMIO_REGION_LOST heard');
 });
 
+test('a listener of the main thread does not keep a lost region of a Worker from being told', async (t) => {
+  const path = JSON.stringify(temporaryFile(t, 8192));
+  const child = await runModule(`
+    import { truncateSync } from 'node:fs';
+    import { once } from 'node:events';
+    import { Worker } from 'node:worker_threads';
+    import 'ismio';
+    const worker = new Worker(\`
+      Promise.all([import('ismio'), import('node:worker_threads')]).then(([{ mapFile }, { parentPort }]) => {
+        const region = mapFile(${path});
+        parentPort.postMessage('open');
+        parentPort.once('message', () => {
+          try { region.load8(0); } catch (error) { parentPort.postMessage(error.code); }
+        });
+      });\`, { eval: true });
+    await once(worker, 'message');
+    process.on('SIGBUS', () => undefined);
+    truncateSync(${path}, 0);
+    worker.postMessage('look');
+    console.log(...await once(worker, 'message'));
+    process.exit();
+  `);
+  assert.equal(child.stdout, 'ERR_ISMIO_REGION_LOST\n', `${child.signal} ${child.stderr}`);
+});
+
+test('importing the package takes no signal from anybody', async () => {
+  const child = await runModule(`
+    import { readFileSync } from 'node:fs';
+    import 'ismio';
+    const caught = () => BigInt('0x' + /SigCgt:\\s*(\\w+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]) >> 6n & 1n;
+    const before = caught();
+    const heard = () => undefined;
+    process.on('SIGBUS', heard).off('SIGBUS', heard);
+    console.log(before, caught());
+  `);
+  assert.equal(child.stdout, '0n 0n\n', child.stderr);
+});
+
 test('what watches for listeners keeps no process alive, and warns of nothing', async (t) => {
   const path = JSON.stringify(temporaryFile(t, 8192));
   const child = await runModule(`

@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { shuffle } from 'simple-statistics';
 import { IsmioError } from '../../src/errors.js';
+import { atExit } from '../../src/exit.js';
 import { reasonIn } from '../../src/reason.js';
 import { randomFrom } from '../statistics/random.js';
 import { type Arms, renewAddons } from './arms.js';
@@ -91,8 +92,7 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const end = (): void => void child.kill();
-  process.once('exit', end);
+  const forget = atExit(() => child.kill());
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint = (complaint + text).slice(-20_000);
@@ -113,7 +113,7 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
     done++;
   }
   const { code, signal } = await ended;
-  process.off('exit', end);
+  forget();
   if (code === 0) return;
   const howItEnded = `its process ended with ${signal ?? `exit code ${code}`}`;
   const benchmark = request.workloads[done];

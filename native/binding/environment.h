@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "backend/emulated/sparse.h"
 #include "binding/answers.h"
 #include "binding/handles.h"
 #include "binding/way_back.h"
@@ -29,6 +30,10 @@ class Environment {
 
   static Environment& of(napi_env env) { return *Napi::Env(env).GetInstanceData<Environment>(); }
 
+  // Tells V8 how much memory the emulated regions of this thread have come to have, or have given back: it would
+  // collect those that nobody holds too late otherwise. For calls that are rare; memory comes in chunks of megabytes.
+  void tellEmulatedBytes();
+
   const Napi::Env env;
   // A Worker, which may be terminated while it is in native code. The first thread of a process ends with the process,
   // and nobody waits for it.
@@ -36,12 +41,14 @@ class Environment {
   Handles handles;
   Answers answers;
   WayBack back;
+  const std::shared_ptr<SparseBytes::Account> emulatedBytes = std::make_shared<SparseBytes::Account>(0);
   // Of signals, where they are not in the event loop; made with the first of them.
   std::unique_ptr<Watcher> watcher;
 
  private:
   void end();
   bool ended_ = false;
+  uint64_t emulatedBytesTold_ = 0;
   static void onEnd(void* environment) { static_cast<Environment*>(environment)->end(); }
 };
 

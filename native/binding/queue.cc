@@ -47,6 +47,7 @@ void HeldQueue::settle(uint32_t ticket, const Report& report) {
   if (--inFlight_ == 0) environment_.back.awaited();
   reported(report);
   environment_.answers.put(report);
+  environment_.tellEmulatedBytes();
   callBack(environment_.env, settled_.Value(), {Napi::Number::New(environment_.env, ticket)});
 }
 
@@ -68,6 +69,7 @@ Napi::Value createQueue(const Napi::CallbackInfo& info) {
     return refused(info.Env(), NoView::none);
   }
   const QueueTraits traits{depth, stagingBytes, static_cast<Merge>(merge), flagAt(info, 4)};
+  environment.tellEmulatedBytes();
   std::unique_ptr<Queue> queue = Queue::create(held->attachment.shared(), traits);
   NoView why = NoView::noMemory;
   if (queue == nullptr) return refused(info.Env(), why);
@@ -152,7 +154,9 @@ Napi::Value stop(const Napi::CallbackInfo& info) {
 
 // closeQueue(queue): nothing may be in flight
 Napi::Value closeQueue(const Napi::CallbackInfo& info) {
-  Environment::of(info.Env()).handles.take<HeldQueue>(handleAt(info, 0));
+  Environment& environment = Environment::of(info.Env());
+  environment.handles.take<HeldQueue>(handleAt(info, 0)).reset();
+  environment.tellEmulatedBytes();
   return info.Env().Undefined();
 }
 

@@ -43,13 +43,15 @@ Napi::Value emulate(const Napi::CallbackInfo& info) {
   uint64_t size = 0;
   const Rules rules = rulesAt(info, 1);
   if (!offsetAt(info, 0, size) || !wellFormed(rules)) return info.Env().Undefined();
+  Environment& environment = Environment::of(info.Env());
   const size_t rest = 1 + kRuleArguments;
   const auto cost = info[rest + 2].As<Napi::Float64Array>();
   const auto faults = info[rest + 3].As<Napi::Float64Array>();
   auto backend = std::make_unique<Emulated>(size, rules, Cost{cost[0], cost[1], cost[2], cost[3]},
                                             faultsIn(faults.Data(), faults.ElementLength()),
-                                            static_cast<uint64_t>(numberAt(info, rest + 4)));
+                                            static_cast<uint64_t>(numberAt(info, rest + 4)), environment.emulatedBytes);
   if (!backend->ready()) return info.Env().Undefined();
+  environment.tellEmulatedBytes();
   const Kind kind = flagAt(info, rest) ? Kind::memory : Kind::device;
   return hold(info, Region::create({size, rules, kind, true, textAt(info, rest + 1), "emulated"}, std::move(backend)));
 }
@@ -117,7 +119,7 @@ Napi::Value map(const Napi::CallbackInfo& info) {
 }
 
 // guardAgain() -> errno | 0: in front of whoever took SIGBUS since a mapped region was opened
-Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::arm()); }
+Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::again()); }
 
 // attach(id) -> number | undefined
 Napi::Value attach(const Napi::CallbackInfo& info) {
@@ -127,8 +129,11 @@ Napi::Value attach(const Napi::CallbackInfo& info) {
 
 // close(region, everywhere): lets go of it; with `everywhere`, every other holder's accesses end too
 Napi::Value close(const Napi::CallbackInfo& info) {
-  const auto held = Environment::of(info.Env()).handles.take<HeldRegion>(handleAt(info, 0));
+  Environment& environment = Environment::of(info.Env());
+  auto held = environment.handles.take<HeldRegion>(handleAt(info, 0));
   if (held != nullptr && flagAt(info, 1)) held->attachment.region().close();
+  held.reset();
+  environment.tellEmulatedBytes();
   return info.Env().Undefined();
 }
 

@@ -17,7 +17,8 @@ WayBack::WayBack(napi_env env) : env_(env) {
 }
 
 void WayBack::send(std::unique_ptr<Message> message) const {
-  if (napi_call_threadsafe_function(function_, message.get(), napi_tsfn_nonblocking) == napi_ok) message.release();
+  Message* const sent = message.release();
+  if (napi_call_threadsafe_function(function_, sent, napi_tsfn_nonblocking) != napi_ok) message.reset(sent);
 }
 
 void WayBack::await() {

@@ -1,5 +1,6 @@
 // A bar on stderr for work that turns out to last, when somebody looks on.
 import { SingleBar } from 'cli-progress';
+import { atExit } from '../exit.js';
 
 /** Before this nobody has begun to wait. */
 const patienceMilliseconds = 1000;
@@ -9,10 +10,7 @@ export class Progress {
   readonly #total: number;
   readonly #began = performance.now();
   #bar: SingleBar | null = null;
-  readonly #stop = (): void => {
-    this.#bar?.stop();
-    this.#bar = null;
-  };
+  #forget: (() => void) | null = null;
 
   /** @param total of anything; 0 for no bar at all */
   constructor(label: string, total: number) {
@@ -30,8 +28,9 @@ export class Progress {
 
   /** Takes the bar away. */
   [Symbol.dispose](): void {
-    process.off('exit', this.#stop);
-    this.#stop();
+    this.#forget?.();
+    this.#bar?.stop();
+    this.#bar = null;
   }
 
   #start(): SingleBar {
@@ -45,7 +44,7 @@ export class Progress {
       stream: process.stderr,
     });
     bar.start(this.#total, 0, { doing: '' });
-    process.once('exit', this.#stop); // the terminal is as it was, however the command ends
+    this.#forget = atExit(() => bar.stop()); // the terminal is as it was, however the command ends
     return bar;
   }
 }
@@ -57,7 +56,7 @@ export class Progress {
 export class Waiting {
   readonly #bar: SingleBar | null;
   readonly #timer: NodeJS.Timeout | null = null;
-  readonly #stop = (): void => this.#bar?.stop();
+  readonly #forget: (() => void) | null = null;
 
   constructor(label: string) {
     if (!process.stderr.isTTY) {
@@ -78,13 +77,13 @@ export class Waiting {
       started = true;
       bar.update(0);
     }, patienceMilliseconds);
-    process.once('exit', this.#stop);
+    this.#forget = atExit(() => bar.stop());
   }
 
   /** Takes it away. */
   [Symbol.dispose](): void {
-    process.off('exit', this.#stop);
+    this.#forget?.();
     if (this.#timer !== null) clearInterval(this.#timer);
-    this.#stop();
+    this.#bar?.stop();
   }
 }

@@ -4,11 +4,15 @@ import { readText } from './tree.js';
 
 /** A base address register of a function, as the kernel has assigned it; addresses and sizes are in bytes. */
 export interface PciBar {
-  /** 0 to 5. */
+  /** Which BAR it is, from 0 to 5. */
   readonly index: number;
+  /** 'memory': it is mapped. 'io': it is reached through I/O ports. */
   readonly kind: 'memory' | 'io';
+  /** Where the kernel has placed it on the bus. */
   readonly address: bigint;
+  /** How long it is, in bytes. */
   readonly size: bigint;
+  /** Whether reads of it have no effects, as the device says itself. */
   readonly prefetchable: boolean;
   /** A BAR of 64 bits; it takes the place of the next one as well. */
   readonly wide: boolean;

@@ -9,7 +9,9 @@ import { usesOn } from './uses.js';
 
 /** What `diagnose` found on the machine and in its functions. */
 export interface PciDiagnosis {
+  /** What of the machine decides over all functions. */
   readonly machine: PciMachine;
+  /** The functions of the machine, in ascending order of their addresses. */
   readonly functions: readonly DiagnosedFunction[];
 }
 
@@ -23,6 +25,7 @@ export interface DiagnosedFunction extends PciFunction {
   readonly ways: readonly VfioWay[];
   /** Processes that have it, or its group, open; as far as this process may see. */
   readonly users: readonly FileUser[];
+  /** What is missing, in the order in which it is to be mended; empty where nothing is. */
   readonly problems: readonly PciProblem[];
 }
 

@@ -9,35 +9,43 @@ import { isThere, linkName, names, readBytes, readNumber, readText } from './tre
 
 /** A PCI function, as sysfs describes it. */
 export interface PciFunction {
-  /** domain:bus:device.function, such as '0000:00:04.0'. */
+  /** Its address: domain:bus:device.function, such as '0000:00:04.0'. */
   readonly bdf: string;
   /** A word or two: 'ISM', 'NVMe', 'Ethernet', .. 'unclassified'. */
   readonly kind: string;
   /** Ids are null where sysfs has none, or something that is no number. */
   readonly vendor: number | null;
+  /** The device id, 16 bits, which the vendor has given out. */
   readonly device: number | null;
+  /** The vendor id of the board, 16 bits. */
   readonly subsystemVendor: number | null;
+  /** The device id of the board, 16 bits. */
   readonly subsystemDevice: number | null;
-  /** 24 bits: class, subclass, interface. */
+  /** Class, subclass and programming interface, 24 bits in all. */
   readonly classCode: number | null;
   /** The driver as sysfs calls it; null where none has the function. */
   readonly driver: string | null;
+  /** The one driver that may have the function; null where any may that knows it. */
   readonly driverOverride: string | null;
+  /** The IOMMU group that it is in; null where no IOMMU has it. */
   readonly iommuGroup: PciGroup | null;
+  /** Its base address registers that have an address. */
   readonly bars: readonly PciBar[];
   /** How often it was enabled: 0 is disabled. */
   readonly enabled: number | null;
   /** Bits 1 and 2 of the command register. */
   readonly memoryDecode: boolean | null;
+  /** Whether it may read and write memory by itself: bit 2 of the command register. */
   readonly busMaster: boolean | null;
   /** What VFIO made of it, once a VFIO driver has it. */
   readonly vfio: VfioNode | null;
-  /** s390x alone. */
+  /** What s390x alone knows of it; null elsewhere. */
   readonly zpci: ZpciFacts | null;
 }
 
 /** An IOMMU group: its devices can only be given to VFIO together. */
 export interface PciGroup {
+  /** The group's number, as /dev/vfio and sysfs have it. */
   readonly id: string;
   /** Of VFIO's mode without an IOMMU: nothing checks where the device reads and writes. */
   readonly noiommu: boolean;
@@ -49,7 +57,9 @@ export interface PciGroup {
 export interface GroupMember {
   /** A BDF, or the name of a device that is not on PCI. */
   readonly name: string;
+  /** The driver that has it; null where none does. */
   readonly driver: string | null;
+  /** Class, subclass and programming interface, 24 bits; null for what is not on PCI. */
   readonly classCode: number | null;
 }
 
@@ -57,20 +67,27 @@ export interface GroupMember {
 export interface VfioNode {
   /** 'vfio0': a file of this name is in /dev/vfio/devices if the kernel has the cdev interface. */
   readonly name: string;
+  /** Whether the kernel has the cdev interface for it. */
   readonly cdev: boolean;
 }
 
 /** Attributes of Linux arch/s390/pci/pci_sysfs.c. */
 export interface ZpciFacts {
+  /** The function id (fid), 32 bits, from the configuration of the machine. */
   readonly functionId: number | null;
+  /** The handle by which instructions name the function; it changes when the function is enabled. */
   readonly functionHandle: number | null;
+  /** The physical channel id of the adapter that it is on. */
   readonly pchid: number | null;
   /** The function group: functions of one have the same limits, maxstbl among them. */
   readonly functionGroup: number | null;
-  /** 5 is ISM. */
+  /** The type of the function (pft); 5 is ISM. */
   readonly functionType: number | null;
+  /** The number of the virtual function, where it is one. */
   readonly vfn: number | null;
+  /** The user-defined id, which becomes the domain of the address where it is unique. */
   readonly uid: number | null;
+  /** Whether the machine sees to it that user-defined ids are unique. */
   readonly uidIsUnique: boolean | null;
 }
 

@@ -21,6 +21,7 @@ export interface PciMachine {
   readonly pci: boolean;
   /** The kernel's release, such as '6.12.0'. */
   readonly kernel: string | null;
+  /** Whose CPU it is, which decides how an IOMMU is switched on. */
   readonly cpu: 'intel' | 'amd' | 's390x' | 'other';
   /** IOMMUs that the kernel drives. */
   readonly iommus: readonly string[];

@@ -20,11 +20,13 @@ export type PciProblemCode =
 
 /** One thing that is missing to open a function, and how to mend it. */
 export interface PciProblem {
+  /** Which problem it is; codes stay the same, messages may change. */
   readonly code: PciProblemCode;
   /** The same for every function that has it, and mended once for all. */
   readonly scope: 'machine' | 'function';
   /** Whether the function cannot be opened for it. */
   readonly blocks: boolean;
+  /** What is missing, in words for people. */
   readonly message: string;
   /** What to type to mend it, in this order. Empty where no command can. */
   readonly commands: readonly string[];
@@ -32,7 +34,9 @@ export interface PciProblem {
 
 /** The files that have to be opened, and how that would go. */
 export interface VfioWay {
+  /** 'group': /dev/vfio/N. 'cdev': /dev/vfio/devices/vfioN with /dev/iommu. */
   readonly api: 'group' | 'cdev';
+  /** The device files that have to be opened for it, and what would become of that. */
   readonly files: readonly { readonly path: string; readonly state: FileState }[];
 }
 

@@ -5,7 +5,9 @@ import { names, readText } from './tree.js';
 
 /** A process that has a file open. */
 export interface FileUser {
+  /** The process id, in the namespace of this process. */
   readonly pid: number;
+  /** What the process calls itself (comm), 15 characters at most. */
   readonly command: string;
 }
 

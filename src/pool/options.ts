@@ -54,7 +54,7 @@ export interface Transfer {
 export interface Progress {
   /** Bytes done so far. */
   readonly bytes: number;
-  /** Bytes in all. */
+  /** Bytes of the whole transfer. */
   readonly total: number;
   /** The shard that has just been done. */
   readonly shard: Range;

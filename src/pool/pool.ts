@@ -6,6 +6,7 @@ import { type BytesLike, bytesOf, checkOffset, checkWhole, type Whole } from '..
 import { IsmioError, rangeError } from '../errors.js';
 import { memoryId } from '../memory.js';
 import { checkRegion, idOf, type Region, tapOf } from '../region/region.js';
+import { ofThisThread } from '../thread.js';
 import { Crew } from './crew.js';
 import { Job, type Plan } from './job.js';
 import {
@@ -24,6 +25,8 @@ import type { RunContext } from './tasks.js';
 
 /** Threads that work on regions side by side. A region's memory is shared with them, not copied. */
 export class Pool {
+  /** A symbol: with it, posting a pool to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
   /** How many worker threads the pool has. */
   readonly threads: number;
   readonly #shardBytes: number | undefined;

@@ -9,8 +9,9 @@ export type Offsets = Float64Array | Uint32Array | Int32Array;
 
 /** Offsets that are `stride` bytes apart. */
 export interface Stride {
+  /** The offset of the first one, in bytes. */
   readonly first: number;
-  /** Default 8. */
+  /** How many bytes lie between two offsets; 8 by default. */
   readonly stride?: number | undefined;
 }
 

@@ -8,8 +8,11 @@ export interface Completion {
   readonly operations: number;
   /** Accesses the device saw: loads + stores + storeBlocks. */
   readonly issued: number;
+  /** Loads of 1, 2, 4 or 8 bytes that went through. */
   readonly loads: number;
+  /** Stores of 1, 2, 4 or 8 bytes that went through. */
   readonly stores: number;
+  /** Store blocks that went through. */
   readonly storeBlocks: number;
   /** Bytes moved, in either direction. */
   readonly bytes: number;

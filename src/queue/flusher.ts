@@ -1,12 +1,15 @@
 // When a queue submits by itself, and where the errors of such batches go: an error is told once, to whoever asks first.
-// Nobody may be waiting for it when it comes, so it is held here until then.
+// Nobody may be waiting for it when it comes, so it is held until then, or until nobody can come any more (untold.ts).
 import { clearImmediate, setImmediate } from 'node:timers';
 import { IsmioError } from '../errors.js';
 import { type Completion, nothingDone } from './completion.js';
 import type { QueueSettings } from './options.js';
+import { forget, remember, type Untold } from './untold.js';
 
 /** What the flusher needs of its queue. */
 export interface Flushed {
+  /** The name of its region. */
+  readonly region: string;
   readonly queued: number;
   readonly inFlight: number;
   /** Submits what is queued; throws the batch's error. */
@@ -29,10 +32,7 @@ export class Flusher {
   #turn: NodeJS.Immediate | null = null;
   /** A batch is to be submitted as soon as no drain is in flight. */
   #due = false;
-  /** The first error that nobody has been told. */
-  #held: Error | null = null;
-  /** How many came after it. */
-  #later = 0;
+  #held: Untold | null = null;
   #waiting: Waiting | null = null;
 
   constructor(queue: Flushed, policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']) {
@@ -73,12 +73,12 @@ export class Flusher {
 
   /** The error that is held, which is held no more: whoever takes it tells it. */
   take(): Error | null {
-    const error = this.#held;
-    if (error === null) return null;
+    const untold = this.#held;
+    if (untold === null) return null;
     this.#held = null;
-    if (this.#later > 0) Object.assign(error, { laterErrors: this.#later });
-    this.#later = 0;
-    return error;
+    forget(untold);
+    const { error, later } = untold;
+    return later > 0 ? Object.assign(error, { laterErrors: later }) : error;
   }
 
   /** @param dropped says what will not be submitted any more; null where nothing is queued */
@@ -134,8 +134,8 @@ export class Flusher {
       this.#rejectWaiting(error);
       return;
     }
-    if (this.#held !== null) this.#later++;
-    else this.#held = error;
+    if (this.#held !== null) this.#held.later++;
+    else this.#held = remember(this, error, this.#queue.region);
     this.#queue.holding();
   }
 

@@ -11,16 +11,21 @@ import { renamed, type Stopped } from './ticket.js';
 export interface OperationOutcome {
   /** Index in the batch, from 0. */
   readonly index: number;
+  /** What was queued: 'store' of one word, 'write' and 'load' of bytes, 'fence'. */
   readonly kind: 'store' | 'write' | 'load' | 'fence';
+  /** Where in the region it begins, in bytes. */
   readonly offset: number;
+  /** How many bytes it was to move. */
   readonly length: number;
   /** 'partial': its first `bytesDone` bytes went through. 'skipped': it was not begun. */
   readonly state: State;
+  /** How many of its bytes, from the first on, went through. */
   readonly bytesDone: number;
 }
 
 /** The error a batch is rejected with. */
 export interface BatchError extends IsmioError {
+  /** What went through before the batch ended. */
   readonly completion: Completion;
   /**
    * The operations from the first that is not done on; every one before it is done. They become objects when they are first

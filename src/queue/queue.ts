@@ -62,10 +62,13 @@ export let endQueue: (queue: Queue) => Ending;
 
 /** A submission queue of one region. Made by `region.queue`. */
 export class Queue {
+  /** The region that the queue was made by. */
   readonly region: Region;
   /** Operations that can be queued or in flight at once. */
   readonly depth: number;
+  /** Which queued writes are joined; 'none' where the region's rules say 'registers'. */
   readonly merge: 'none' | 'adjacent' | 'any';
+  /** Whether writes between two fences may be issued in another order. */
   readonly order: 'strict' | 'relaxed';
 
   #queue: QueueHandle;
@@ -653,6 +656,7 @@ export class Queue {
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
     const queue = this;
     const flushed = {
+      region: this.region.name,
       get queued() {
         return queue.queued;
       },

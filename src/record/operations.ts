@@ -13,12 +13,15 @@ import type { RecordedRegion, Run } from './run.js';
 export interface RecordedOperation {
   /** 'submit' and 'drain' hand over what was queued before; 'settled' tells that the queue's oldest drain has ended. */
   readonly kind: OperationKind | 'submit' | 'drain' | 'settled';
+  /** 'direct': a call of the region. 'queued': a call of a queue. 'pooled': a transfer of a pool. */
   readonly origin: Origin;
   /** Number of the region in the recording. */
   readonly region: number;
   /** Number of the queue; null for what was not queued. */
   readonly queue: number | null;
+  /** Where in the region it begins, in bytes. */
   readonly offset: number;
+  /** How many bytes it was to move. */
   readonly length: number;
   /** Nanoseconds since the recording began. A queued operation has that of its batch. */
   readonly time: number;
@@ -42,17 +45,25 @@ export interface ReadOptions {
 
 /** What a recording has in it. */
 export interface RecordingInfo extends Metadata {
+  /** The file that was looked at. */
   readonly path: string;
+  /** How long the file is, in bytes. */
   readonly fileBytes: number;
   /** False for one without an end, of which the rest tells what is whole. */
   readonly whole: boolean;
+  /** Operations in it, of regions, queues and pools. */
   readonly operations: number;
   /** Moved, in either direction. */
   readonly bytes: number;
+  /** Batches that were submitted or drained. */
   readonly batches: number;
+  /** Batches that a device refused, or that were stopped. */
   readonly failedBatches: number;
+  /** How long it was recorded, without the time that recording itself took. */
   readonly seconds: number;
+  /** The regions that were recorded, in the order of their numbers. */
   readonly regions: readonly RecordedRegion[];
+  /** How many queues of these regions were used. */
   readonly queues: number;
   /** Operations by origin and kind, such as 'queued write'. */
   readonly kinds: Readonly<Record<string, number>>;

@@ -7,6 +7,7 @@ import type { Queue } from '../queue/queue.js';
 import { checkRegion, idOf, type Region, tapOf, tapRegion } from '../region/region.js';
 import type { SourceBytes } from '../region/tap.js';
 import { harmless } from '../text.js';
+import { ofThisThread } from '../thread.js';
 import type { Fence } from '../wire.js';
 import { Encoder, type Special } from './encoder.js';
 import { RecordingFile } from './file.js';
@@ -41,8 +42,11 @@ export interface RecordOptions {
 
 /** What a recording has in it, once it is closed. */
 export interface Recorded {
+  /** The file that the recording was written to. */
   readonly path: string;
+  /** How many regions were recorded. */
   readonly regions: number;
+  /** How many operations of them were recorded. */
   readonly operations: number;
   /** Moved by them, in either direction. */
   readonly bytes: number;
@@ -73,6 +77,8 @@ type Counted = keyof typeof counted;
 
 /** A recording that is being written, made by `record`. */
 export class Recorder {
+  /** A symbol: with it, posting a recorder to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
   /** @internal Whether what is loaded is recorded. */
   readonly loads: boolean;
   /** @internal */

@@ -24,6 +24,7 @@ export interface ReplayOptions {
   pace?: 'full' | 'recorded';
   /** Instead of the merge mode and the order of the recorded queues. */
   merge?: 'none' | 'adjacent' | 'any';
+  /** 'strict' or 'relaxed', instead of the order of the recorded queues. */
   order?: 'strict' | 'relaxed';
   /** How batches are handed over: all on this thread, all on the queue's own, or as recorded (default). */
   handOver?: 'recorded' | 'submit' | 'drain';
@@ -40,20 +41,29 @@ export interface ReplayOptions {
   memory?: number;
   /** Stops after some milliseconds, or the batch that is under way; rejected with ERR_ISMIO_ABORTED. */
   signal?: AbortSignal;
+  /** Called with the operations that are done and those of the whole recording, after each block of it. */
   onProgress?: (done: number, total: number) => void;
 }
 
 /** What became of one region. Counts are of the replay alone. */
 export interface ReplayedRegion {
+  /** The name of the recorded region. */
   readonly name: string;
+  /** How long the region is, in bytes. */
   readonly size: number;
+  /** Loads of 1, 2, 4 or 8 bytes that went through. */
   readonly loads: number;
+  /** Stores of 1, 2, 4 or 8 bytes that went through. */
   readonly stores: number;
+  /** Store blocks that went through. */
   readonly storeBlocks: number;
+  /** Bytes moved by them, in either direction. */
   readonly bytes: number;
+  /** Queued writes that were joined to the one before them. */
   readonly merged: number;
+  /** Accesses tried again because the device was busy. */
   readonly retries: number;
-  /** Null without verification. */
+  /** What reading back found out; null where that was not asked for. */
   readonly verified: Verified | null;
   /** Null without `verifyLoads`. */
   readonly recalled: Recalled | null;
@@ -63,17 +73,21 @@ export interface ReplayedRegion {
 export interface ReplayReport {
   /** False for a recording without an end, of which the part that is whole was replayed. */
   readonly whole: boolean;
+  /** Operations that were run again. */
   readonly operations: number;
   /** Moved by them, in either direction. */
   readonly bytes: number;
+  /** Batches that were handed over again. */
   readonly batches: number;
   /** From the first operation to the last, with the reading of the file and, where it was asked for, the check. */
   readonly seconds: number;
   /** Operations and batches that a device refused. */
   readonly failed: number;
+  /** The first of the errors of those; null where there was none. */
   readonly firstFailure: Error | null;
   /** Batches that went in several parts, because their payload is more than a replay holds. */
   readonly split: number;
+  /** What became of each region, in the order of their numbers in the recording. */
   readonly regions: readonly ReplayedRegion[];
 }
 

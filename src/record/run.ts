@@ -7,11 +7,17 @@ import { lengthModes, loads, type OperationKind, type Origin, offsetModes } from
 
 /** A region of a recording. */
 export interface RecordedRegion {
+  /** Its number in the recording, from 0 on. */
   readonly number: number;
+  /** The name that the region had. */
   readonly name: string;
+  /** How long the region was, in bytes. */
   readonly size: number;
+  /** Whether it was touched with exactly the accesses asked for ('device'), or copied. */
   readonly kind: 'device' | 'memory';
+  /** Whether the region could be stored to. */
   readonly writable: boolean;
+  /** What one store to it could be. */
   readonly rules: Rules;
 }
 

@@ -4,8 +4,11 @@ import { type ErrorValues, rangeError, shown, typeError } from '../errors.js';
 
 /** Synthetic nanoseconds for each access. No public figure exists for the real instructions. */
 export interface Cost {
+  /** Nanoseconds that each load takes. */
   readonly load: number;
+  /** Nanoseconds that each store of 1, 2, 4 or 8 bytes takes. */
   readonly store: number;
+  /** Nanoseconds that each store block takes. */
   readonly storeBlock: number;
   /** On top, for each byte moved. */
   readonly perByte: number;

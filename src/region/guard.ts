@@ -8,8 +8,8 @@ let listening = false;
 /**
  * A listener for SIGBUS makes Node.js put a handler of its own in the place of the addon's, and the last that is removed puts
  * the default there. Node.js does so in listeners of these two events that were there before ours, so the addon's handler is
- * in front again before the call that adds or removes returns. Called by whoever opens a mapped region. (In a Worker there
- * are no listeners for signals.)
+ * in front again before the call that adds or removes returns. Called when the package is imported, because the mapped region
+ * may be a Worker's, where there are no listeners for signals, and by whoever opens one.
  */
 export function keepGuard(): void {
   if (listening || !isMainThread) return;

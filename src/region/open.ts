@@ -21,20 +21,23 @@ import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, rul
 export interface EmulateOptions {
   /** In bytes, 1 to 2^48: the size of ISM's BAR 0 (Linux drivers/s390/net/ism.h). Takes memory only where stored to. */
   size: Whole;
+  /** What one store may be. Default: 4096 bytes, relaxed alignment, a window. */
   rules?: Partial<Rules>;
   /** Synthetic time that each access takes. Default: none. */
   cost?: Partial<Cost>;
   /** Which accesses fail, and how. Default: none. */
   faults?: Faults;
-  /** Default 'device'. */
+  /** 'device': each access is made as asked for. 'memory': as if it were memory. Default 'device'. */
   kind?: 'device' | 'memory';
+  /** What messages call it. Default 'emulated region'. */
   name?: string;
 }
 
 /** How `mapFile` maps a file. */
 export interface MapFileOptions {
+  /** What one store may be. Default: 4096 bytes, relaxed alignment, a window. */
   rules?: Partial<Rules>;
-  /** Default true. */
+  /** Whether it may be stored to. Default true. */
   writable?: boolean;
   /** Where the region begins in the file: a multiple of 4096, whatever the pages of the file system are. Default 0. */
   offset?: Whole;
@@ -58,9 +61,9 @@ export interface ResourceOptions {
    * alignment, and store blocks of at most 128 bytes, as many as Linux makes of them (arch/s390/include/asm/pci_io.h).
    */
   rules?: Partial<Rules>;
-  /** Default true. */
+  /** Whether it may be stored to. Default true. */
   writable?: boolean;
-  /** 64-byte bursts, for BARs that may be written combined (resourceN_wc is then mapped). Default false. */
+  /** Whether it is stored to in 64-byte bursts, as BARs may be that are written combined (resourceN_wc). Default false. */
   burst?: boolean;
   /** Where sysfs is mounted. Default '/sys'. */
   sysfs?: string;

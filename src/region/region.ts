@@ -34,6 +34,7 @@ export interface RegionStats {
   readonly loads: number;
   /** Store accesses of 1, 2, 4 or 8 bytes. */
   readonly stores: number;
+  /** Store blocks, each one access however long. */
   readonly storeBlocks: number;
   /** Bytes moved by them, in either direction. */
   readonly bytes: number;
@@ -41,7 +42,7 @@ export interface RegionStats {
   readonly merged: number;
   /** Accesses tried again because the device was busy (condition code 2). */
   readonly retries: number;
-  /** Accesses that failed. */
+  /** Accesses that failed, whatever the reason. */
   readonly errors: number;
   /** Calls into native code that reached the region or a queue on it: each access, submit, drain and shard of a pool. */
   readonly crossings: number;
@@ -53,8 +54,11 @@ export interface RegionStats {
 
 /** One access that a write would make. */
 export interface PlannedStore {
+  /** 'storeBlock': one store block. 'store': one of 1, 2, 4 or 8 bytes. */
   readonly kind: 'storeBlock' | 'store';
+  /** Where in the region it begins, in bytes. */
   readonly offset: number;
+  /** How many bytes it stores. */
   readonly length: number;
 }
 
@@ -95,12 +99,15 @@ export function watchOpened(watch: ((region: Region) => void) | null): void {
  * `_INVALID_HANDLE`) where one failed.
  */
 export class Region {
-  /** In bytes. */
+  /** How long the region is, in bytes. */
   readonly size: number;
+  /** What one store to it may be. */
   readonly rules: Rules;
   /** 'device': touched with exactly the accesses asked for. 'memory': copied in the fastest way. */
   readonly kind: 'device' | 'memory';
+  /** What messages call it: the path, the function and BAR, or the name that was given. */
   readonly name: string;
+  /** Whether it may be stored to; a store to one that may not throws ERR_ISMIO_READ_ONLY. */
   readonly writable: boolean;
   /** Name of the access kernel: 'emulated', 'x86-64 8-byte', 's390x mio', .. */
   readonly access: string;

@@ -3,6 +3,7 @@ import type { DescriptorHandle } from '../binding.js';
 import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
 import { IsmioError } from '../errors.js';
 import { checkValue } from '../region/region.js';
+import { ofThisThread } from '../thread.js';
 import {
   checkCapabilityKey,
   isCapability,
@@ -19,6 +20,8 @@ type Width = keyof typeof widths;
 
 /** The configuration space of a function: little-endian, with offsets in bytes. */
 export class ConfigSpace {
+  /** A symbol: with it, posting a configuration space to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
   /** In bytes: 256, or 4096 with PCI Express. */
   readonly size: number;
   readonly #name: string;

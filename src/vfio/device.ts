@@ -3,6 +3,7 @@ import type { DescriptorHandle } from '../binding.js';
 import { checkFlag } from '../check.js';
 import { IsmioError, rangeError, shown } from '../errors.js';
 import type { Region } from '../region/region.js';
+import { ofThisThread } from '../thread.js';
 import type { DeviceAccess } from './access.js';
 import { ConfigSpace } from './config.js';
 import { type DmaMapping, DmaMappings, type DmaOptions } from './dma.js';
@@ -23,22 +24,31 @@ import { openRegion, type VfioRegionOptions } from './region.js';
 
 /** What sysfs says of a function; null where it says nothing. */
 export interface FunctionIds {
+  /** The VFIO driver that has the function, as sysfs calls it. */
   readonly driver: string;
+  /** The vendor id of the function, 16 bits. */
   readonly vendor: number | null;
+  /** The device id of the function, 16 bits. */
   readonly device: number | null;
+  /** The vendor id of the board, 16 bits. */
   readonly subsystemVendor: number | null;
+  /** The device id of the board, 16 bits. */
   readonly subsystemDevice: number | null;
   /** Base class, subclass and programming interface: 24 bits. */
   readonly classCode: number | null;
+  /** The number of the IOMMU group that it is in. */
   readonly iommuGroup: number | null;
 }
 
 /** What the kernel and sysfs say of an open function. */
 export interface VfioDeviceInfo extends FunctionIds {
+  /** What the kernel says that the device can do. */
   readonly flags: DeviceFlags;
   /** What IBM Z adds; null elsewhere. */
   readonly zpci: ZpciInfo | null;
+  /** The regions that the device has, BARs 0 to 5 first; those that it lacks are left out. */
   readonly regions: readonly VfioRegionInfo[];
+  /** The kinds of interrupts that the device has. */
   readonly irqs: readonly VfioIrqInfo[];
 }
 
@@ -56,8 +66,13 @@ const owners = new WeakMap<Region | DmaMapping, VfioDevice>();
 
 /** Made by `openVfio`. Everything of it throws `ERR_ISMIO_CLOSED` after `close`. */
 export class VfioDevice {
+  /** A symbol: with it, posting a device to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
+  /** Its address: domain:bus:device.function, such as '0000:00:04.0'. */
   readonly bdf: string;
+  /** How it was opened. 'group': /dev/vfio/N. 'cdev': /dev/vfio/devices/vfioN. */
   readonly api: 'group' | 'cdev';
+  /** What the kernel and sysfs said of it when it was opened. */
   readonly info: VfioDeviceInfo;
   readonly #access: DeviceAccess;
   readonly #dma: DmaMappings;

@@ -3,6 +3,7 @@ import { types } from 'node:util';
 import { checkFlag, checkOptions } from '../check.js';
 import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
 import { memoryOf } from '../memory.js';
+import { ofThisThread } from '../thread.js';
 import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
 import { kernel } from './kernel.js';
@@ -21,6 +22,8 @@ export interface DmaOptions {
 
 /** A buffer at a bus address, until it is unmapped. */
 export interface DmaMapping {
+  /** A symbol: with it, posting a mapping to another thread is refused with a DataCloneError. */
+  readonly thread: symbol;
   /** Bus address of the buffer's first byte. */
   readonly iova: bigint;
   /**
@@ -110,6 +113,7 @@ export class DmaMappings {
       this.#access.space.release(iova);
     };
     const mapping: DmaMapping = Object.freeze({
+      thread: ofThisThread,
       iova,
       get iovaNumber() {
         return exact(iova);
@@ -167,7 +171,8 @@ function pagesOf(buffer: Uint8Array): { length: number; memory: number } {
     );
   }
   if (memory === undefined) {
-    const text = 'only memory of allocBuffer stays where it is, as DMA needs; copy the bytes there';
+    const text =
+      'only memory of allocBuffer, of this copy of the package, stays where it is as DMA needs; copy the bytes there';
     throw rangeError('ERR_ISMIO_OPTION', text);
   }
   return { length: Math.ceil(byteLength / pageSize) * pageSize, memory: memory.id };

@@ -28,34 +28,47 @@ export interface ZpciInfo {
   readonly functionHandle: number | null;
   /** PCI function type (pft); 5 is ISM. */
   readonly functionType: number;
+  /** The physical channel id (pchid) of the adapter that it is on. */
   readonly physicalChannel: number;
+  /** The number of the virtual function (vfn). */
   readonly virtualFunction: number;
+  /** The function group (pfgid): functions of one have the same limits. */
   readonly groupId: number;
   /** First and last valid bus address. */
   readonly startDma: bigint;
+  /** The last of the valid bus addresses. */
   readonly endDma: bigint;
   /** Supported PCI version of the group. */
   readonly version: number;
+  /** Most interrupts that the group supports (noi). */
   readonly maxInterrupts: number;
+  /** The utility string in hexadecimal digits, as its code page is not told; null where there is none. */
   readonly utility: string | null;
 }
 
 /** Part of a region, in bytes from its start. */
 export interface MappableArea {
+  /** Where it begins, in bytes from the start of the region. */
   readonly offset: bigint;
+  /** How long it is, in bytes. */
   readonly size: bigint;
 }
 
 /** What the kernel says of one region of a device; offsets and sizes are in bytes. */
 export interface VfioRegionInfo {
+  /** Its number for `device.region`: 0 to 5 are the BARs, 7 is configuration space. */
   readonly index: number;
+  /** What it is called: 'bar0' to 'bar5', 'rom', 'config', 'vga', or its number behind 'region'. */
   readonly name: string;
   /** Where it begins in the device's file: past 2^53 on ism-vfio-pci. */
   readonly offset: bigint;
-  /** In bytes. */
+  /** How long the region is, in bytes. */
   readonly size: bigint;
+  /** Whether the kernel lets it be read. */
   readonly readable: boolean;
+  /** Whether the kernel lets it be written. */
   readonly writable: boolean;
+  /** Whether any of it can be mapped. */
   readonly mappable: boolean;
   /** What of it can be mapped; empty where nothing can. */
   readonly mappableAreas: readonly MappableArea[];
@@ -65,10 +78,13 @@ export interface VfioRegionInfo {
 
 /** What the kernel says of one kind of interrupts. */
 export interface VfioIrqInfo {
+  /** Its number in the kernel (VFIO_PCI_INTX_IRQ_INDEX and on). */
   readonly index: number;
+  /** What it is called: 'intx', 'msi', 'msix', 'err', 'req', or its number behind 'irq'. */
   readonly name: string;
   /** How many vectors there are. */
   readonly count: number;
+  /** Whether a vector can be masked and unmasked by itself. */
   readonly maskable: boolean;
   /** Each interrupt masks itself, until `unmask`. */
   readonly autoMasked: boolean;
@@ -78,7 +94,9 @@ export interface VfioIrqInfo {
 
 /** What the kernel says that the device can do. */
 export interface DeviceFlags {
+  /** Whether the device can be reset. */
   readonly reset: boolean;
+  /** Whether the device is a PCI function. */
   readonly pci: boolean;
 }
 

@@ -4,9 +4,11 @@ import { EventEmitter } from 'node:events';
 import { checkSignal, onAbort } from '../abort.js';
 import { checkOptions } from '../check.js';
 import { IsmioError } from '../errors.js';
+import { ofThisThread } from '../thread.js';
 
 /** How often a vector was signalled since it was last told. */
 export interface Interrupt {
+  /** Which of the vectors it is, from 0 on. */
   readonly vector: number;
   /** At least 1: signals that come faster than the event loop turns are counted together, and none is lost. */
   readonly count: number;
@@ -24,6 +26,8 @@ export interface WaitOptions {
  * is disabled.
  */
 export abstract class Interrupts extends EventEmitter<{ interrupt: [Interrupt] }> {
+  /** A symbol: with it, posting interrupts to another thread is refused with a DataCloneError. */
+  readonly thread: symbol = ofThisThread;
   readonly #iterations = new Set<Iteration>();
   #signalled = 0;
 
@@ -87,6 +91,7 @@ export abstract class Interrupts extends EventEmitter<{ interrupt: [Interrupt] }
 
 /** The interrupts of one vector. Made by `irq.vector`. */
 export class VfioVector extends Interrupts {
+  /** Which of the vectors it is, from 0 on. */
   readonly vector: number;
   readonly #isEnabled: () => boolean;
   protected readonly title: string;

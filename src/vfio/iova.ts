@@ -3,7 +3,9 @@ import { hex, IsmioError, rangeError } from '../errors.js';
 
 /** First and last address, both in it. */
 export interface IovaRange {
+  /** The first bus address in it. */
   readonly first: bigint;
+  /** The last bus address in it. */
   readonly last: bigint;
 }
 

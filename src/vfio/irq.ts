@@ -25,6 +25,7 @@ export class VfioIrq extends Interrupts {
   readonly name: string;
   /** How many vectors there are. */
   readonly count: number;
+  /** What the kernel says of this kind of interrupts. */
   readonly info: VfioIrqInfo;
   protected readonly title: string;
   readonly #device: () => DescriptorHandle;

@@ -32,8 +32,9 @@ export interface VfioRegionOptions {
   rules?: Partial<Rules>;
   /** Default: whether the region is. */
   writable?: boolean;
-  /** 64-byte bursts in what is mapped, where the CPU has them. Default false. */
+  /** Whether what is mapped is stored to in bursts of 64 bytes, where the CPU has them. Default false. */
   burst?: boolean;
+  /** What messages call it. Default: the function and the region, such as '0000:00:04.0 bar0'. */
   name?: string;
 }
 

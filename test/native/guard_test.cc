@@ -178,7 +178,8 @@ void count(int) { calls = calls + 1; }
 
 void mendPlainly(int) {
   calls = calls + 1;
-  mmap(mendable, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
+  if (mmap(mendable, kPage, PROT_READ | PROT_WRITE, kFlags, -1, 0) == MAP_FAILED) _exit(1);
 }
 
 int install(void (*handler)(int), int flags = 0) {
@@ -191,13 +192,13 @@ int install(void (*handler)(int), int flags = 0) {
 TEST_CASE("whoever takes SIGBUS away, the guard is in front again once it is armed, and passes on what is sent") {
   CHECK(inChild([] {
           Scene scene;
-          if (install(count) != 0 || Guard::arm() != 0 || !scene.saved() || calls != 0) return 1;
+          if (install(count) != 0 || Guard::again() != 0 || !scene.saved() || calls != 0) return 1;
           raise(SIGBUS);
           return calls == 1 ? 0 : 2;
         }) == 0);
   CHECK(inChild([] {
           Scene scene;
-          if (install(SIG_DFL) != 0 || Guard::arm() != 0) return 1;
+          if (install(SIG_DFL) != 0 || Guard::again() != 0) return 1;
           return scene.saved() ? 0 : 2;
         }) == 0);
 }
@@ -252,7 +253,7 @@ TEST_CASE("two handlers that pass on to each other end the process with the sign
           struct sigaction action = {};
           action.sa_sigaction = passBack;
           action.sa_flags = SA_SIGINFO;
-          if (sigaction(SIGBUS, &action, &inner) != 0 || Guard::arm() != 0) return 1;
+          if (sigaction(SIGBUS, &action, &inner) != 0 || Guard::again() != 0) return 1;
           if (!scene.saved()) return 2;
           const Mapped other(reserve(kPage), kPage);
           other.resize(0);

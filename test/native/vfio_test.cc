@@ -5,12 +5,16 @@
 #include <doctest.h>
 
 #include <cerrno>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
 
+#include "exec/issuer.h"
+#include "support/batch.h"
 #include "vfio/kernel.h"
 
 namespace ismio {
@@ -179,17 +183,18 @@ TEST_CASE("store blocks that break a rule never reach the kernel, and have the e
 // Pages 1 and 3 of five are mapped; the others are reached through the descriptor.
 class InParts {
  public:
-  explicit InParts(const DeviceFile& file) : rest_(duplicate(file.number())) {
+  explicit InParts(const DeviceFile& file, const Mmio* mmio = kernels().mapped) : rest_(duplicate(file.number())) {
     std::vector<PartlyMapped::Area> areas;
     for (const uint64_t page : {1, 3}) {
       File::Problem problem;
       auto mapping = Mapping::of(file.number(), page * kPage, kPage, true, problem);
       REQUIRE(mapping != nullptr);
-      areas.push_back({page * kPage, kPage, std::make_unique<Mapped>(std::move(mapping), Rules{}, kernels().mapped)});
+      areas.push_back({page * kPage, kPage, std::make_unique<Mapped>(std::move(mapping), Rules{}, mmio)});
     }
     backend_ = std::make_unique<PartlyMapped>(std::move(areas), std::make_unique<Vfio>(rest_, 0, Rules{}));
   }
   PartlyMapped* operator->() const { return backend_.get(); }
+  std::unique_ptr<PartlyMapped> take() { return std::move(backend_); }
 
   // From now on only what is mapped can be accessed.
   void loseDescriptor() const {
@@ -259,6 +264,163 @@ TEST_CASE("a run of loads over areas ends where the descriptor does, with what c
   CHECK(parts->loadWords(2 * kPage - 80, bytesOf(words[0]), 20, done, failure) == Status::systemError);
   CHECK(done == 10);
   CHECK(failure.errorNumber == EBADF);
+}
+
+// How many read calls this thread has made; 0 where the kernel does not tell.
+uint64_t readCalls() {
+  FILE* io = fopen("/proc/thread-self/io", "re");
+  if (io == nullptr) return 0;
+  uint64_t calls = 0;
+  char line[64];
+  while (fgets(line, sizeof line, io) != nullptr) {
+    if (sscanf(line, "syscr: %" SCNu64, &calls) == 1) break;
+  }
+  fclose(io);
+  return calls;
+}
+
+// Of `act`, besides the calls that counting makes itself.
+template <class Act>
+uint64_t readCallsOf(Act&& act) {
+  const uint64_t first = readCalls();
+  const uint64_t second = readCalls();
+  act();
+  return readCalls() - second - (second - first);
+}
+
+Rules registerRules() {
+  Rules rules;
+  rules.mergeable = false;
+  return rules;
+}
+
+TEST_CASE("a read makes one call for a page of words, and of registers one for each load") {
+  const DeviceFile file(2 * kPage);
+  if (readCalls() == 0) return;
+  uint8_t target[128];
+  const auto callsOf = [&](std::unique_ptr<Backend> backend, const Rules& rules) {
+    const auto region = test::regionOver(std::move(backend), 2 * kPage, rules);
+    const Attachment attachment(region);
+    Issuer issuer(attachment);
+    Failure failure;
+    const uint64_t calls = readCallsOf([&] { issuer.read(0, target, sizeof target, failure); });
+    CHECK(failure.status == Status::ok);
+    CHECK(region->counters().sum().loads == 16);
+    return calls;
+  };
+  CHECK(callsOf(backendOn(file.number()), Rules{}) == 1);
+  CHECK(callsOf(backendOn(file.number(), 0, registerRules()), registerRules()) == 16);
+  const DeviceFile five(5 * kPage);
+  CHECK(callsOf(InParts(five).take(), Rules{}) == 16);
+}
+
+TEST_CASE("a block that the kernel of the mapped areas copies on its way is counted, also in a region in parts") {
+  const DeviceFile file(5 * kPage);
+  Mmio copying = *kernels().mapped;
+  copying.sourceAlignment = 8;
+  InParts parts(file, &copying);
+  const auto region = test::regionOver(parts.take(), 5 * kPage, Rules{});
+  const Attachment attachment(region);
+  Issuer issuer(attachment);
+  alignas(8) const uint8_t source[136] = {};
+  const auto copiesOf = [&](auto&& store) {
+    const uint64_t before = region->counters().sum().copies;
+    Failure failure;
+    CHECK(store(failure) == Status::ok);
+    return region->counters().sum().copies - before;
+  };
+  CHECK(copiesOf([&](Failure& failure) { return issuer.storeBlock(kPage, source, 64, failure); }) == 0);
+  CHECK(copiesOf([&](Failure& failure) { return issuer.storeBlock(kPage, source + 1, 64, failure); }) == 1);
+  CHECK(copiesOf([&](Failure& failure) { return issuer.write(kPage, source + 4, 128, failure); }) == 1);
+  CHECK(copiesOf([&](Failure& failure) {
+          const Block blocks[] = {{kPage, source + 1, 64}, {kPage, source, 64}, {3 * kPage, source + 2, 64}};
+          uint64_t done = 0;
+          return issuer.storeBlocks(blocks, 3, done, failure);
+        }) == 2);
+}
+
+// The memory of this process as a device's file: two pages of a file that has one, so that a load of the second fails
+// with EIO. Where this is not to be had (QEMU's user mode), `works` is false.
+class HalfThere {
+ public:
+  HalfThere()
+      : pages_(static_cast<uint8_t*>(mmap(nullptr, 2 * kPage, PROT_READ | PROT_WRITE, MAP_SHARED, file_.number(), 0))),
+        number_(open("/proc/self/mem", O_RDWR | O_CLOEXEC)) {
+    REQUIRE(pages_ != MAP_FAILED);
+    memset(pages_, 0x5a, kPage);
+    uint64_t word = 0;
+    works = pread(number_, &word, 8, static_cast<off_t>(base())) == 8 && word == 0x5a5a5a5a5a5a5a5au &&
+            pread(number_, &word, 8, static_cast<off_t>(base() + kPage)) < 0 && errno == EIO;
+  }
+  ~HalfThere() {
+    munmap(pages_, 2 * kPage);
+    if (number_ >= 0) close(number_);
+  }
+  HalfThere(const HalfThere&) = delete;
+  HalfThere& operator=(const HalfThere&) = delete;
+
+  std::unique_ptr<Vfio> backend(const Rules& rules) const { return backendOn(number_, base(), rules); }
+
+  // A read from `offset` on that ends 40 bytes behind what is there.
+  static Failure read(std::unique_ptr<Backend> backend, const Rules& rules, uint64_t offset, uint64_t& loads) {
+    const auto region = test::regionOver(std::move(backend), 2 * kPage, rules);
+    const Attachment attachment(region);
+    Issuer issuer(attachment);
+    std::vector<uint8_t> target(kPage + 40 - offset);
+    Failure failure;
+    CHECK(issuer.read(offset, target.data(), target.size(), failure) == Status::deviceError);
+    CHECK(failure.errorNumber == EIO);
+    CHECK(failure.done == kPage - offset);
+    CHECK(target[kPage - offset - 1] == 0x5a);
+    loads = region->counters().sum().loads;
+    return failure;
+  }
+
+  bool works = false;
+
+ private:
+  uint64_t base() const { return reinterpret_cast<uint64_t>(pages_); }
+  const DeviceFile file_{kPage};
+  uint8_t* const pages_;
+  const int number_;
+};
+
+TEST_CASE("where words are loaded together, a read that fails says how many loads nobody knows of") {
+  const HalfThere device;
+  if (!device.works) return;
+  uint64_t loads = 0;
+  const Failure failure = HalfThere::read(device.backend(Rules{}), Rules{}, kPage - 4096, loads);
+  CHECK(loads == 512);
+  CHECK(failure.unknownLoads == 5);
+}
+
+TEST_CASE("registers are loaded one by one, so a read that fails half way counts exactly") {
+  const HalfThere device;
+  if (!device.works) return;
+  uint64_t loads = 0;
+  const Failure failure = HalfThere::read(device.backend(registerRules()), registerRules(), kPage - 4096, loads);
+  CHECK(loads == 512);
+  CHECK(failure.unknownLoads == 0);
+  CHECK(failure.offset == kPage);
+  CHECK(failure.length == 8);
+}
+
+TEST_CASE("a region in parts is loaded one by one through its descriptor too: of no load nobody knows") {
+  const HalfThere device;
+  if (!device.works) return;
+  const DeviceFile file(kPage);
+  for (uint64_t offset = 0; offset < kPage; offset += 8) file.put(offset, 0x5a5a5a5a5a5a5a5au);
+  File::Problem problem;
+  auto mapping = Mapping::of(file.number(), 0, kPage, true, problem);
+  REQUIRE(mapping != nullptr);
+  std::vector<PartlyMapped::Area> areas;
+  areas.push_back({0, kPage, std::make_unique<Mapped>(std::move(mapping), Rules{}, kernels().mapped)});
+  auto parts = std::make_unique<PartlyMapped>(std::move(areas), device.backend(Rules{}));
+  uint64_t loads = 0;
+  const Failure failure = HalfThere::read(std::move(parts), Rules{}, kPage - 80, loads);
+  CHECK(loads == 10);
+  CHECK(failure.unknownLoads == 0);
+  CHECK(failure.offset == kPage);
 }
 
 // QEMU's user mode knows no ioctl of VFIO and answers ENOSYS to all of them.

@@ -1,18 +1,20 @@
 #include "backend/emulated/emulated.h"
 
 #include <atomic>
+#include <utility>
 
 #include "support/pause.h"
 
 namespace ismio {
 
-Emulated::Emulated(uint64_t size, const Rules& rules, const Cost& cost, const std::vector<Fault>& faults, uint64_t seed)
+Emulated::Emulated(uint64_t size, const Rules& rules, const Cost& cost, const std::vector<Fault>& faults, uint64_t seed,
+                   std::shared_ptr<SparseBytes::Account> account)
     : Backend(1),
       rules_(rules),
       cost_(cost),
       free_(cost.load == 0 && cost.store == 0 && cost.storeBlock == 0 && cost.perByte == 0),
       faults_(faults, seed),
-      bytes_(size) {}
+      bytes_(size, std::move(account)) {}
 
 void Emulated::spend(double accessCost, uint64_t bytes) const {
   if (free_) return;

@@ -19,7 +19,8 @@ struct Cost {
 
 class Emulated final : public Backend {
  public:
-  Emulated(uint64_t size, const Rules& rules, const Cost& cost, const std::vector<Fault>& faults, uint64_t seed);
+  Emulated(uint64_t size, const Rules& rules, const Cost& cost, const std::vector<Fault>& faults, uint64_t seed,
+           std::shared_ptr<SparseBytes::Account> account = nullptr);
   bool ready() const { return bytes_.ready(); }
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;

@@ -39,13 +39,15 @@ void copyOut(uint8_t* target, const uint8_t* source, uint64_t length) {
 
 }  // namespace
 
-SparseBytes::SparseBytes(uint64_t size) : chunks_((size + kChunk - 1) / kChunk) {
+SparseBytes::SparseBytes(uint64_t size, std::shared_ptr<Account> account)
+    : chunks_((size + kChunk - 1) / kChunk), account_(std::move(account)) {
   directory_ = static_cast<std::atomic<uint8_t*>*>(mapZeros(chunks_ * sizeof(*directory_)));
 }
 
 SparseBytes::~SparseBytes() {
   while (installed_ != nullptr) {
     unmapPages(installed_->chunk, kChunk);
+    if (account_ != nullptr) account_->fetch_sub(kChunk, std::memory_order_relaxed);
     delete std::exchange(installed_, installed_->before);
   }
   if (directory_ != nullptr) unmapPages(static_cast<void*>(directory_), chunks_ * sizeof(*directory_));
@@ -64,6 +66,7 @@ uint8_t* SparseBytes::install(uint64_t number) {
   if (entry == nullptr) return nullptr;
   entry->chunk = static_cast<uint8_t*>(mapZeros(kChunk));
   if (entry->chunk == nullptr) return nullptr;
+  if (account_ != nullptr) account_->fetch_add(kChunk, std::memory_order_relaxed);
   installed_ = entry.release();
   directory_[number].store(installed_->chunk, std::memory_order_release);
   return installed_->chunk;

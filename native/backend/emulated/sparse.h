@@ -11,13 +11,18 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 
 namespace ismio {
 
 class SparseBytes {
  public:
-  explicit SparseBytes(uint64_t size);
+  // How many bytes the chunks of many such have together; whoever made them looks at it.
+  using Account = std::atomic<uint64_t>;
+
+  // `account` may be null.
+  explicit SparseBytes(uint64_t size, std::shared_ptr<Account> account = nullptr);
   ~SparseBytes();
   SparseBytes(const SparseBytes&) = delete;
   SparseBytes& operator=(const SparseBytes&) = delete;
@@ -38,6 +43,7 @@ class SparseBytes {
   uint8_t* install(uint64_t number);
 
   const uint64_t chunks_;
+  const std::shared_ptr<Account> account_;
   std::atomic<uint8_t*>* directory_ = nullptr;
   std::mutex installing_;
   Installed* installed_ = nullptr;

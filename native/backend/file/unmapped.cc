@@ -6,7 +6,7 @@
 namespace ismio {
 namespace {
 
-// Stores of a call between two looks at the length: some ten microseconds, and then a look costs 2 % of them.
+// Stores of a call between two looks at the length: some ten microseconds, and then a look costs 1 % of them.
 constexpr uint64_t kUnseen = 64;
 
 }  // namespace

@@ -141,6 +141,8 @@ int Guard::arm() {
   return sigaction(SIGBUS, &action, nullptr) == 0 ? 0 : errno;
 }
 
+int Guard::again() { return table.load(std::memory_order_acquire) == nullptr ? 0 : arm(); }
+
 int Guard::watch(uint8_t* base, size_t length, size_t pageSize) {
   const int refused = arm();
   if (refused != 0) return refused;

@@ -31,10 +31,13 @@ class Guard {
   }
   const BusFault& fault() const { return fault_; }
 
-  // Puts the handler in front of whoever has taken SIGBUS since, whom it then passes on to. 0, or sigaction's errno.
-  static int arm();
+  // Puts the handler in front of whoever has taken SIGBUS since, whom it then passes on to; does nothing where no
+  // thread has watched anything yet. 0, or an errno: of sigaction, or ENOMEM.
+  static int again();
 
  private:
+  static int arm();
+
   BusFault fault_;
   Watches::Slot* slot_ = nullptr;
 };

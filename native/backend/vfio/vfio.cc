@@ -81,7 +81,7 @@ Status Vfio::put(uint64_t offset, const uint8_t* source, uint32_t length, Failur
 void Vfio::fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
 PartlyMapped::PartlyMapped(std::vector<Area> areas, std::unique_ptr<Vfio> rest)
-    : Backend(1), areas_(std::move(areas)), rest_(std::move(rest)) {}
+    : Backend(1, 1, areas.front().mapped->sourceAlignment), areas_(std::move(areas)), rest_(std::move(rest)) {}
 
 // Areas begin and end at pages, so an access of up to a page that starts in one and is legal ends in it; one that is
 // not goes where it is refused.

@@ -59,7 +59,8 @@ class PartlyMapped final : public Backend {
     uint64_t length;
     std::unique_ptr<Mapped> mapped;
   };
-  // `areas` ascend and do not overlap.
+  // `areas`, at least one, ascend and do not overlap. All have one kernel, and what it copies is counted for the
+  // region.
   PartlyMapped(std::vector<Area> areas, std::unique_ptr<Vfio> rest);
 
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
