@@ -85,8 +85,9 @@ export class Sources {
 
   /** A batch has ended: lets go of those of its buffers that no other batch uses. */
   release(used: readonly HeldSource[]): void {
-    if (used === none) return; // most batches: an iterator takes as long as all the rest of this
-    for (const held of used) {
+    // By index: for the none or one of most batches an iterator takes as long as all the rest of this.
+    for (let at = 0; at < used.length; at++) {
+      const held = used[at] as HeldSource;
       if (--held.batches > 0) continue;
       this.#held.delete(held.buffer);
       this.#bySlot[held.slot] = undefined;
