@@ -1,10 +1,10 @@
 // Buffers of allocBuffer that are given back by hand.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { allocBuffer, emulate, freeBuffer } from 'ismio';
+import { allocBuffer, emulate, freeBuffer, Pool } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { runModule } from './support/child.js';
-import { throwsCode } from './support/errors.js';
+import { rejectsCode, throwsCode } from './support/errors.js';
 
 const MiB = 2 ** 20;
 
@@ -55,6 +55,20 @@ test('what is queued or in flight keeps the memory that was freed until it has e
     else await queue.drain();
     assert.deepEqual(contents(region, 0, bytes), pattern(bytes, i));
   }
+});
+
+test('memory that is freed before a worker of a pool has come to it is told as that', async () => {
+  using region = emulate({ size: 4 * MiB, cost: { storeBlock: 50_000 } });
+  const pool = new Pool({ threads: 1 });
+  const first = pool.write(region, 0, new Uint8Array(4 * MiB)); // keeps the worker busy
+  for (const transfer of ['write', 'read'] as const) {
+    const buffer = allocBuffer(64);
+    const waiting = pool[transfer](region, 0, buffer);
+    freeBuffer(buffer);
+    await rejectsCode(waiting, TypeError, 'ERR_ISMIO_DETACHED');
+  }
+  await first;
+  await pool.close();
 });
 
 test('V8 is told how much memory a buffer has', async () => {

@@ -31,7 +31,7 @@ export interface Plan {
   /** Whether it stores to the region. */
   readonly stores: boolean;
   /** Kept alive until the transfer has ended: the workers know it by a number only. */
-  readonly holds: unknown;
+  readonly holds: Uint8Array | Region;
 }
 
 export class Job {
@@ -196,8 +196,12 @@ export class Job {
   }
 
   #shardError(failed: ShardFailure): Error {
-    const stopped = statuses[failed.answer[Field.status] as number] === 'aborted';
-    if (stopped && this.#error !== null) return this.#error;
+    const status = statuses[failed.answer[Field.status] as number];
+    if (status === 'aborted' && this.#error !== null) return this.#error;
+    // The addon knows no memory by that number: it was freed before the worker came to it.
+    const { holds } = this.plan;
+    if (status === 'badEntry' && holds instanceof Uint8Array && holds.length === 0)
+      return detached(failed.what === 'write' ? 'source' : 'target');
     const { name, rules } = this.#region;
     return failure(
       { what: failed.what, offset: failed.offset, length: failed.length, region: name, rules },

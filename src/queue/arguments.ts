@@ -12,11 +12,12 @@ export interface DrainOptions {
 
 /** What is wrong with a part [start, start + count) of a source. */
 export function partOutOfRange(start: unknown, count: unknown, available: number): Error {
+  if (typeof count !== 'number') return notANumber('length', count);
   if (checkWhole(start as Whole, 'start') <= available) checkWhole(count as Whole, 'length');
   return rangeError(
     'ERR_ISMIO_OUT_OF_RANGE',
     `${count} bytes from ${start} on reach past the end of the source, which has ${available}`,
-    { start, length: count as number, available },
+    { start, length: count, available },
   );
 }
 

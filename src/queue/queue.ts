@@ -252,9 +252,9 @@ export class Queue {
     const available = this.#lastLength;
     if (typeof start !== 'number') throw notANumber('start', start);
     const count = length === undefined ? available - start : length;
-    if (typeof count !== 'number') throw notANumber('length', count);
     if (
       !(
+        typeof count === 'number' &&
         start >= 0 &&
         count >= 0 &&
         start + count <= available &&

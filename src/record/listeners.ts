@@ -117,7 +117,7 @@ export class QueueListener implements QueueTap {
       const loads = all?.bytes === 0 ? null : all;
       const number = recorder.handedOver(how, this.#number, time, loads !== null);
       this.#batches.push({ from: batch.from, number, how, sources, loads });
-      overwrites = loads !== null && recorder.targets.enter(loads);
+      overwrites = loads !== null && recorder.enter(loads);
     });
     if (overwrites) recorder.readNow();
   }
@@ -139,12 +139,12 @@ export class QueueListener implements QueueTap {
   }
 
   reading(): Promise<void> | null {
-    const { targets } = this.#recorder;
+    const recorder = this.#recorder;
     const ended = this.#ended;
     this.#ended = [];
-    const reading = this.#recorder.reading();
+    const reading = recorder.reading();
     const leave = (): void => {
-      for (const loads of ended) targets.leave(loads);
+      for (const loads of ended) recorder.leave(loads);
     };
     if (reading === null) leave();
     return reading?.then(leave) ?? null;
@@ -156,12 +156,11 @@ export class QueueListener implements QueueTap {
 
   /** What the loads of a batch gave. Those of a drain are read later: the program leaves them alone until it is told of its end. */
   #loaded({ number, how }: Listened, loads: BatchLoads, outcomes: readonly Outcome[] | null): void {
-    const { targets } = this.#recorder;
     recordLoads(this.#recorder, number, loads, outcomes, how === 'drain');
     this.#recorder.answered();
     loads.ended = true;
     if (how === 'drain') this.#ended.push(loads);
-    else targets.leave(loads);
+    else this.#recorder.leave(loads);
   }
 
   /**

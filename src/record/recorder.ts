@@ -28,7 +28,7 @@ import {
 import { Keeper } from './keeper.js';
 import { QueueListener, RegionListener } from './listeners.js';
 import type { Payload } from './payload.js';
-import { Targets } from './targets.js';
+import { type BatchLoads, Targets } from './targets.js';
 
 /** How `record` writes a recording. */
 export interface RecordOptions {
@@ -79,10 +79,9 @@ type Counted = keyof typeof counted;
 export class Recorder {
   /** A symbol: with it, posting a recorder to another thread is refused with a DataCloneError. */
   readonly thread: symbol = ofThisThread;
-  /** @internal Whether what is loaded is recorded. */
+  /** Whether the bytes that loads give are recorded, as the option of the same name asks for. */
   readonly loads: boolean;
-  /** @internal */
-  readonly targets = new Targets();
+  readonly #targets = new Targets();
   readonly #payload: boolean;
   readonly #file: RecordingFile;
   readonly #encoder: Encoder;
@@ -321,6 +320,16 @@ export class Recorder {
     if (loads) this.#count('loading');
     this.#encoder.timed(records[how], queue, time);
     return this.#batches++;
+  }
+
+  /** @internal Whether a batch that is handed over overwrites what was loaded before, which then has to be read first. */
+  enter(loads: BatchLoads): boolean {
+    return this.#targets.enter(loads);
+  }
+
+  /** @internal What the loads of a batch gave has been read. */
+  leave(loads: BatchLoads): void {
+    this.#targets.leave(loads);
   }
 
   /** @internal All that the loads of a batch gave has been told. */

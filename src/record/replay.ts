@@ -65,7 +65,7 @@ export interface ReplayedRegion {
   readonly retries: number;
   /** What reading back found out; null where that was not asked for. */
   readonly verified: Verified | null;
-  /** Null without `verifyLoads`. */
+  /** What loads gave, held against what they gave when they were recorded; null without `verifyLoads`. */
   readonly recalled: Recalled | null;
 }
 
