@@ -86,7 +86,8 @@ for (const [what, queueAll] of [
     recorder.close();
     t.diagnostic(`longest turn ${longest.toFixed(1)} ms, most memory ${(most / MiB).toFixed(0)} MiB`);
     assert.ok(longest < patience(80), `${longest} ms: to write all of it takes seconds`);
-    assert.ok(most < 64 * MiB, `${most} bytes`);
+    // Half of what is recorded: V8 has not taken back all of it yet, and another V8 is later than this one.
+    assert.ok(most < 128 * MiB, `${most} bytes`);
   });
 }
 

@@ -1,6 +1,6 @@
 // ismio demo: a file through the engine in four ways, verified and compared.
 import { availableParallelism } from 'node:os';
-import { Command } from 'commander';
+import { Argument, Command, Option } from 'commander';
 import { parseCount } from './numbers.js';
 import { drawingWidth, print, printJson } from './output.js';
 import { Progress } from './progress.js';
@@ -22,10 +22,14 @@ export function demoCommand(): Command {
   return new Command('demo')
     .summary('move a file in four ways, verify and compare them')
     .description('move a file through the engine in four ways, read it back, compare SHA-256 and speed')
-    .argument('[file]', 'default: the Node.js binary that runs this', process.execPath)
+    .addArgument(new Argument('[file]', 'what is moved').default(process.execPath, 'the Node.js binary that runs this'))
     .option('--limit <bytes>', 'move no more than the first so many bytes', parseCount, 256 << 20)
     .option('--cost <ns>', 'synthetic nanoseconds of a store in the second part', parseCount, 1000)
-    .option('--threads <number>', 'threads of the pool', parseCount, Math.max(2, Math.min(4, availableParallelism())))
+    .addOption(
+      new Option('--threads <number>', 'threads of the pool')
+        .argParser(parseCount)
+        .default(Math.max(2, Math.min(4, availableParallelism())), 'one for each CPU, from 2 to 4'),
+    )
     .option('--json', 'print JSON')
     .addHelpText('after', examples)
     .action(demo);
