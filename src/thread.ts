@@ -3,11 +3,7 @@
 // What belongs to the thread that made it says so: postMessage and structuredClone would else make a thing of it that looks
 // like it and has no methods. They refuse symbols, and name the one they met.
 import { readlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
-
-/** node:worker_threads brings streams with it: a third of what `import` would take, for a program that has no Worker. */
-export const workerThreads: () => typeof import('node:worker_threads') = () =>
-  createRequire('/')('node:worker_threads');
+import { workerThreads } from './builtins.js';
 
 /** No Worker runs on the thread that the process began with; on others Node.js is asked, which has it loaded there. */
 export const isMainThread: boolean = isFirstThread() || workerThreads().isMainThread;

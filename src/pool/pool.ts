@@ -1,7 +1,7 @@
 // The worker pool: transfers cut into shards, each a task for one of its threads, and code of the caller's own.
 import { availableParallelism } from 'node:os';
-import { promises as timers } from 'node:timers';
 import { onAbort } from '../abort.js';
+import { timers } from '../builtins.js';
 import { type BytesLike, bytesOf, checkOffset, checkWhole, type Whole } from '../check.js';
 import { IsmioError, rangeError } from '../errors.js';
 import { memoryId } from '../memory.js';
@@ -233,7 +233,9 @@ export class Pool {
 async function settledWithin(promise: Promise<unknown>, milliseconds: number): Promise<boolean> {
   const timer = new AbortController();
   const { signal } = timer;
-  const late = timers.setTimeout(milliseconds, false, { signal }).catch(() => false);
+  const late = timers()
+    .setTimeout(milliseconds, false, { signal })
+    .catch(() => false);
   const inTime = await Promise.race([promise.then(() => true), late]);
   timer.abort();
   return inTime;

@@ -2,10 +2,11 @@
 // `ismio record` gets at a program: whatever starts it, and however it loads this package.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { workerThreads } from '../builtins.js';
 import type { IsmioError } from '../errors.js';
 import { watchOpened } from '../region/region.js';
 import { harmless } from '../text.js';
-import { isMainThread, threadNumber, workerThreads } from '../thread.js';
+import { isMainThread, threadNumber } from '../thread.js';
 import { suffixes } from './place.js';
 import { Recorder } from './recorder.js';
 import { endBySignal } from './signals.js';

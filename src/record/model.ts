@@ -1,9 +1,9 @@
 // What a region must hold after the operations, worked out without the engine: pages of plain bytes, written in the order
 // of the program. A byte that no operation has written is not known, and never compared.
 import type { Hash } from 'node:crypto';
+import { crypto } from '../builtins.js';
 import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
-import { crypto } from './builtins.js';
 import type { Turns } from './turns.js';
 
 const pageBytes = 4096;

@@ -1,12 +1,11 @@
 // A recording's file as it is read: block after block, a few ahead, each checked before anything of it is believed.
 import { promises as files } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { promises as timers } from 'node:timers';
 import { promisify, TextDecoder } from 'node:util';
 import { native } from '../binding.js';
+import { timers, zlib } from '../builtins.js';
 import { IsmioError, systemError } from '../errors.js';
 import { Block, Buffers } from './buffers.js';
-import { zlib } from './builtins.js';
 import { checkEnd, checkMetadata } from './documents.js';
 import {
   blockHeaderBytes,
@@ -120,7 +119,7 @@ export class RecordingReader {
           throw this.damaged(block.position, 'the last block is not where the end of the file says');
         }
         if (block.type !== blockTypes.operations) throw this.damaged(block.position, 'it has two metadata blocks');
-        await timers.setImmediate(); // the next read begins before this block keeps the thread busy
+        await timers().setImmediate(); // the next read begins before this block keeps the thread busy
         at = block.next;
         yield block;
       }

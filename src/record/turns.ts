@@ -1,6 +1,6 @@
 // Whose turn it is: a replay is one thread's work, and while it works nobody else on that thread does anything. After some
 // milliseconds the others have theirs, and if one of them has aborted the replay it ends there.
-import { promises as timers } from 'node:timers';
+import { timers } from '../builtins.js';
 import { IsmioError } from '../errors.js';
 
 /** Work between two looks at the clock: bytes, or what takes as long as so many. */
@@ -37,7 +37,7 @@ export class Turns {
 
   /** Lets everybody else have a turn. */
   async pass(): Promise<void> {
-    await timers.setImmediate();
+    await timers().setImmediate();
     this.check();
     this.#began = performance.now();
   }
@@ -45,7 +45,9 @@ export class Turns {
   /** Waits, until the signal at most. */
   async sleep(milliseconds: number): Promise<void> {
     const { signal } = this;
-    await timers.setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal }).catch(() => undefined);
+    await timers()
+      .setTimeout(milliseconds, undefined, signal === undefined ? {} : { signal })
+      .catch(() => undefined);
     this.check();
   }
 }
