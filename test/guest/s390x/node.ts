@@ -54,9 +54,10 @@ export async function packageFiles(): Promise<Record<string, string>> {
       .filter((name) => name.endsWith('.js'))
       .map((name) => join('dist', place, name)),
   );
-  const ofSources = ['dist/src/check.js', 'dist/src/errors.js']; // what src/pci imports
-  for (const name of ['package.json', 'dist/ismio.js', 'dist/ismio.cjs', ...ofSources, ...programs])
-    files[`/package/${name}`] = join(packageRoot, name);
+  // What src/pci imports, among others.
+  const ofSources = readdirSync(join(packageRoot, 'dist/src')).filter((name) => name.endsWith('.js'));
+  const built = ['dist/ismio.js', 'dist/ismio.cjs', ...ofSources.map((name) => join('dist/src', name))];
+  for (const name of ['package.json', ...built, ...programs]) files[`/package/${name}`] = join(packageRoot, name);
   return files;
 }
 

@@ -7,3 +7,15 @@ const { S390X_NODE_OPTIONS: options } = process.env;
 if (options === '') delete process.env.NODE_OPTIONS;
 else process.env.NODE_OPTIONS = options;
 delete process.env.S390X_NODE_OPTIONS;
+
+// A program of this Node.js may not end where V8 finishes a collection while the environment is taken down: what is to be
+// called for a FinalizationRegistry may not be called any more, and is asked for again without end. Emulated, it is slow
+// enough for that to happen. So nothing is taken down here; Workers are as ever.
+if (require('node:worker_threads').isMainThread) {
+  const { emit } = process;
+  process.emit = function emitAndEnd(name, ...values) {
+    const heard = emit.call(this, name, ...values);
+    if (name === 'exit') process.reallyExit(process.exitCode ?? 0);
+    return heard;
+  };
+}

@@ -58,7 +58,8 @@ const onIsm: readonly Work[] = [
 ];
 
 const byPwrite = (device: VfioDevice) => device.region(0, { access: 'pread' });
-const byCalls = (device: VfioDevice) => device.region(0, { rules: { maxStoreBlock: 128, alignment: 'strict' } });
+const byCalls = (device: VfioDevice) =>
+  device.region(0, { rules: { maxStoreBlock: 128, alignment: 'strict', merge: 'window' } });
 const onPlain: readonly Work[] = [
   { what: 'vfio-pci, pwrite: a store for each word', open: byPwrite, page: queued('none'), engine: stored },
   {
