@@ -13,9 +13,11 @@ delete process.env.S390X_NODE_OPTIONS;
 // enough for that to happen. So nothing is taken down here; Workers are as ever.
 if (require('node:worker_threads').isMainThread) {
   const { emit } = process;
+  let nothingLeft = false; // an exception that nobody caught is told after 'exit'
   process.emit = function emitAndEnd(name, ...values) {
     const heard = emit.call(this, name, ...values);
-    if (name === 'exit') process.reallyExit(process.exitCode ?? 0);
+    if (name === 'beforeExit') nothingLeft = true;
+    if (name === 'exit' && nothingLeft) process.reallyExit(process.exitCode ?? 0);
     return heard;
   };
 }
