@@ -13,12 +13,18 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportInfo(env, exports);
   ismio::binding::exportMemory(env, exports);
   ismio::binding::exportRegions(env, exports);
+  ismio::binding::exportGuard(env, exports);
   ismio::binding::exportAccesses(env, exports);
+  ismio::binding::exportInPlace(env, exports);
   ismio::binding::exportShards(env, exports);
   ismio::binding::exportQueues(env, exports);
   ismio::binding::exportSeals(env, exports);
   ismio::binding::exportSignals(env, exports);
+  ismio::binding::exportDevices(env, exports);
+  ismio::binding::exportIsm(env, exports);
+  ismio::binding::exportServers(env, exports);
   ismio::binding::exportVfio(env, exports);
+  ismio::binding::exportConnections(env, exports);
   return exports;
 }
 

@@ -4,77 +4,22 @@
 // once with a Status; what the device said goes into a Failure, which is only written when the access failed.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
-#include "plan/rules.h"
+#include "access/access.h"
+#include "access/status.h"
 
 namespace ismio {
 
-// Shared with src/wire.ts by value.
-enum class Status : uint8_t {
-  ok = 0,
-  outOfRange = 1,     // not inside the region
-  misaligned = 2,     // a load or store that is not at a multiple of its width
-  ruleBroken = 3,     // a store block that the rules refuse
-  readOnly = 4,       // the region was opened without write access
-  closed = 5,         // the region was closed
-  aborted = 6,        // stopped on request, between two accesses
-  deviceError = 7,    // condition code 1
-  busy = 8,           // condition code 2, still after every retry
-  invalidHandle = 9,  // condition code 3
-  regionLost = 10,    // the memory behind the region has gone
-  systemError = 11,   // the kernel refused: errno
-  badEntry = 12,      // a ring entry that no caller of this package writes
-  noMemory = 13,      // the emulated region could not get memory for its bytes
+// What of a region JavaScript may touch without a call: a device by atomic loads alone. It asks for the loss behind
+// each access, and leaves a region that is lost to `load` and `store`.
+struct InPlace {
+  uint8_t* base = nullptr;
+  uint64_t length = 0;                          // 0: nothing
+  const std::atomic<uint64_t>* lost = nullptr;  // its lowest byte is 0 until the memory has gone
+  bool device = false;
 };
-
-// Why a region is lost. Shared with src/wire.ts by value.
-enum class Loss : uint8_t {
-  unknown = 0,
-  truncated = 1,    // the file is shorter than the region
-  noSpace = 2,      // the file system has no page left for a part of the file that has none yet
-  device = 3,       // memory decode off, or the device gone
-  ioError = 4,      // the file system cannot read the page, or may not give one: a disk, a quota
-  memoryError = 5,  // the memory itself is broken: the kernel took the page away
-};
-
-struct Failure {
-  Status status = Status::ok;
-  uint8_t conditionCode = 0;
-  uint8_t deviceStatus = 0;  // bits 24..31 of the request register, with condition code 1
-  Rule rule = Rule::none;
-  Loss loss = Loss::unknown;
-  int32_t errorNumber = 0;
-  uint32_t tries = 0;   // how often the access was tried
-  uint32_t unseen = 0;  // stores of this call or batch since a backend that has to look at something last did
-  uint64_t offset = 0;  // of the access that failed
-  uint64_t length = 0;
-  uint64_t done = 0;          // bytes of the operation that went through before it
-  uint64_t unknownLoads = 0;  // 8-byte loads behind those that may have been made: nobody says
-};
-
-// One 8-byte store of many.
-struct Word {
-  uint64_t offset;
-  uint64_t bytes;  // in the order of their addresses
-};
-
-// One store block of many.
-struct Block {
-  uint64_t offset;
-  const uint8_t* source;
-  uint32_t length;
-};
-
-enum class Kind : uint8_t { device, memory };
-
-// What a fence is for. Shared with src/wire.ts by value.
-enum class Fence : uint8_t {
-  full = 0,            // every store before it before any access after it
-  beforeDoorbell = 1,  // every store before it before any store after it
-  afterStatus = 2,     // every load before it before any access after it
-};
-inline constexpr uint32_t kFences = 3;
 
 class Backend {
  public:
@@ -86,6 +31,10 @@ class Backend {
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
+
+  // Whether JavaScript of the calling thread may run before an access has ended: it may take away the memory that the
+  // access moves from or to.
+  virtual bool mayRunScript() const { return false; }
 
   const uint64_t together;
   const uint64_t loadsTogether;
@@ -126,6 +75,17 @@ class Backend {
     }
     return Status::ok;
   }
+  // `count` store blocks like the first, each behind the one before it, on both sides; all are legal if the first is.
+  virtual Status storeSpan(const Block& first, uint64_t count, uint64_t& done, Failure& failure) {
+    for (done = 0; done < count; done++) {
+      const uint64_t at = done * first.length;
+      const Status status = storeBlock(first.offset + at, first.source + at, first.length, failure);
+      if (status != Status::ok) return status;
+      failure.tries = 0;
+    }
+    return Status::ok;
+  }
+  virtual InPlace inPlace() const { return {}; }
   // Everything stored before is visible to the device before anything stored after.
   virtual void fence() = 0;
 };

@@ -1,5 +1,8 @@
 // Accesses to a region, as src/region makes them. Each answers a status, and leaves the details of a failure in the
 // environment's answers.
+#include <algorithm>
+#include <vector>
+
 #include "binding/exports.h"
 #include "binding/held_region.h"
 #include "binding/worker_lookout.h"
@@ -7,62 +10,72 @@
 namespace ismio::binding {
 namespace {
 
-template <class Access>
-Status narrowAccess(const Napi::CallbackInfo& info, uint64_t width, Access&& issue) {
-  return access(info, width, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
-    return offset % width != 0 ? Status::misaligned : issue(held.issuer, offset, failure);
-  });
+// Of an access that is asked for in the request (wire.h): no argument is looked at, since to look at one costs as much
+// as the access.
+template <class Issue>
+Status requested(Environment& environment, uint64_t width, Issue&& issue) {
+  const Answers& answers = environment.answers;
+  uint64_t number = 0;
+  uint64_t offset = 0;
+  Failure failure;
+  HeldRegion* held =
+      wholeIn(answers.requested(wire::kRegion), number) ? environment.handles.find<HeldRegion>(number) : nullptr;
+  if (held == nullptr) return environment.answers.put(Status::closed, failure);
+  held->attachment.counters().crossings.add(1);
+  if (!wholeIn(answers.requested(wire::kPlace), offset) || !held->attachment.region().contains(offset, width)) {
+    return environment.answers.put(Status::outOfRange, failure);
+  }
+  const Status status = offset % width != 0 ? Status::misaligned : issue(held->issuer, offset, failure);
+  return status == Status::ok ? status : environment.answers.put(status, failure);
 }
 
-template <class Word>
-Word fromBytes(const uint8_t* bytes, bool bigEndian) {
-  Word value = 0;
-  for (size_t i = 0; i < sizeof(Word); i++) {
-    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
-    value = static_cast<Word>(value | static_cast<Word>(bytes[i]) << (8 * place));
+// The bytes of an access, where JavaScript may run before that has ended: then they are the access's own. A handler may
+// detach the memory that they come from, or go to, or make it shorter.
+class Moved {
+ public:
+  Moved(const HeldRegion& held, const Bytes& bytes) : bytes_(bytes) {
+    if (bytes.data == nullptr || !held.attachment.region().backend().mayRunScript()) return;
+    own_.assign(bytes.data, bytes.data + bytes.length);
+    bytes_.data = own_.data();
   }
-  return value;
+  Moved(const Moved&) = delete;
+  Moved& operator=(const Moved&) = delete;
+
+  uint8_t* data() const { return bytes_.data; }
+  // The first `length` of them were loaded: what is left of argument 2 gets them.
+  void loaded(const Napi::CallbackInfo& info, uint64_t length) const {
+    if (own_.empty()) return;
+    const Bytes into = bytesAt(info, 2);
+    std::copy_n(own_.begin(), least(length, into.length), into.data);  // a device's
+  }
+
+ private:
+  Bytes bytes_;
+  std::vector<uint8_t> own_;
+};
+
+napi_value told(napi_env env, Status status) {
+  napi_value number = nullptr;
+  if (status != Status::ok) napi_create_uint32(env, static_cast<uint32_t>(status), &number);
+  return number;
 }
 
-template <class Word>
-void toBytes(Word value, uint8_t* bytes, bool bigEndian) {
-  for (size_t i = 0; i < sizeof(Word); i++) {
-    const size_t place = bigEndian ? sizeof(Word) - 1 - i : i;
-    bytes[i] = static_cast<uint8_t>(value >> (8 * place));
-  }
+// load<width>() -> status. What was loaded is in the request, in the order of the addresses.
+template <uint32_t width>
+napi_value load(napi_env env, napi_callback_info) {
+  Environment& environment = Environment::of(env);
+  return told(env, requested(environment, width, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                return issuer.load(offset, environment.answers.bytesMoved(), width, failure);
+              }));
 }
 
-// load<Word>(region, offset, bigEndian) -> number | bigint | undefined
-template <class Word>
-Napi::Value load(const Napi::CallbackInfo& info) {
-  uint8_t bytes[sizeof(Word)];
-  const Status status = narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-    return issuer.load(offset, bytes, sizeof(Word), failure);
-  });
-  if (status != Status::ok) return info.Env().Undefined();
-  const Word value = fromBytes<Word>(bytes, flagAt(info, 2));
-  if constexpr (sizeof(Word) == 8) {
-    return Napi::BigInt::New(info.Env(), static_cast<uint64_t>(value));
-  } else {
-    return Napi::Number::New(info.Env(), value);
-  }
-}
-
-// store<Word>(region, offset, value, bigEndian) -> status
-template <class Word>
-Napi::Value store(const Napi::CallbackInfo& info) {
-  Word value;
-  if constexpr (sizeof(Word) == 8) {
-    bool lossless = false;
-    if (napi_get_value_bigint_uint64(info.Env(), info[2], &value, &lossless) != napi_ok) value = 0;
-  } else {
-    value = static_cast<Word>(wordAt(info, 2));
-  }
-  uint8_t bytes[sizeof(Word)];
-  toBytes(value, bytes, flagAt(info, 3));
-  return status(info, narrowAccess(info, sizeof(Word), [&](Issuer& issuer, uint64_t offset, Failure& failure) {
-                  return issuer.store(offset, bytes, sizeof(Word), failure);
-                }));
+// store<width>() -> status. Stores what is in the request, in the order of the addresses.
+template <uint32_t width>
+napi_value store(napi_env env, napi_callback_info) {
+  Environment& environment = Environment::of(env);
+  return told(env, requested(environment, width, [&](Issuer& issuer, uint64_t offset, Failure& failure) {
+                return issuer.store(offset, environment.answers.bytesMoved(), width, failure);
+              }));
 }
 
 // storeBlock(region, offset, source) -> status
@@ -71,7 +84,7 @@ Napi::Value storeBlock(const Napi::CallbackInfo& info) {
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   // A length past 32 bits breaks every rule of length just as the longest one does.
                   const auto length = static_cast<uint32_t>(least(source.length, UINT32_MAX));
-                  return held.issuer.storeBlock(offset, source.data, length, failure);
+                  return held.issuer.storeBlock(offset, Moved(held, source).data(), length, failure);
                 }));
 }
 
@@ -80,7 +93,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   const EndingEarly ending(Environment::of(info.Env()), held.issuer);
-                  return held.issuer.write(offset, source.data, source.length, failure);
+                  return held.issuer.write(offset, Moved(held, source).data(), source.length, failure);
                 }));
 }
 
@@ -89,7 +102,10 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 2);
   return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   const EndingEarly ending(Environment::of(info.Env()), held.issuer);
-                  return held.issuer.read(offset, target.data, target.length, failure);
+                  const Moved moved(held, target);
+                  const Status ended = held.issuer.read(offset, moved.data(), target.length, failure);
+                  moved.loaded(info, ended == Status::ok ? target.length : failure.done);
+                  return ended;
                 }));
 }
 
@@ -102,17 +118,25 @@ Napi::Value fence(const Napi::CallbackInfo& info) {
   return status(info, Status::ok);
 }
 
+// Without node-addon-api's wrapper, which looks the arguments up.
+void exportNarrow(Napi::Env env, Napi::Object exports, const char* name, napi_callback access) {
+  napi_value function = nullptr;
+  if (napi_create_function(env, name, NAPI_AUTO_LENGTH, access, nullptr, &function) == napi_ok) {
+    exports.Set(name, Napi::Value(env, function));
+  }
+}
+
 }  // namespace
 
 void exportAccesses(Napi::Env env, Napi::Object exports) {
-  exportFunction<load<uint8_t>>(env, exports, "load8");
-  exportFunction<load<uint16_t>>(env, exports, "load16");
-  exportFunction<load<uint32_t>>(env, exports, "load32");
-  exportFunction<load<uint64_t>>(env, exports, "load64");
-  exportFunction<store<uint8_t>>(env, exports, "store8");
-  exportFunction<store<uint16_t>>(env, exports, "store16");
-  exportFunction<store<uint32_t>>(env, exports, "store32");
-  exportFunction<store<uint64_t>>(env, exports, "store64");
+  exportNarrow(env, exports, "load8", load<1>);
+  exportNarrow(env, exports, "load16", load<2>);
+  exportNarrow(env, exports, "load32", load<4>);
+  exportNarrow(env, exports, "load64", load<8>);
+  exportNarrow(env, exports, "store8", store<1>);
+  exportNarrow(env, exports, "store16", store<2>);
+  exportNarrow(env, exports, "store32", store<4>);
+  exportNarrow(env, exports, "store64", store<8>);
   exportFunction<storeBlock>(env, exports, "storeBlock");
   exportFunction<write>(env, exports, "write");
   exportFunction<read>(env, exports, "read");

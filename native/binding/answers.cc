@@ -5,7 +5,7 @@ namespace ismio::binding {
 Answers::Answers(napi_env env) {
   void* words = nullptr;
   napi_value buffer = nullptr;
-  if (napi_create_arraybuffer(env, sizeof(double) * wire::kFields, &words, &buffer) != napi_ok) return;
+  if (napi_create_arraybuffer(env, sizeof(double) * wire::kAnswerWords, &words, &buffer) != napi_ok) return;
   words_ = static_cast<double*>(words);
   buffer_ = Napi::Reference<Napi::ArrayBuffer>::New(Napi::ArrayBuffer(env, buffer), 1);
 }

@@ -16,6 +16,10 @@ class Answers {
   bool ready() const { return words_ != nullptr; }
   Napi::Value buffer() const { return buffer_.Value(); }
 
+  // What a call of one narrow access asks for.
+  double requested(wire::Request word) const { return words_[word]; }
+  uint8_t* bytesMoved() const { return reinterpret_cast<uint8_t*>(words_ + wire::kBytesMoved); }
+
   // Writes what happened, and returns its status, which is what the call answers.
   Status put(Status status, const Failure& failure);
   Status put(const Report& report);

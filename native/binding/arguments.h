@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "plan/rules.h"
+#include "access/rules.h"
 
 namespace ismio::binding {
 
@@ -27,11 +27,15 @@ inline bool flagAt(const Napi::CallbackInfo& info, size_t index) {
 }
 
 // False for anything but a whole number in [0, 2^53).
-inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& offset) {
-  const double number = numberAt(info, index);
+inline bool wholeIn(double number, uint64_t& whole) {
   if (!(number >= 0 && number < 0x1p53)) return false;
-  offset = static_cast<uint64_t>(number);
-  return static_cast<double>(offset) == number;
+  const auto exact = static_cast<int64_t>(number);  // one instruction; to an unsigned one it is a dozen
+  whole = static_cast<uint64_t>(exact);
+  return static_cast<double>(exact) == number;
+}
+
+inline bool offsetAt(const Napi::CallbackInfo& info, size_t index, uint64_t& offset) {
+  return wholeIn(numberAt(info, index), offset);
 }
 
 // The number of a thing in the environment's table; 0, which is nobody's, for what is no number. (As a signed one,

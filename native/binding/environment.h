@@ -5,14 +5,17 @@
 #include <unistd.h>
 
 #include <memory>
+#include <vector>
 
 #include "backend/emulated/sparse.h"
 #include "binding/answers.h"
 #include "binding/handles.h"
 #include "binding/way_back.h"
+#include "device/desk.h"
 
 namespace ismio::binding {
 
+class ScriptAnswerer;
 class Watcher;
 
 // The order of taking down matters. The way back is gone as soon as Node.js tears the thread's environment down, and no
@@ -34,6 +37,13 @@ class Environment {
   // collect those that nobody holds too late otherwise. For calls that are rare; memory comes in chunks of megabytes.
   void tellEmulatedBytes();
 
+  // Lets go of what was taken out of the handles. What a handler closes may be what the access uses that called the
+  // handler: then it goes with the next turn of the event loop.
+  void letGo(std::unique_ptr<Held> held);
+
+  // To the thread that the process began with, from any other; dropped where this addon is not loaded there.
+  static void sendToFirst(std::unique_ptr<Message> message);
+
   const Napi::Env env;
   // A Worker, which may be terminated while it is in native code. The first thread of a process ends with the process,
   // and nobody waits for it.
@@ -41,13 +51,21 @@ class Environment {
   Handles handles;
   Answers answers;
   WayBack back;
+  // Where accesses to this thread's devices are handed in by other threads, and who answers them.
+  const std::unique_ptr<ScriptAnswerer> answerer;
+  const std::shared_ptr<device::Desk> desk;
   const std::shared_ptr<SparseBytes::Account> emulatedBytes = std::make_shared<SparseBytes::Account>(0);
+  // Handlers of devices that run within an access of this thread, or within its waiting.
+  uint32_t handlers = 0;
+  // Called when another thread has opened a mapped region; of the first thread alone.
+  Napi::FunctionReference guarded;
   // Of signals, where they are not in the event loop; made with the first of them.
   std::unique_ptr<Watcher> watcher;
 
  private:
   void end();
   bool ended_ = false;
+  std::vector<std::unique_ptr<Held>> left_;  // by handlers
   uint64_t emulatedBytesTold_ = 0;
   static void onEnd(void* environment) { static_cast<Environment*>(environment)->end(); }
 };

@@ -25,8 +25,13 @@ namespace ismio::binding {
 enum class HandleKind : uint8_t {
   nothing = 0,
   queue,   // its thread is joined
+  server,  // of a device: its thread is joined
   signal,  // an interrupt's eventfd
   region,
+  connection,  // to a device in another process
+  function,    // a device of this thread's own
+  engine,      // of a BAR of one
+  fabric,      // that connects several
   counts,      // of a region that was closed
   device,      // a descriptor of a VFIO device
   descriptor,  // a group, a container or an iommufd, oldest first: a group lets go of its container before that goes
@@ -91,7 +96,7 @@ class Handles {
 
  private:
   static constexpr size_t kFewest = 16;
-  static constexpr uint32_t kKindBits = 3;
+  static constexpr uint32_t kKindBits = 4;
   static constexpr uint64_t kKindMask = (1u << kKindBits) - 1;
 
   struct Slot {

@@ -1,4 +1,4 @@
-// allocBuffer's memory, as src/memory.ts sees it.
+// allocBuffer's memory, as src/access/memory.ts sees it.
 #include <cerrno>
 
 #include "binding/arguments.h"

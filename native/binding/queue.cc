@@ -7,6 +7,7 @@
 #include "binding/held_region.h"
 #include "binding/views.h"
 #include "binding/worker_lookout.h"
+#include "device/function.h"
 
 namespace ismio::binding {
 
@@ -24,6 +25,10 @@ class HeldQueue::Settlement final : public Message {
 };
 
 HeldQueue::~HeldQueue() {
+  // What it waits for may be an answer of this thread's.
+  queue_->stopAll();
+  environment_.desk->serveUntil([this] { return queue_->idle(); },
+                                std::chrono::steady_clock::now() + device::kAnswerWithin);
   queue_.reset();  // joins its thread, which still uses the way back until then
   if (inFlight_ > 0) environment_.back.awaited();
 }
@@ -38,8 +43,9 @@ Report HeldQueue::submit(uint32_t from, uint32_t to) {
 
 void HeldQueue::drain(uint64_t number, uint32_t from, uint32_t to, uint32_t ticket, bool stopped) {
   if (inFlight_++ == 0) environment_.back.await();
-  queue_->drain(from, to, ticket, stopped, [&back = environment_.back, number](uint32_t ended, const Report& report) {
-    back.send(std::make_unique<Settlement>(number, ended, report));
+  queue_->drain(from, to, ticket, stopped, [&environment = environment_, number](uint32_t ended, const Report& report) {
+    environment.back.send(std::make_unique<Settlement>(number, ended, report));
+    environment.desk->poke();
   });
 }
 
@@ -48,7 +54,7 @@ void HeldQueue::settle(uint32_t ticket, const Report& report) {
   reported(report);
   environment_.answers.put(report);
   environment_.tellEmulatedBytes();
-  callBack(environment_.env, settled_.Value(), {Napi::Number::New(environment_.env, ticket)});
+  callFromMessage(environment_.env, settled_.Value(), {Napi::Number::New(environment_.env, ticket)});
 }
 
 namespace {
@@ -146,6 +152,12 @@ Napi::Value completed(const Napi::CallbackInfo& info) {
   return Napi::Value();
 }
 
+// unfold(queue, from, to): before they are handed over
+Napi::Value unfoldEntries(const Napi::CallbackInfo& info) {
+  if (const HeldQueue* held = queueAt(info)) held->queue().unfold(wordAt(info, 1), wordAt(info, 2));
+  return Napi::Value();
+}
+
 // stop(queue, ticket)
 Napi::Value stop(const Napi::CallbackInfo& info) {
   if (HeldQueue* held = queueAt(info)) held->queue().stop(wordAt(info, 1));
@@ -155,7 +167,7 @@ Napi::Value stop(const Napi::CallbackInfo& info) {
 // closeQueue(queue): nothing may be in flight
 Napi::Value closeQueue(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
-  environment.handles.take<HeldQueue>(handleAt(info, 0)).reset();
+  environment.letGo(environment.handles.take<HeldQueue>(handleAt(info, 0)));
   environment.tellEmulatedBytes();
   return info.Env().Undefined();
 }
@@ -172,6 +184,7 @@ void exportQueues(Napi::Env env, Napi::Object exports) {
   exportFunction<takeOutcomes>(env, exports, "takeOutcomes");
   exportFunction<enqueueBegins>(env, exports, "enqueueBegins");
   exportFunction<completed>(env, exports, "completed");
+  exportFunction<unfoldEntries>(env, exports, "unfold");
   exportFunction<stop>(env, exports, "stop");
   exportFunction<closeQueue>(env, exports, "closeQueue");
 }

@@ -2,9 +2,10 @@
 #include <utility>
 
 #include "backend/emulated/emulated.h"
-#include "backend/file/unmapped.h"
 #include "backend/mapped/mapped.h"
+#include "backend/vfio/unmapped.h"
 #include "binding/exports.h"
+#include "binding/faults.h"
 #include "binding/held_region.h"
 
 namespace ismio::binding {
@@ -18,25 +19,6 @@ struct HeldCounts final : Held {
   const std::shared_ptr<CounterSet> counters;
   const bool timed;
 };
-
-// A fault line is eight numbers; see src/region/faults.ts, which writes them.
-std::vector<Fault> faultsIn(const double* rows, size_t length) {
-  constexpr size_t kColumns = 8;
-  std::vector<Fault> script;
-  for (const double* row = rows; row + kColumns <= rows + length; row += kColumns) {
-    Fault fault;
-    fault.accesses = static_cast<uint8_t>(row[0]);
-    fault.nth = static_cast<uint64_t>(row[1]);
-    fault.from = static_cast<uint64_t>(row[2]);
-    fault.to = static_cast<uint64_t>(row[3]);
-    fault.chance = row[4];
-    fault.conditionCode = static_cast<uint8_t>(row[5]);
-    fault.deviceStatus = static_cast<uint8_t>(row[6]);
-    if (row[7] >= 0) fault.times = static_cast<uint64_t>(row[7]);
-    script.push_back(fault);
-  }
-  return script;
-}
 
 // emulate(size, ...rules, memory, name, cost: Float64Array(4), faults: Float64Array, seed) -> number | undefined
 Napi::Value emulate(const Napi::CallbackInfo& info) {
@@ -118,9 +100,6 @@ Napi::Value map(const Napi::CallbackInfo& info) {
   return hold(info, Region::create(std::move(traits), std::move(backend)));
 }
 
-// guardAgain() -> errno | 0: in front of whoever took SIGBUS since a mapped region was opened
-Napi::Value guardAgain(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), Guard::again()); }
-
 // attach(id) -> number | undefined
 Napi::Value attach(const Napi::CallbackInfo& info) {
   std::shared_ptr<Region> region = Region::find(static_cast<uint64_t>(numberAt(info, 0)));
@@ -132,7 +111,7 @@ Napi::Value close(const Napi::CallbackInfo& info) {
   Environment& environment = Environment::of(info.Env());
   auto held = environment.handles.take<HeldRegion>(handleAt(info, 0));
   if (held != nullptr && flagAt(info, 1)) held->attachment.region().close();
-  held.reset();
+  environment.letGo(std::move(held));
   environment.tellEmulatedBytes();
   return info.Env().Undefined();
 }
@@ -253,7 +232,6 @@ Napi::Value plan(const Napi::CallbackInfo& info) {
 void exportRegions(Napi::Env env, Napi::Object exports) {
   exportFunction<emulate>(env, exports, "emulate");
   exportFunction<map>(env, exports, "map");
-  exportFunction<guardAgain>(env, exports, "guardAgain");
   exportFunction<attach>(env, exports, "attach");
   exportFunction<close>(env, exports, "close");
   exportFunction<traits>(env, exports, "traits");

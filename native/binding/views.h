@@ -9,7 +9,7 @@
 
 namespace ismio::binding {
 
-// Why there is no view. Shared with src/binding.ts by value.
+// Why there is no view. Shared with src/addon/binding.ts by value.
 enum class NoView : uint8_t {
   none = 0,
   noMemory = 1,           // nobody has any left, or it is longer than an ArrayBuffer may be

@@ -34,16 +34,28 @@ void WayBack::onMessage(napi_env env, napi_value, void*, void* data) {
   if (env != nullptr) message->arrive(Environment::of(env));  // else the environment is going: nobody is left to tell
 }
 
-void callBack(Napi::Env env, const Napi::Function& function, std::initializer_list<napi_value> arguments) {
-  napi_value result = nullptr;
-  if (napi_make_callback(env, nullptr, env.Global(), function, arguments.size(), arguments.begin(), &result) ==
-      napi_ok) {
-    return;
-  }
+namespace {
+
+// What a callback threw, if it did, is an uncaught exception.
+void tellThrown(napi_env env, napi_status status) {
+  if (status == napi_ok) return;
   bool pending = false;
   napi_value thrown = nullptr;
   if (napi_is_exception_pending(env, &pending) != napi_ok || !pending) return;
   if (napi_get_and_clear_last_exception(env, &thrown) == napi_ok) napi_fatal_exception(env, thrown);
+}
+
+}  // namespace
+
+void callBack(Napi::Env env, const Napi::Function& function, std::initializer_list<napi_value> arguments) {
+  napi_value result = nullptr;
+  tellThrown(env,
+             napi_make_callback(env, nullptr, env.Global(), function, arguments.size(), arguments.begin(), &result));
+}
+
+void callFromMessage(Napi::Env env, const Napi::Function& function, std::initializer_list<napi_value> arguments) {
+  napi_value result = nullptr;
+  tellThrown(env, napi_call_function(env, env.Global(), function, arguments.size(), arguments.begin(), &result));
 }
 
 }  // namespace ismio::binding

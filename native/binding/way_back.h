@@ -51,4 +51,7 @@ class WayBack {
 // next native call would throw it.)
 void callBack(Napi::Env env, const Napi::Function& function, std::initializer_list<napi_value> arguments);
 
+// The same from within `Message::arrive`, behind which ticks and promises run in any case.
+void callFromMessage(Napi::Env env, const Napi::Function& function, std::initializer_list<napi_value> arguments);
+
 }  // namespace ismio::binding

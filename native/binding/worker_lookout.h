@@ -15,6 +15,9 @@ class WorkerLookout final : public Lookout {
  public:
   explicit WorkerLookout(napi_env env, const std::atomic<uint32_t>* stop = nullptr) : Lookout(stop), env_(env) {}
 
+  // For whoever waits, and looks now and then.
+  bool ends() { return threadEnds(); }
+
  private:
   bool threadEnds() override {
     const Napi::HandleScope scope(env_);  // or the answers would add up until the call returns

@@ -1,6 +1,7 @@
 // What the entries of a ring say. Nothing in them is believed before it was looked at here.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 
 #include "exec/sources.h"
@@ -24,6 +25,17 @@ inline bool whole(double number, uint64_t& value) {
   const auto converted = static_cast<int64_t>(number);
   value = static_cast<uint64_t>(converted);
   return static_cast<double>(converted) == number;
+}
+
+inline constexpr uint32_t kStoreWord = static_cast<uint32_t>(wire::Opcode::store) | 8 << 8;
+
+// A store's value becomes bytes in the order of their addresses, least significant first.
+inline uint8_t* valueBytes(wire::Entry& entry) {
+  if constexpr (std::endian::native == std::endian::big) {
+    entry.value.low = __builtin_bswap32(entry.value.low);
+    entry.value.high = __builtin_bswap32(entry.value.high);
+  }
+  return reinterpret_cast<uint8_t*>(&entry.value);
 }
 
 // A length that is none fits no region.

@@ -7,10 +7,12 @@
 #include <cstdint>
 #include <memory>
 
+#include "exec/attribution.h"
 #include "exec/entries.h"
 #include "exec/issuer.h"
 #include "exec/overlay.h"
 #include "exec/rehearsal.h"
+#include "exec/series.h"
 #include "exec/sources.h"
 #include "plan/merger.h"
 
@@ -41,16 +43,25 @@ class Executor {
   Report run(uint32_t from, uint32_t to, const Stop& stop, uint32_t copied = 0);
   // Runs none of them: each is skipped, and the report says why.
   Report skip(uint32_t from, uint32_t to, const Failure& why, uint32_t copied = 0);
+  // Gives each operation of [from, to), which are not yet run, an entry of its own.
+  void unfold(uint32_t from, uint32_t to) const { ismio::unfold(ring_, from, to); }
 
  private:
   bool rehearse(uint32_t from, uint32_t to);
   bool takeRun(uint32_t to);
+  // words.cc has the ways of 8-byte stores.
   bool takeWords(uint32_t to);
-  bool mayMerge(const wire::Entry& entry, uint32_t following, uint32_t to) const;
+  bool mayMerge(double offset, uint32_t following, uint32_t to) const;
+  bool takeSeries(uint32_t to);
+  bool takeOfSeries(uint32_t to);
+  bool storeSeries(uint32_t to);
+  uint32_t loneOf(uint32_t to) const;
   void gatherWords(uint32_t to);
   uint64_t copyWords(uint64_t start, uint64_t most);
+  uint64_t copySeries(uint64_t start, uint64_t most);
   bool takeBlocks(uint32_t to);
-  bool wholeBlock(const wire::Entry& entry, Block& block) const;
+  bool isBlock(const wire::Entry& entry, Block& block) const;
+  uint32_t spanFrom(const Block& first, uint32_t to) const;
   bool take(uint32_t index);
   bool takeWrite(uint32_t index, uint64_t offset, const uint8_t* bytes, uint64_t length, bool scalar);
   bool takeLoad(uint32_t index, uint64_t offset, uint8_t* target, uint64_t length);
@@ -61,13 +72,13 @@ class Executor {
   bool refuse(Status status, uint32_t index);
   bool check(Status status, uint32_t first, uint32_t last);
 
-  uint32_t blame(uint32_t unfinished, uint32_t to);
-  std::shared_ptr<Memory> tell(uint32_t from, uint32_t to) const;
-  wire::Outcome outcomeOf(uint32_t index) const;
-  wire::State stateOf(uint32_t index, const wire::Entry& entry, uint64_t& done) const;
   // Against Ring.reap in src/queue/ring.ts: whatever was read of the entries before `index` was read before they are
   // seen to be free.
-  void publish(uint32_t index) const { ring_.header->completed.store(index, std::memory_order_release); }
+  void publish(uint32_t index) {
+    free_ = index;
+    ring_.header->completed.store(index, std::memory_order_release);
+  }
+  void publishDone();
 
   const Attachment attachment_;
   const Ring ring_;
@@ -82,11 +93,9 @@ class Executor {
   StageClock* clock_ = nullptr;  // of the batch; null while its stages are not timed
   uint32_t gathering_ = 0;       // the operation at which the writes in overlay_ begin
   uint32_t taken_ = 0;           // the next operation to take
-  Failure failure_;
-  uint32_t failedFirst_ = 0;  // the operations with a share in the access that failed
-  uint32_t failedLast_ = 0;
-  bool refused_ = false;  // the entry at fault could not be executed at all: what it says is not to be trusted
-  bool unbegun_ = false;  // no operation of the batch was begun
+  uint32_t free_ = 0;            // entries of the batch before this one may have been filled anew; none within a series
+  Series series_;                // the last one that was begun
+  Attribution failed_;           // what went wrong, if something has
 };
 
 }  // namespace ismio

@@ -178,10 +178,32 @@ Status Issuer::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
   return status;
 }
 
+Status Issuer::storeSpan(const Block& first, uint64_t count, uint64_t& done, Failure& failure) {
+  const Status status = attemptRun(true, count, done, failure, [&](uint64_t from, uint64_t left, uint64_t& part) {
+    const uint64_t at = from * first.length;
+    return backend_.storeSpan({first.offset + at, first.source + at, first.length}, left, part, failure);
+  });
+  counters_.storeBlocks.add(done);
+  counters_.bytes.add(done * first.length);
+  if (bounces()) [[unlikely]]
+    counters_.copies.add(done * copiesOf(first.source));
+  if (status != Status::ok) at(failure, first.offset + done * first.length, first.length);
+  return status;
+}
+
 Status Issuer::write(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
   if (blocksOnly_) [[unlikely]]
     return writeInBlocks(offset, source, length, failure);
-  const auto planned = [=, this, &failure] { return planWrite<nextStore>(offset, source, length, failure); };
+  if (spans_ && length >= 2 * uint64_t{region_.traits().rules.boundary})
+    return writeInSpans(offset, source, length, failure);
+  const auto planned = [=, this, &failure] { return planWrite<nextStore, false>(offset, source, length, failure); };
+  return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
+}
+
+// Apart, so that short writes have a way of their own.
+[[gnu::noinline]] Status Issuer::writeInSpans(uint64_t offset, const uint8_t* source, uint64_t length,
+                                              Failure& failure) {
+  const auto planned = [=, this, &failure] { return planWrite<nextStore, true>(offset, source, length, failure); };
   return region_.ordinary() ? planned() : timedIn(attachment_.clock(), Stage::plan, planned);
 }
 
@@ -194,7 +216,7 @@ Status Issuer::read(uint64_t offset, uint8_t* target, uint64_t length, Failure& 
                                                           Failure& failure) {
   if (!possible(region_.traits().rules, offset, length)) return impossible(offset, length, failure);
   return timedIn(attachment_.clock(), Stage::plan,
-                 [=, this, &failure] { return planWrite<nextBlock>(offset, source, length, failure); });
+                 [=, this, &failure] { return planWrite<nextBlock, false>(offset, source, length, failure); });
 }
 
 // Of the blocks that a write was cut into.
@@ -207,16 +229,30 @@ template <auto cut>
   }
 }
 
-// Counts when all is done: to count each piece costs 4 % of a write in 128-byte blocks.
-template <auto cut>
+// Counts when all is done: to count each piece costs 4 % of a write in 128-byte blocks. With `spans`, blocks from one
+// boundary to the next are made together.
+template <auto cut, bool spans>
 Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure) {
   const Rules rules = region_.traits().rules;
   Status status = Status::ok;
   uint64_t done = 0;
   uint64_t blocks = 0;
   uint64_t stores = 0;
+  uint64_t spanned = 0;
   while (done < length) {
     const Piece piece = cut(rules, offset + done, length - done);
+    if constexpr (spans) {
+      const uint64_t span = piece.length == rules.boundary ? spanOf(piece.length, length - done) : 1;
+      if (span > 1) {
+        uint64_t part = 0;
+        status = storeSpan({piece.offset, source + done, piece.length}, span, part, failure);
+        done += part * piece.length;
+        spanned += part * piece.length;
+        tell(done);
+        if (status != Status::ok) break;
+        continue;
+      }
+    }
     status = piece.block ? attemptBlock(piece.offset, source + done, piece.length, failure)
                          : attemptStore(piece.offset, source + done, piece.length, failure);
     if (status != Status::ok) break;
@@ -229,7 +265,7 @@ Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length
   counters_.stores.add(stores);
   if (bounces()) [[unlikely]]
     countCopies<cut>(offset, source, done);
-  counters_.bytes.add(done);
+  counters_.bytes.add(done - spanned);
   return status;
 }
 

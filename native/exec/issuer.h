@@ -16,6 +16,18 @@ namespace ismio {
 // 128 us and give up after this many tries, some 8 ms.
 inline constexpr uint32_t kBusyTries = 64;
 
+// How many store blocks, or bytes of them, are made without a look whether the work is to stop: some microseconds on
+// memory, and most of a millisecond on a device that takes 100 ns for 8 bytes.
+inline constexpr uint32_t kBlocksTogether = 16;
+inline constexpr uint32_t kBytesTogether = kBlocksTogether * 4096;
+
+// How many blocks of this length one behind the other are made together, of so many bytes.
+constexpr uint64_t spanOf(uint64_t length, uint64_t bytes) {
+  return least(bytes, least(kBytesTogether, 64 * length)) / length;
+}
+
+constexpr bool spansBlocks(const Rules& rules) { return rules.maxStoreBlock >= rules.boundary && rules.boundary > 8; }
+
 class Issuer {
  public:
   explicit Issuer(const Attachment& attachment)
@@ -26,7 +38,8 @@ class Issuer {
         writable_(region_.traits().writable),
         singleStores_(writable_ && region_.traits().rules.singleStores),
         blocksOnly_(region_.traits().rules.blocksOnly()),
-        sourceMask_(backend_.sourceAlignment - 1) {}
+        sourceMask_(backend_.sourceAlignment - 1),
+        spans_(spansBlocks(region_.traits().rules) && !bounces()) {}
 
   // Between two accesses `stop` ends the work with Status::aborted. `progress` is told how many bytes of a write or
   // read went through, after each access.
@@ -49,6 +62,8 @@ class Issuer {
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
   // Store blocks, one after the other; `done` counts those that went through.
   Status storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure);
+  // The same for blocks like the first, each behind the one before it, on both sides. All are legal if the first is.
+  Status storeSpan(const Block& first, uint64_t count, uint64_t& done, Failure& failure);
   Status issue(const Piece& piece, const uint8_t* source, Failure& failure) {
     return piece.block ? storeBlock(piece.offset, source, piece.length, failure)
                        : store(piece.offset, source, piece.length, failure);
@@ -97,10 +112,11 @@ class Issuer {
   Status attemptStore(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
   Status attemptBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure);
   Status storeOtherwise(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure);
+  Status writeInSpans(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status writeInBlocks(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   template <auto cut>
   void countCopies(uint64_t offset, const uint8_t* source, uint64_t length);
-  template <auto cut>
+  template <auto cut, bool spans>
   Status planWrite(uint64_t offset, const uint8_t* source, uint64_t length, Failure& failure);
   Status planRead(uint64_t offset, uint8_t* target, uint64_t length, Failure& failure);
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure);
@@ -117,6 +133,7 @@ class Issuer {
   const bool singleStores_;  // there are some, and they are allowed
   const bool blocksOnly_;
   const uintptr_t sourceMask_;  // address bits that are 0 where a block goes straight from its source
+  const bool spans_;            // a block may go from one boundary to the next, straight from its source
   const std::atomic<uint32_t>* stop_ = nullptr;
   Lookout* lookout_ = nullptr;
   std::atomic<uint64_t>* progress_ = nullptr;

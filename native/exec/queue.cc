@@ -119,6 +119,11 @@ void Queue::stopAll() {
   for (const auto& batch : batches_) batch->stop.store(1, std::memory_order_relaxed);
 }
 
+bool Queue::idle() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return batches_.empty();
+}
+
 void Queue::serve() {
   std::unique_lock<std::mutex> lock(mutex_);
   while (true) {

@@ -48,10 +48,14 @@ class Queue {
   // the last report was about.
   void enqueueBegins();
   void completed(uint64_t lastTick);
+  // For a caller that reads the entries before it hands them over: each operation of [from, to) has one of its own.
+  void unfold(uint32_t from, uint32_t to) const { executor_.unfold(from, to); }
 
   // Ends this batch between two accesses, or before its first.
   void stop(uint32_t ticket);
   void stopAll();
+  // Whether no batch waits or runs.
+  bool idle();
 
  private:
   struct Batch {

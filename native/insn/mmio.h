@@ -15,7 +15,8 @@
 
 #include <cstdint>
 
-#include "backend/backend.h"
+#include "access/rules.h"
+#include "access/status.h"
 
 namespace ismio {
 

@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <cstring>
 
-#include "backend/backend.h"
 #include "insn/mmio.h"
 #include "plan/planner.h"
 

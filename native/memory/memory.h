@@ -36,6 +36,8 @@ class Memory {
   // Whole pages: what there is behind `size`, zeroed, and nobody else's.
   size_t mapped() const;
   uint64_t id() const { return id_; }
+  // The file that shared memory is; -1 where it is not shared. Stays open as long as the memory is there.
+  int descriptor() const { return descriptor_; }
 
   // The reference of the ArrayBuffer over it, which is given back once, by whoever comes first: its finalizer, or
   // somebody who frees it by hand.

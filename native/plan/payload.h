@@ -2,15 +2,15 @@
 // that each is counted (test/counters.test.ts looks for others).
 //
 // What counts: a piece of an operation put into another buffer, which its store or the caller then reads. What does
-// not: the access itself; the value of a store, which crosses in its ring entry and is handed on by value; what a
-// recording keeps, which is on nothing's way.
+// not: the access itself, which for a device of JavaScript is what its handler is asked and answers; the value of a
+// store, which crosses in its ring entry and is handed on by value; what a recording keeps, which is on nothing's way.
 #pragma once
 
 #include <cstdint>
 #include <cstring>
 #include <utility>
 
-#include "region/stages.h"
+#include "support/stages.h"
 
 namespace ismio {
 
@@ -24,8 +24,12 @@ class Payload {
     std::memcpy(target, source, length);
   }
 
-  // A loop that copies words counts them when it is through: `copyWord` in it, `copied` after it.
+  // A loop that copies words counts them when it is through: `copyWord` in it, `copied` after it. `copyWords` is such a
+  // loop of its own.
   static void copyWord(uint8_t* target, const uint8_t* source) { std::memcpy(target, source, 8); }
+  static void copyWords(uint8_t* target, const uint8_t* source, uint64_t words) {
+    std::memcpy(target, source, words * 8);
+  }
   void copied(uint64_t pieces) { count_ += pieces; }
 
   // Null: copies are not timed.

@@ -17,7 +17,7 @@
 #include <bit>
 #include <cstdint>
 
-#include "plan/rules.h"
+#include "access/rules.h"
 
 namespace ismio {
 

@@ -2,13 +2,15 @@
 // reader adds them up. So counting costs a plain add and no thread waits for another.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <vector>
 
-#include "region/counter.h"
-#include "region/stages.h"
+#include "support/counter.h"
+#include "support/stages.h"
 
 namespace ismio {
 
@@ -24,11 +26,32 @@ struct Totals {
   uint64_t errors = 0;       // accesses that failed
 };
 
+// Of the accesses that JavaScript makes without a call: those of 1, 2, 4 and 8 bytes, by turns. It counts them itself,
+// in the numbers that it has, which are exact up to 2^53.
+struct CountsInPlace {
+  static constexpr size_t kWidths = 4;
+  std::atomic<double> loads[kWidths]{};
+  std::atomic<double> stores[kWidths]{};
+
+  void addTo(uint64_t& allLoads, uint64_t& allStores, uint64_t& bytes) const {
+    for (size_t i = 0; i < kWidths; i++) {
+      const auto loaded = static_cast<uint64_t>(loads[i].load(std::memory_order_relaxed));
+      const auto stored = static_cast<uint64_t>(stores[i].load(std::memory_order_relaxed));
+      allLoads += loaded;
+      allStores += stored;
+      bytes += (loaded + stored) << i;
+    }
+  }
+};
+static_assert(sizeof(CountsInPlace) == 2 * CountsInPlace::kWidths * sizeof(double));
+
 // Those that count often share one cache line, and no line has those of two threads.
 struct alignas(64) Counters {
   Counter crossings, loads, stores, storeBlocks, bytes, copies, merged, retries, errors;
   StageCounters stages;
+  CountsInPlace inPlace;
 
+  // Of calls alone: what is made without one is of no batch.
   void addTo(Totals& totals) const {
     totals.crossings += crossings.get();
     totals.loads += loads.get();
@@ -64,7 +87,10 @@ class CounterSet {
   Totals sum() const {
     const std::lock_guard<std::mutex> lock(mutex_);
     Totals totals;
-    for (const auto& counters : all_) counters->addTo(totals);
+    for (const auto& counters : all_) {
+      counters->addTo(totals);
+      counters->inPlace.addTo(totals.loads, totals.stores, totals.bytes);
+    }
     return totals;
   }
 

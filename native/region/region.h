@@ -61,6 +61,8 @@ class Region {
   void timeStages(bool on);
   // Open, not lost, and no stages timed: all in one look, because every access takes it.
   bool ordinary() const { return raised_.load(std::memory_order_relaxed) == 0; }
+  // What `ordinary` looks at: 0 where it is.
+  const std::atomic<uint8_t>& raised() const { return raised_; }
 
  private:
   Region(RegionTraits traits, std::unique_ptr<Backend> backend)

@@ -1,5 +1,5 @@
-// The words that JavaScript and this addon share. src/wire.ts has the same table; the two are compared when the addon
-// is loaded, and a difference refuses to start.
+// The words that JavaScript and this addon share. src/addon/wire.ts has the same table; the two are compared when the
+// addon is loaded, and a difference refuses to start.
 //
 // The ring, in four verbs:
 //
@@ -26,10 +26,20 @@
 
 namespace ismio::wire {
 
-inline constexpr uint32_t kVersion = 2;
+inline constexpr uint32_t kVersion = 3;
 
-// The low byte of an entry's opcode word; a store has its width in bytes in the byte above, a fence its purpose.
-enum class Opcode : uint32_t { store = 1, write = 2, load = 3, fence = 4 };
+// The low byte of an entry's opcode word; a store has its width in bytes in the byte above, a fence its purpose, a
+// series which half of a word comes first.
+//
+// A series is as many 8-byte stores as it has entries, so that an index is an operation's wherever. What they are is in
+// the first entry, and their words lie one behind the other from the last 8 bytes of it on. Nothing else is filled:
+//
+//     entry      first             second            third
+//             |---- ---- ---- ####|#### #### .... ....|.... .... .... ....|      # word   . nothing
+//
+// It is executed as it is, or unfolds into its stores in its place (native/exec/series.h). Entries of a series are free
+// all at once.
+enum class Opcode : uint32_t { store = 1, write = 2, load = 3, fence = 4, series = 5 };
 
 // What became of an operation of a batch that failed; else all are done.
 enum class State : uint32_t { done = 0, partial = 1, failed = 2, skipped = 3 };
@@ -42,14 +52,22 @@ struct Entry {
       uint32_t high;
     } value;
     double position;  // write, load: where the bytes are in their source
+    double step;      // series: bytes from the offset of each store to that of the next
   };
   uint32_t opcode;
-  uint32_t source;  // write, load: slot of the source
-  double length;    // write, load: bytes
+  union {
+    uint32_t source;  // write, load: slot of the source
+    uint32_t count;   // series: its entries, and stores
+  };
+  union {
+    double length;     // write, load: bytes
+    uint32_t word[2];  // series: the halves of its first word
+  };
 
   Opcode kind() const { return static_cast<Opcode>(opcode & 0xff); }
   uint32_t width() const { return opcode >> 8; }
   uint32_t purpose() const { return opcode >> 8; }
+  bool highFirst() const { return opcode >> 8 != 0; }
 };
 
 static_assert(sizeof(Entry) == 32, "two entries to a cache line");
@@ -60,6 +78,9 @@ static_assert(offsetof(Entry, position) == 8);
 static_assert(offsetof(Entry, opcode) == 16);
 static_assert(offsetof(Entry, source) == 20);
 static_assert(offsetof(Entry, length) == 24);
+static_assert(offsetof(Entry, step) == 8);
+static_assert(offsetof(Entry, count) == 20);
+static_assert(offsetof(Entry, word) == 24);
 
 // What became of one operation, and which one it was. Written once, by the thread that executed the batch, and handed
 // over with its report.
@@ -121,6 +142,10 @@ enum Field : uint32_t {
   kLoss,
   kFields,
 };
+
+// Behind the answers: what a call of one narrow access asks for, since arguments would cost more than the access. The
+// last of these words has the bytes of the access in the order of their addresses: those to be stored, or those loaded.
+enum Request : uint32_t { kRegion = kFields, kPlace, kBytesMoved, kAnswerWords };
 
 inline constexpr uint32_t kSmallestDepth = 1;
 inline constexpr uint32_t kLargestDepth = 1u << 20;

@@ -14,8 +14,7 @@ double FaultPlan::draw() {
   return static_cast<double>((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-Status FaultPlan::strike(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure) {
-  if (silent_) return Status::ok;
+Status FaultPlan::byScript(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure) {
   const std::lock_guard<std::mutex> lock(mutex_);
   if (lost_.load(std::memory_order_relaxed)) {
     failure.loss = Loss::device;

@@ -29,9 +29,12 @@ class FaultPlan {
   FaultPlan(const std::vector<Fault>& script, uint64_t seed);
 
   // ok, or what the device answers to this access.
-  Status strike(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure);
+  Status strike(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure) {
+    return silent_ ? Status::ok : byScript(access, offset, length, retry, failure);
+  }
 
  private:
+  Status byScript(Access access, uint64_t offset, uint64_t length, bool retry, Failure& failure);
   struct Line {
     Fault fault;
     uint64_t seen = 0;

@@ -82,7 +82,15 @@ Mapped::Mapped(std::unique_ptr<Mapping> mapping, const Rules& rules, const Mmio*
       base_(mapping_->base()),
       rules_(rules),
       mmio_(*mmio),
-      device_(mmio != kernels().memory) {}
+      device_(mmio != kernels().memory),
+      loadsInPlace_(!device_ || (!order::kOfAccesses && mmio->plain && mmio == kernels().mapped)) {}
+
+// An atomic load is one plain load, in the order that a device is promised where plain loads keep it by themselves. An
+// atomic store is an exchange on x86-64, which a device would see as a load and a store.
+InPlace Mapped::inPlace() const {
+  if (!loadsInPlace_) return {};
+  return {base_, mapping_->length(), &mapping_->fault().word(), device_};
+}
 
 [[gnu::noinline, gnu::cold]] Status Mapped::lost(Failure& failure) const {
   failure.loss = mapping_->whyLost();
@@ -147,6 +155,22 @@ Status Mapped::storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, 
     if (status != Status::ok) return status;
   }
   return Status::ok;
+}
+
+// Blocks that begin and end at multiples of 64 are the same accesses in one go (insn/mmio.h): the longest burst is 64
+// bytes.
+Status Mapped::storeSpan(const Block& first, uint64_t count, uint64_t& done, Failure& failure) {
+  if (!mmio_.plain || first.offset % 64 != 0 || first.length % 64 != 0) {
+    return Backend::storeSpan(first, count, done, failure);
+  }
+  done = 0;
+  failure.rule = broken(rules_, first.offset, first.length);
+  if (failure.rule != Rule::none) return Status::ruleBroken;
+  const auto length = static_cast<uint32_t>(first.length * count);
+  const Status status =
+      storing(failure, [&] { return mmio_.storeBlock(base_ + first.offset, first.source, length, failure); });
+  done = status == Status::ok ? count : 0;  // lost: nobody knows when it went
+  return status;
 }
 
 void Mapped::fence() { mmio_.fence(); }

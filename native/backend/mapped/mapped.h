@@ -27,6 +27,7 @@ class Mapping {
   uint8_t* base() const { return pages_ + before_; }
   size_t length() const { return length_; }
   bool lost() const { return guard_.lost(); }
+  const BusFault& fault() const { return guard_.fault(); }
   Loss whyLost() const;
 
  private:
@@ -54,6 +55,8 @@ class Mapped final : public Backend {
   Status storeWords(const Word* words, uint64_t count, uint64_t& done, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
   Status storeBlocks(const Block* blocks, uint64_t count, uint64_t& done, Failure& failure) override;
+  Status storeSpan(const Block& first, uint64_t count, uint64_t& done, Failure& failure) override;
+  InPlace inPlace() const override;
   void fence() override;
 
  private:
@@ -83,6 +86,7 @@ class Mapped final : public Backend {
   const Rules rules_;
   const Mmio mmio_;
   const bool device_;
+  const bool loadsInPlace_;
 };
 
 }  // namespace ismio

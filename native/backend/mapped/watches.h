@@ -24,6 +24,8 @@ class BusFault {
  public:
   bool happened() const { return word_.load(std::memory_order_relaxed) != 0; }
   uint64_t at() const { return word_.load(std::memory_order_relaxed) >> kCodeBits; }
+  // Its lowest byte is the code.
+  const std::atomic<uint64_t>& word() const { return word_; }
   int code() const { return static_cast<int>(word_.load(std::memory_order_relaxed) & ((1u << kCodeBits) - 1)); }
   // The first one stays.
   void record(uint64_t at, int code) {

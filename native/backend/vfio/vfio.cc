@@ -80,7 +80,7 @@ Status Vfio::put(uint64_t offset, const uint8_t* source, uint32_t length, Failur
 // System calls are made one after the other, and each has made its accesses when it returns.
 void Vfio::fence() { std::atomic_thread_fence(std::memory_order_seq_cst); }
 
-PartlyMapped::PartlyMapped(std::vector<Area> areas, std::unique_ptr<Vfio> rest)
+PartlyMapped::PartlyMapped(std::vector<Area> areas, std::unique_ptr<Backend> rest)
     : Backend(1, 1, areas.front().mapped->sourceAlignment), areas_(std::move(areas)), rest_(std::move(rest)) {}
 
 // Areas begin and end at pages, so an access of up to a page that starts in one and is legal ends in it; one that is
@@ -113,6 +113,7 @@ Status PartlyMapped::storeBlock(uint64_t offset, const uint8_t* source, uint32_t
 
 void PartlyMapped::fence() {
   for (const Area& area : areas_) area.mapped->fence();
+  rest_->fence();
 }
 
 }  // namespace ismio

@@ -51,7 +51,7 @@ class Vfio final : public Backend {
 };
 
 // A region of which only parts can be mapped (VFIO_REGION_INFO_CAP_SPARSE_MMAP, an MSI-X table in a BAR): what lies in
-// a mapped area is accessed there, the rest through the descriptor.
+// a mapped area is accessed there, the rest by another backend.
 class PartlyMapped final : public Backend {
  public:
   struct Area {
@@ -61,8 +61,9 @@ class PartlyMapped final : public Backend {
   };
   // `areas`, at least one, ascend and do not overlap. All have one kernel, and what it copies is counted for the
   // region.
-  PartlyMapped(std::vector<Area> areas, std::unique_ptr<Vfio> rest);
+  PartlyMapped(std::vector<Area> areas, std::unique_ptr<Backend> rest);
 
+  bool mayRunScript() const override { return rest_->mayRunScript(); }
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
@@ -76,7 +77,7 @@ class PartlyMapped final : public Backend {
   Place at(uint64_t offset, uint64_t length) const;
 
   const std::vector<Area> areas_;
-  const std::unique_ptr<Vfio> rest_;
+  const std::unique_ptr<Backend> rest_;
 };
 
 }  // namespace ismio

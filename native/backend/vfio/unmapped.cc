@@ -1,4 +1,4 @@
-#include "backend/file/unmapped.h"
+#include "backend/vfio/unmapped.h"
 
 #include <cerrno>
 #include <utility>

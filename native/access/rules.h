@@ -17,7 +17,7 @@ namespace ismio {
 
 enum class Alignment : uint8_t { relaxed, strict };
 
-// Which rule a store block breaks. Shared with src/wire.ts by value.
+// Which rule a store block breaks. Shared with src/addon/wire.ts by value.
 enum class Rule : uint8_t {
   none = 0,
   length = 1,           // 0 bytes, or (strict) 8 bytes or fewer

@@ -16,12 +16,12 @@
 #include <cstdint>
 #include <utility>
 
-#include "region/counter.h"
+#include "support/counter.h"
 #include "support/ticks.h"
 
 namespace ismio {
 
-// Shared with src/wire.ts by value.
+// Shared with src/addon/wire.ts by value.
 enum class Stage : uint8_t { enqueue, merge, plan, copy, device, completion, none };
 inline constexpr size_t kStages = static_cast<size_t>(Stage::none);
 

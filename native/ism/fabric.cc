@@ -1,0 +1,88 @@
+#include "ism/fabric.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "ism/port.h"
+
+namespace ismio::ism {
+
+Fabric::Fabric() = default;
+
+Fabric::~Fabric() {
+  for (const std::atomic<Slot*>& slot : slots_) delete slot.load();
+}
+
+bool Fabric::join(uint64_t gid, Port& port) {
+  const std::lock_guard lock(mutex_);
+  return ports_.emplace(gid, &port).second;
+}
+
+void Fabric::leave(uint64_t gid) {
+  const std::lock_guard lock(mutex_);
+  ports_.erase(gid);
+}
+
+Fabric::Slot* Fabric::slotOf(uint64_t token) const {
+  const uint64_t number = token >> kTokenShift;
+  return number < kTokens ? slots_[number].load(std::memory_order_acquire) : nullptr;
+}
+
+uint64_t Fabric::offer(Port& owner, const Dmb& dmb) {
+  const std::lock_guard lock(mutex_);
+  for (uint32_t tried = 0; tried < kTokens; tried++) {
+    next_ = (next_ + 1) % kTokens;
+    if (next_ == 0) continue;
+    Slot* slot = slots_[next_].load(std::memory_order_relaxed);
+    if (slot == nullptr) {
+      slot = new Slot;
+      slots_[next_].store(slot, std::memory_order_release);
+    }
+    const std::lock_guard held(slot->mutex);
+    if (slot->owner != nullptr) continue;
+    slot->owner = &owner;
+    slot->dmb = dmb;
+    offered_[&owner].push_back(next_);
+    return uint64_t{next_} << kTokenShift;
+  }
+  return 0;
+}
+
+bool Fabric::release(const Port& owner, uint64_t token) {
+  const std::lock_guard lock(mutex_);
+  Slot* slot = token % (uint64_t{1} << kTokenShift) == 0 ? slotOf(token) : nullptr;
+  if (slot == nullptr) return false;
+  const std::lock_guard held(slot->mutex);
+  if (slot->owner != &owner) return false;
+  slot->owner = nullptr;
+  std::erase(offered_[&owner], static_cast<uint32_t>(token >> kTokenShift));
+  return true;
+}
+
+uint32_t Fabric::releaseAll(const Port& owner) {
+  const std::lock_guard lock(mutex_);
+  const auto found = offered_.find(&owner);
+  if (found == offered_.end()) return 0;
+  for (const uint32_t number : found->second) {
+    Slot& slot = *slots_[number].load(std::memory_order_relaxed);
+    const std::lock_guard held(slot.mutex);
+    slot.owner = nullptr;
+  }
+  const auto released = static_cast<uint32_t>(found->second.size());
+  offered_.erase(found);
+  return released;
+}
+
+Refusal Fabric::move(const Port& sender, uint64_t token, const Move& move) {
+  Slot* slot = slotOf(token);
+  if (slot == nullptr) return Refusal::unknown;
+  std::shared_ptr<device::Function> function;
+  const std::lock_guard held(slot->mutex);
+  if (slot->owner == nullptr) return Refusal::unknown;
+  const Dmb& dmb = slot->dmb;
+  if (dmb.sender != sender.gid) return Refusal::sender;
+  if (move.offset > dmb.length || move.length > dmb.length - move.offset) return Refusal::bounds;
+  return slot->owner->receive(dmb, move, function) ? Refusal::none : Refusal::memory;
+}
+
+}  // namespace ismio::ism
