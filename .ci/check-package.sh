@@ -13,7 +13,7 @@ step npm pack
 npm pack --silent --pack-destination "$place" >/dev/null
 tarball=$(echo "$place"/ismio-*.tgz)
 tar -tzf "$tarball" | sed 's,^package/,,' | sort >"$place/contents"
-for wanted in README.md LICENSE CHANGELOG.md native/ismio.gypi src/build.ts dist/src/cli/main.js dist/bench/child.js \
+for wanted in README.md LICENSE CHANGELOG.md native/ismio.gypi src/addon/build.ts dist/src/cli/main.js dist/bench/child.js \
   bench/native/floors.cc prebuilds/linux-x64/ismio.glibc.node prebuilds/linux-x64/floors.glibc.node; do
   grep -qxF "$wanted" "$place/contents" || fail "$wanted is not in the tarball"
 done

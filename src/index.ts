@@ -1,12 +1,13 @@
-// Exports only; but a program that `ismio record` runs is recorded from here, and listeners for SIGBUS are watched.
-import { recordFromEnvironment } from './record/environment.js';
-import { keepGuard } from './region/guard.js';
+// Exports only, and what is to be done when a region is opened: a program that `ismio record` runs is recorded then.
+import { recordOpened } from './record/environment.js';
+import { recordWhereWanted } from './record/wanted.js';
 
-export type { BatchMessage, Observed, ShardMessage } from './channels.js';
-export type { BytesLike, Whole } from './check.js';
-export { type ErrorCode, type ErrorValues, IsmioError, type IsmioFailure, isIsmioError } from './errors.js';
-export { type Info, info } from './info.js';
-export { type AllocOptions, allocBuffer, type FreeableBuffer, freeBuffer } from './memory.js';
+export type { Observed } from './access/channels.js';
+export { type AllocOptions, allocBuffer, type FreeableBuffer, freeBuffer } from './access/memory.js';
+export type { ByteOrder, RegionLike } from './access/region-like.js';
+export type { Rules } from './access/rules.js';
+export { type Info, info } from './addon/info.js';
+export type { Fence, Loss } from './addon/wire.js';
 export type { PciBar } from './pci/bars.js';
 export { type DiagnosedFunction, diagnose, type PciDiagnosis } from './pci/diagnose.js';
 export {
@@ -45,19 +46,18 @@ export type {
   Stride,
   Values,
 } from './queue/queue.js';
-export {
-  inspectRecording,
-  type ReadOptions,
-  type RecordedOperation,
-  type RecordingInfo,
-  readRecording,
-} from './record/operations.js';
+export type { Reservation } from './queue/reservation.js';
+export type { RecordedOperation } from './record/operation.js';
+export { inspectRecording, type ReadOptions, type RecordingInfo, readRecording } from './record/operations.js';
 export type { Recalled } from './record/recall.js';
 export { type Recorded, type Recorder, type RecordOptions, record } from './record/recorder.js';
-export { type ReplayedRegion, type ReplayOptions, type ReplayReport, replay } from './record/replay.js';
+export { type ReplayOptions, replay } from './record/replay.js';
+export type { ReplayQueue, ReplayRegion } from './record/replay-region.js';
+export type { ReplayedRegion, ReplayReport } from './record/report.js';
 export type { RecordedRegion } from './record/run.js';
 export type { Verified } from './record/verifier.js';
 export type { Cost, Fault, Faults } from './region/faults.js';
+export type { BatchMessage, ShardMessage } from './region/messages.js';
 export {
   type EmulateOptions,
   emulate,
@@ -66,20 +66,28 @@ export {
   openResource,
   type ResourceOptions,
 } from './region/open.js';
-export type { ByteOrder, PlannedStore, Region, RegionStats, StageTimes } from './region/region.js';
-export type { Rules } from './region/rules.js';
+export type { PlannedStore, Region, RegionStats, StageTimes } from './region/region.js';
+export type { BytesLike, Whole } from './support/check.js';
+export { type ErrorCode, type ErrorValues, IsmioError, type IsmioFailure, isIsmioError } from './support/errors.js';
 export type { PciCapability, PciCapabilityKey, PciCapabilityName } from './vfio/capabilities.js';
 export type { ConfigSpace } from './vfio/config.js';
-export type { FunctionIds, IrqName, VfioDevice, VfioDeviceInfo } from './vfio/device.js';
+export type { VfioDevice } from './vfio/device.js';
 export type { DmaMapping, DmaOptions } from './vfio/dma.js';
-export type { DeviceFlags, MappableArea, VfioIrqInfo, VfioRegionInfo, ZpciInfo } from './vfio/info.js';
+export type {
+  DeviceFlags,
+  FunctionIds,
+  MappableArea,
+  VfioDeviceInfo,
+  VfioIrqInfo,
+  VfioRegionInfo,
+  ZpciInfo,
+} from './vfio/info.js';
 export type { Interrupt, VfioVector, WaitOptions } from './vfio/interrupts.js';
 export type { IovaRange } from './vfio/iova.js';
-export type { VfioIrq } from './vfio/irq.js';
+export type { IrqName, VfioIrq } from './vfio/irq.js';
 export { openVfio, type VfioOptions } from './vfio/open.js';
+export type { PciDevice } from './vfio/pci-device.js';
 export type { VfioRegionOptions } from './vfio/region.js';
+export { openVfioUser, type VfioUserOptions } from './vfio-user/client.js';
 
-recordFromEnvironment();
-keepGuard();
-
-export type { Fence, Loss } from './wire.js';
+recordWhereWanted(recordOpened);

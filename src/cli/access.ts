@@ -1,6 +1,7 @@
 // Single accesses: the widths they come in, and the order of their bytes.
 import { Option } from 'commander';
-import type { ByteOrder, Region } from '../region/region.js';
+import type { ByteOrder } from '../access/region-like.js';
+import type { Region } from '../region/region.js';
 
 const widths = ['1', '2', '4', '8'] as const;
 

@@ -1,5 +1,5 @@
 // Addresses of PCI functions as they are typed.
-import { checkBdf } from '../check.js';
+import { checkBdf } from '../support/check.js';
 
 /** lspci leaves the domain out where it is 0000. */
 export function parseBdf(text: string): string {

@@ -25,7 +25,7 @@ async function build(options: { json?: boolean }): Promise<void> {
 }
 
 async function built(): Promise<string> {
-  const { buildAddon } = await import('../build.js');
+  const { buildAddon } = await import('../addon/build.js');
   using _waiting = new Waiting('building the addon');
   return await buildAddon();
 }

@@ -1,6 +1,6 @@
 // ismio compare: does head make anything slower than base was?
 import { Command, InvalidArgumentError } from 'commander';
-import type { CompareOptions, Watcher } from '../../bench/compare/compare.js';
+import type { CompareOptions, Watcher } from '../../bench/compare/options.js';
 import { parseCount } from './numbers.js';
 import { print, printJson, say } from './output.js';
 import { parsePattern } from './pattern.js';

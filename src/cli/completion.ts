@@ -7,7 +7,7 @@ import { homedir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { Complete, Command as Completed, RootCommand } from '@bomb.sh/tab';
 import { Argument, Command } from 'commander';
-import { packageRoot } from '../package.js';
+import { packageRoot } from '../support/package.js';
 import { bashScript, quoted, zshScript } from './completion-scripts.js';
 
 const shells = ['bash', 'zsh', 'fish'] as const;

@@ -1,8 +1,8 @@
 // ismio dump: what a region holds.
 import { Argument, Command } from 'commander';
-import { checkOffset, checkWhole } from '../check.js';
-import { hex, IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
+import { checkOffset, checkWhole } from '../support/check.js';
+import { hex, IsmioError } from '../support/errors.js';
 import { hexdump } from './hexdump.js';
 import { parseWhole } from './numbers.js';
 import { printJson, printPart } from './output.js';

@@ -1,8 +1,8 @@
 // Errors as the command line tells them: one line, the code first, and an exit code.
 import { debuglog } from 'node:util';
 import { CommanderError } from 'commander';
-import { IsmioError } from '../errors.js';
-import { harmless } from '../text.js';
+import { IsmioError } from '../support/errors.js';
+import { harmless } from '../support/text.js';
 
 export const exitCodes = { done: 0, failed: 1, usage: 2, couldNotRun: 3 } as const;
 

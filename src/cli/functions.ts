@@ -1,12 +1,12 @@
 // PCI functions for a terminal: a table with a verdict each, and what to do about it.
 import Table from 'cli-table3';
 import { onlyColumns, wrapped } from '../demo/draw.js';
-import { hex } from '../errors.js';
 import type { PciBar } from '../pci/bars.js';
 import type { DiagnosedFunction } from '../pci/diagnose.js';
 import type { PciFunction } from '../pci/functions.js';
 import { isIsm, vfioDriverFor } from '../pci/names.js';
 import type { PciProblem } from '../pci/problems.js';
+import { hex } from '../support/errors.js';
 import { count } from './output.js';
 
 const verdicts: Readonly<Record<Exclude<DiagnosedFunction['verdict'], 'ready' | 'driver'>, string>> = {

@@ -20,6 +20,7 @@ Exit codes: 0 done; with a BDF, 1 it cannot be opened.
 Examples:
   ismio info
   ismio info 0000:00:04.0
+  ismio info vfio-user:/tmp/edu.sock
   ismio info --all --json`;
 
 export function infoCommand(): Command {
@@ -28,15 +29,17 @@ export function infoCommand(): Command {
     .description(
       'show the addon that is loaded and its access kernels; PCI functions, and what is missing to open them',
     )
-    .argument('[bdf]', 'one function in full, such as 0000:00:04.0')
+    .argument('[bdf]', 'one function in full, such as 0000:00:04.0, or vfio-user:PATH of a device that is served')
     .option('--all', 'say what is missing of every function, not of the first ones alone')
     .option('--json', 'print JSON');
   return addRoots(command).addHelpText('after', examples).action(info);
 }
 
 async function info(bdf: string | undefined, options: InfoOptions): Promise<void> {
+  const [, socket] = /^vfio-user:(.+)$/s.exec(bdf ?? '') ?? [];
+  if (socket !== undefined) return (await import('./served.js')).tellServed(socket, options.json === true);
   if (bdf !== undefined) return one(bdf, options);
-  const told = (await import('../info.js')).info();
+  const told = (await import('../addon/info.js')).info();
   const roots = rootsOf(options);
   const { machine, functions } = (await import('../pci/diagnose.js')).diagnose(roots);
   if (options.json === true) {

@@ -1,6 +1,6 @@
 // ismio load: one load.
 import { Command } from 'commander';
-import { hex } from '../errors.js';
+import { hex } from '../support/errors.js';
 import { type AccessOptions, loadFrom, orderOption, wideHex, widthOption } from './access.js';
 import { parseWhole } from './numbers.js';
 import { print, printJson } from './output.js';

@@ -1,8 +1,8 @@
 // What goes to stdout: lines for people, JSON for programs.
 import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { IsmioError } from '../errors.js';
-import { harmlessLines } from '../text.js';
+import { IsmioError } from '../support/errors.js';
+import { harmlessLines } from '../support/text.js';
 import { reportFailure } from './failure.js';
 
 /**

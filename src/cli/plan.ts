@@ -1,7 +1,7 @@
 // ismio plan: what a write would issue.
 import { Command } from 'commander';
-import { hex } from '../errors.js';
 import type { PlannedStore } from '../region/region.js';
+import { hex } from '../support/errors.js';
 import { parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 import { addRuleOptions, type RuleOptions, rulesOf } from './target.js';

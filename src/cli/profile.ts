@@ -1,6 +1,6 @@
 // ismio profile: where the time of a workload goes.
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { IsmioError } from '../errors.js';
+import { IsmioError } from '../support/errors.js';
 import { usageError } from './failure.js';
 import { print, printJson, say } from './output.js';
 import { parsePattern } from './pattern.js';
@@ -98,7 +98,7 @@ async function withProgress<T>(label: string, work: (tell: Tell) => Promise<T>):
 
 async function countInstructions(filter: RegExp | undefined, json: boolean, of: string | undefined): Promise<void> {
   const { instructionsOf } = await import('../../bench/instructions.js');
-  const { packageRoot } = await import('../package.js');
+  const { packageRoot } = await import('../support/package.js');
   using build = of === undefined ? null : await (await import('../../bench/profile/build.js')).loadBuild(of, say);
   const root = build?.side.folder ?? packageRoot;
   const found = await withProgress('counting', (onProgress) => instructionsOf(root, filter, 'callgrind', onProgress));

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { packageRoot } from '../package.js';
+import { packageRoot } from '../support/package.js';
 import { benchCommand } from './bench.js';
 import { bindCommand } from './bind.js';
 import { buildCommand } from './build.js';
@@ -12,12 +12,14 @@ import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
 import { historyCommand } from './history.js';
 import { infoCommand } from './info.js';
+import { ismCommand } from './ism.js';
 import { loadCommand } from './load.js';
 import { planCommand } from './plan.js';
 import { profileCommand } from './profile.js';
 import { recordCommand } from './record.js';
 import { replayCommand } from './replay.js';
 import { reportCommand } from './report.js';
+import { serveCommand } from './serve.js';
 import { storeCommand } from './store.js';
 import { unbindCommand } from './unbind.js';
 import { writeCommand } from './write.js';
@@ -28,6 +30,7 @@ Targets:
   file:PATH           a file, mapped (on tmpfs or hugetlbfs: shared memory)
   resource:BDF/BAR    a BAR of a PCI function, such as resource:0000:00:04.0/0
   vfio:BDF/REGION     a region of a function bound to a VFIO driver; 0 to 5 are its BARs
+  vfio-user:PATH/REGION  the same of a device that is served at a socket
 
 Numbers are decimal or hex (0x1000); K, M, G and T multiply by 1024 (64K, 0x10M).
 
@@ -63,6 +66,8 @@ export function createProgram(): Command {
     profileCommand(),
     recordCommand(),
     replayCommand(),
+    serveCommand(),
+    ismCommand(),
     buildCommand(),
     completionCommand(),
   ];

@@ -1,6 +1,6 @@
 // A bar on stderr for work that turns out to last, when somebody looks on.
 import { SingleBar } from 'cli-progress';
-import { atExit } from '../exit.js';
+import { atExit } from '../support/exit.js';
 
 /** Before this nobody has begun to wait. */
 const patienceMilliseconds = 1000;

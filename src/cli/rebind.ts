@@ -1,8 +1,8 @@
 // What bind and unbind have in common: the plan is shown, carried out, and what became of it is told.
 import type { Command } from 'commander';
-import type { BindPlan } from '../pci/bind.js';
 import type { DiagnosedFunction } from '../pci/diagnose.js';
 import type { PciRoots } from '../pci/machine.js';
+import type { BindPlan } from '../pci/plan.js';
 import { drawConclusion } from './functions.js';
 import { drawingWidth, print, printJson } from './output.js';
 

@@ -14,11 +14,12 @@ import {
 import { constants, tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { Command, Option } from 'commander';
-import { type Place, placeOf } from '../files/place.js';
-import { moveTo, temporaryName } from '../files/write.js';
 import { magic } from '../record/format.js';
-import { findPlace, recordingError, suffixes } from '../record/place.js';
-import { harmless } from '../text.js';
+import { findPlace, recordingError } from '../record/place.js';
+import { suffixes } from '../record/suffixes.js';
+import { type Place, placeOf } from '../support/files/place.js';
+import { moveTo, temporaryName } from '../support/files/write.js';
+import { harmless } from '../support/text.js';
 import { exitCodes } from './failure.js';
 import { count } from './output.js';
 

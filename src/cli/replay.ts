@@ -2,10 +2,11 @@
 import { statSync } from 'node:fs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { RecordingInfo } from '../record/operations.js';
-import type { ReplayOptions, ReplayReport } from '../record/replay.js';
+import type { ReplayOptions } from '../record/replay.js';
+import type { ReplayReport } from '../record/report.js';
 import type { RecordedRegion } from '../record/run.js';
 import type { Region } from '../region/region.js';
-import { harmless } from '../text.js';
+import { harmless } from '../support/text.js';
 import { exitCodes, reportFailure, usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { count, print, printJson } from './output.js';

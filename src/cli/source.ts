@@ -1,6 +1,6 @@
 // Where `ismio write` has its bytes from: an option, a file, or what is piped in.
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
-import { IsmioError } from '../errors.js';
+import { IsmioError } from '../support/errors.js';
 import { fileError, usageError } from './failure.js';
 
 export interface SourceOptions {

@@ -1,6 +1,6 @@
 // ismio store: one store.
 import { Command } from 'commander';
-import { hex } from '../errors.js';
+import { hex } from '../support/errors.js';
 import { type AccessOptions, orderOption, storeTo, wideHex, widthOption } from './access.js';
 import { parseWhole } from './numbers.js';
 import { print, printJson } from './output.js';

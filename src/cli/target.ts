@@ -1,7 +1,8 @@
 // TARGETs, and the options that say how to treat them.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Rules } from '../access/rules.js';
 import type { Region } from '../region/region.js';
-import type { Rules } from '../region/rules.js';
+import type { PciDevice } from '../vfio/pci-device.js';
 import { usageError } from './failure.js';
 import { parseCount, parseWhole } from './numbers.js';
 
@@ -9,9 +10,10 @@ export type Target =
   | { readonly what: 'emulated'; readonly size: bigint }
   | { readonly what: 'file'; readonly path: string }
   | { readonly what: 'resource'; readonly bdf: string; readonly bar: number }
-  | { readonly what: 'vfio'; readonly bdf: string; readonly index: number };
+  | { readonly what: 'vfio'; readonly bdf: string; readonly index: number }
+  | { readonly what: 'vfio-user'; readonly path: string; readonly index: number };
 
-export const targetForms = 'emulated:SIZE, file:PATH, resource:BDF/BAR or vfio:BDF/REGION';
+export const targetForms = 'emulated:SIZE, file:PATH, resource:BDF/BAR, vfio:BDF/REGION or vfio-user:PATH/REGION';
 
 export interface RuleOptions {
   maxStoreBlock?: number;
@@ -26,12 +28,13 @@ export interface TargetOptions extends RuleOptions {
 }
 
 export function parseTarget(text: string): Target {
-  const [, what, rest = ''] = /^([a-z]+):(.+)$/s.exec(text) ?? [];
+  const [, what, rest = ''] = /^([a-z-]+):(.+)$/s.exec(text) ?? [];
   if (what === 'emulated') return { what, size: parseWhole(rest) };
   if (what === 'file') return { what, path: rest };
-  const [, bdf, number] = /^(.+)\/([0-9]+)$/.exec(rest) ?? [];
+  const [, bdf, number] = /^(.+)\/([0-9]+)$/s.exec(rest) ?? [];
   if (what === 'resource' && bdf !== undefined) return { what, bdf, bar: Number(number) };
   if (what === 'vfio' && bdf !== undefined) return { what, bdf, index: Number(number) };
+  if (what === 'vfio-user' && bdf !== undefined) return { what, path: bdf, index: Number(number) };
   throw new InvalidArgumentError(`It has to be ${targetForms}.`);
 }
 
@@ -81,11 +84,17 @@ export async function targetOpener(
 ): Promise<(rules: Partial<Rules>) => Region> {
   const { emulate, mapFile, openResource } = await import('../region/open.js');
   const { openVfio } = await import('../vfio/open.js');
-  const { recordFromEnvironment } = await import('../record/environment.js');
-  recordFromEnvironment();
+  const { openVfioUser } = await import('../vfio-user/client.js');
+  const { recordOpened } = await import('../record/environment.js');
+  const { recordWhereWanted } = await import('../record/wanted.js');
+  recordWhereWanted(recordOpened);
   const kind = options.kind === undefined ? {} : { kind: options.kind };
   const burst = options.burst === undefined ? {} : { burst: options.burst };
   return (given) => {
+    // The region keeps its device open, and the end of the command closes both.
+    const regionOf = (device: PciDevice, index: number): Region => {
+      return device.region(index, { rules, ...(writable ? {} : { writable }), ...burst });
+    };
     const rules = { ...given, ...rulesOf(options) };
     switch (target.what) {
       case 'emulated':
@@ -98,10 +107,18 @@ export async function targetOpener(
         return openResource(target.bdf, target.bar, { rules, writable, ...burst });
       case 'vfio':
         if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
-        // The region keeps its device open, and the end of the command closes both.
-        return openVfio(target.bdf).region(target.index, { rules, ...(writable ? {} : { writable }), ...burst });
+        return regionOf(openVfio(target.bdf), target.index);
+      case 'vfio-user':
+        if (options.kind !== undefined) throw usageError('--kind is for emulated: and file: targets');
+        return regionOf(decoding(openVfioUser(target.path)), target.index);
     }
   };
+}
+
+/** Nobody has set a device up that is only served: the kernel does that to those it has. */
+function decoding(device: PciDevice): PciDevice {
+  if (!device.memory) device.enableMemory();
+  return device;
 }
 
 /** The target as it is written. */
@@ -115,5 +132,7 @@ export function targetName(target: Target): string {
       return `resource:${target.bdf}/${target.bar}`;
     case 'vfio':
       return `vfio:${target.bdf}/${target.index}`;
+    case 'vfio-user':
+      return `vfio-user:${target.path}/${target.index}`;
   }
 }

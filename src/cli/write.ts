@@ -1,8 +1,8 @@
 // ismio write: bytes into a region, planned.
 import { Command } from 'commander';
-import { checkOffset } from '../check.js';
-import { hex } from '../errors.js';
 import type { Region } from '../region/region.js';
+import { checkOffset } from '../support/check.js';
+import { hex } from '../support/errors.js';
 import { parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 import { Progress } from './progress.js';

@@ -2,32 +2,14 @@
 // it can be shown before any is made, and what became of it is read back.
 import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { IsmioError, rangeError, shown } from '../errors.js';
+import { IsmioError, rangeError, shown } from '../support/errors.js';
 import { notBound, notLoaded, notThere, refused } from './failure.js';
 import { findFunction, functionFolder, type PciFunction } from './functions.js';
 import type { PciRoots } from './machine.js';
 import { isVfioDriver, vfioDriverFor } from './names.js';
+import type { BindPlan, Write } from './plan.js';
 import { isThere } from './tree.js';
 import { openedOn, usesOn } from './uses.js';
-
-/** One write to sysfs. */
-export interface Write {
-  readonly file: string;
-  readonly value: string;
-}
-
-export interface BindPlan {
-  readonly bdf: string;
-  readonly action: 'bind' | 'unbind';
-  /** The driver that has the function before. */
-  readonly from: string | null;
-  /** The one that is to have it; null: whichever the kernel chooses. */
-  readonly to: string | null;
-  /** In this order. Empty where nothing is to be done. */
-  readonly writes: readonly Write[];
-  /** Why it had better not be done. */
-  readonly uses: readonly string[];
-}
 
 export type WriteFile = (write: Write) => void;
 

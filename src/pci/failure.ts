@@ -1,8 +1,8 @@
 // Failures of looking up a function, and of changing who has it: their words, values and advice.
 import { join } from 'node:path';
-import { IsmioError } from '../errors.js';
-import type { BindPlan } from './bind.js';
+import { IsmioError } from '../support/errors.js';
 import type { PciFunction } from './functions.js';
+import type { BindPlan } from './plan.js';
 import { isThere } from './tree.js';
 
 export function notThere(bdf: string, sysfs: string): IsmioError {

@@ -1,8 +1,8 @@
 // The PCI functions of this machine, as sysfs has them. Facts only: what they mean is said in problems.ts.
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkOptions, checkText } from '../check.js';
-import { IsmioError } from '../errors.js';
+import { checkOptions, checkText } from '../support/check.js';
+import { IsmioError } from '../support/errors.js';
 import { type PciBar, readBars } from './bars.js';
 import { compareAddresses, isBdf, kindOf } from './names.js';
 import { isThere, linkName, names, readBytes, readNumber, readText } from './tree.js';

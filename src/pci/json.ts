@@ -1,5 +1,5 @@
 // A diagnosis as JSON: ids, addresses and sizes in hex, as lspci and sysfs show them, and nothing that JSON has not.
-import { hex } from '../errors.js';
+import { hex } from '../support/errors.js';
 import type { DiagnosedFunction } from './diagnose.js';
 import type { PciMachine } from './machine.js';
 

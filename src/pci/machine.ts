@@ -1,7 +1,7 @@
 // What holds for every function of the machine and for this process: the IOMMU, the drivers that are there, the rights.
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
-import { checkOptions, checkText } from '../check.js';
+import { checkOptions, checkText } from '../support/check.js';
 import { isVfioDriver } from './names.js';
 import { isThere, names, readText } from './tree.js';
 

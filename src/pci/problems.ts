@@ -1,5 +1,4 @@
 // What keeps a function from being opened, in the order in which to mend it, and the commands that would. Pure.
-
 import type { PciFunction } from './functions.js';
 import type { FileState, PciMachine } from './machine.js';
 import { isBdf, isBridge, isIsm, isVfioDriver, vfioDriverFor } from './names.js';

@@ -10,8 +10,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { MessagePort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
-import { IsmioError } from '../errors.js';
-import { bundled, bundledAdvice, packageRoot } from '../package.js';
+import { IsmioError } from '../support/errors.js';
+import { bundled, bundledAdvice, packageRoot } from '../support/package.js';
 import { claimAs, type Task } from './tasks.js';
 
 /** What an errand ends with when it was called off. */

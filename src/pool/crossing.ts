@@ -2,9 +2,9 @@
 // and its class; one property that cannot be cloned, and it refuses all of it. So what an error has goes beside it, as traits,
 // in the same message: clones in a message know each other, so causes, lists and circles arrive as they were.
 import { types } from 'node:util';
-import { IsmioError, isAnswer, isIsmioError, markMistake, shown } from '../errors.js';
 import { Queue } from '../queue/queue.js';
 import { Region } from '../region/region.js';
+import { IsmioError, isAnswer, isIsmioError, markMistake, shown } from '../support/errors.js';
 
 const classes = { Error, EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError, AggregateError };
 

@@ -1,14 +1,15 @@
 // One transfer of the pool: hands its shards out, keeps the account, stops between two accesses.
-import { native, type RegionHandle } from '../binding.js';
-import { now, type ShardMessage, shards } from '../channels.js';
-import { detached } from '../check.js';
-import { type ErrorCode, IsmioError } from '../errors.js';
-import { atExit } from '../exit.js';
-import { allocBuffer, memoryId } from '../memory.js';
-import { failure, impossible } from '../region/failure.js';
+import { now, shards } from '../access/channels.js';
+import { failure, impossible } from '../access/failure.js';
+import { allocBuffer, memoryId } from '../access/memory.js';
+import { possible } from '../access/rules.js';
+import { native, type RegionHandle } from '../addon/binding.js';
+import { Field, stages, statuses } from '../addon/wire.js';
+import type { ShardMessage } from '../region/messages.js';
 import { handleOf, type Region } from '../region/region.js';
-import { possible } from '../region/rules.js';
-import { Field, stages, statuses } from '../wire.js';
+import { detached } from '../support/check.js';
+import { type ErrorCode, IsmioError } from '../support/errors.js';
+import { atExit } from '../support/exit.js';
 import { type Crew, calledOff, type Errand } from './crew.js';
 import type { Progress, Transfer } from './options.js';
 import { joined, missing, type Range, shardCount, shardStep, shardsOf } from './shards.js';

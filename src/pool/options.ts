@@ -1,8 +1,8 @@
 // What a pool is asked for, and what it answers. Nothing here knows of threads.
-import { checkSignal } from '../abort.js';
-import { checkBetween, checkCallback, checkFlag, checkOptions } from '../check.js';
-import type { IsmioError } from '../errors.js';
 import type { Region } from '../region/region.js';
+import { checkSignal } from '../support/abort.js';
+import { checkBetween, checkCallback, checkFlag, checkOptions } from '../support/check.js';
+import type { IsmioError } from '../support/errors.js';
 import type { Range } from './shards.js';
 
 /** How a pool is made: its threads, and the pieces they work on. */

@@ -1,12 +1,12 @@
 // The worker pool: transfers cut into shards, each a task for one of its threads, and code of the caller's own.
 import { availableParallelism } from 'node:os';
-import { onAbort } from '../abort.js';
-import { timers } from '../builtins.js';
-import { type BytesLike, bytesOf, checkOffset, checkWhole, type Whole } from '../check.js';
-import { IsmioError, rangeError } from '../errors.js';
-import { memoryId } from '../memory.js';
+import { memoryId } from '../access/memory.js';
 import { checkRegion, idOf, type Region, tapOf } from '../region/region.js';
-import { ofThisThread } from '../thread.js';
+import { onAbort } from '../support/abort.js';
+import { timers } from '../support/builtins.js';
+import { type BytesLike, bytesOf, checkOffset, checkWhole, type Whole } from '../support/check.js';
+import { IsmioError, rangeError } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
 import { Crew } from './crew.js';
 import { Job, type Plan } from './job.js';
 import {

@@ -1,10 +1,10 @@
 // One run of a function in a worker: what may cross is checked before anything starts, and what comes back is told in full.
 import type { MessagePort } from 'node:worker_threads';
-import { checkSignal, onAbort } from '../abort.js';
-import { workerThreads } from '../builtins.js';
-import { checkOptions } from '../check.js';
-import { IsmioError, shown, typeError } from '../errors.js';
 import { checkRegion, idOf } from '../region/region.js';
+import { checkSignal, onAbort } from '../support/abort.js';
+import { workerThreads } from '../support/builtins.js';
+import { checkOptions } from '../support/check.js';
+import { IsmioError, shown, typeError } from '../support/errors.js';
 import { type Crew, calledOff, type Errand } from './crew.js';
 import { hasOfThread, unpacked } from './crossing.js';
 import type { RunOptions } from './options.js';

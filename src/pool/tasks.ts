@@ -1,7 +1,7 @@
 // What crosses between the pool and its workers. Regions cross by their id, memory by its id or as a shared buffer, so
 // nothing that matters is copied.
 import type { MessagePort } from 'node:worker_threads';
-import type { Observed } from '../channels.js';
+import type { Observed } from '../access/channels.js';
 import type { Crossing } from './crossing.js';
 
 interface Claimed {

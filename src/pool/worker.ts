@@ -1,11 +1,11 @@
 // A worker of the pool. It holds a region only while it works on it, so a region that was closed is not kept alive.
 import { setImmediate } from 'node:timers/promises';
 import { receiveMessageOnPort } from 'node:worker_threads';
-import { type Answered, answers, native, type RegionHandle } from '../binding.js';
-import { now, thisThread } from '../channels.js';
-import { IsmioError } from '../errors.js';
+import { now, thisThread } from '../access/channels.js';
+import { type Answered, answers, native, type RegionHandle } from '../addon/binding.js';
+import { Field, statuses } from '../addon/wire.js';
 import { adopt, type Region } from '../region/region.js';
-import { Field, statuses } from '../wire.js';
+import { IsmioError } from '../support/errors.js';
 import { packed, packedResult } from './crossing.js';
 import { shardStep, shardsOf } from './shards.js';
 import {

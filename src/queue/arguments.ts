@@ -1,7 +1,7 @@
 // Arguments of a queue's methods: what is checked only when something is odd.
-import { checkSignal } from '../abort.js';
-import { checkOptions, checkWhole, type Whole } from '../check.js';
-import { IsmioError, rangeError, shown, typeError } from '../errors.js';
+import { checkSignal } from '../support/abort.js';
+import { checkOptions, checkWhole, type Whole } from '../support/check.js';
+import { IsmioError, rangeError, shown, typeError } from '../support/errors.js';
 import { type Completion, nothingDone } from './completion.js';
 
 /** How `queue.drain` is stopped. */
@@ -10,8 +10,22 @@ export interface DrainOptions {
   signal?: AbortSignal | undefined;
 }
 
+/** Whether [start, start + count) is a part of a source. */
+export function isPart(start: unknown, count: unknown, available: number): count is number {
+  return (
+    typeof start === 'number' &&
+    typeof count === 'number' &&
+    start >= 0 &&
+    count >= 0 &&
+    start + count <= available &&
+    Math.floor(start) === start &&
+    Math.floor(count) === count
+  );
+}
+
 /** What is wrong with a part [start, start + count) of a source. */
 export function partOutOfRange(start: unknown, count: unknown, available: number): Error {
+  if (typeof start !== 'number') return notANumber('start', start);
   if (typeof count !== 'number') return notANumber('length', count);
   if (checkWhole(start as Whole, 'start') <= available) checkWhole(count as Whole, 'length');
   return rangeError(

@@ -1,8 +1,8 @@
 // Stores and writes by the thousand: offsets, values and lengths in typed arrays, checked once for all of them.
 import { endianness } from 'node:os';
 import { types } from 'node:util';
-import { checkAttached, checkOptions, checkWhole } from '../check.js';
-import { rangeError, shown, typeError } from '../errors.js';
+import { checkAttached, checkOptions, checkWhole } from '../support/check.js';
+import { rangeError, shown, typeError } from '../support/errors.js';
 
 /** Offsets in bytes, one for each operation of a bulk call. */
 export type Offsets = Float64Array | Uint32Array | Int32Array;

@@ -1,6 +1,6 @@
 // What became of a batch.
-import type { Answer } from '../region/failure.js';
-import { Field } from '../wire.js';
+import type { Answer } from '../access/failure.js';
+import { Field } from '../addon/wire.js';
 
 /** What a batch did. Counts are of this batch alone. */
 export interface Completion {

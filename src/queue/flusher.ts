@@ -1,7 +1,7 @@
 // When a queue submits by itself, and where the errors of such batches go: an error is told once, to whoever asks first.
 // Nobody may be waiting for it when it comes, so it is held until then, or until nobody can come any more (untold.ts).
 import { clearImmediate, setImmediate } from 'node:timers';
-import { IsmioError } from '../errors.js';
+import { IsmioError } from '../support/errors.js';
 import { type Completion, nothingDone } from './completion.js';
 import type { QueueSettings } from './options.js';
 import { forget, remember, type Untold } from './untold.js';

@@ -1,6 +1,6 @@
 // Loads into memory that the addon cannot write to: they go to the staging memory, and from there to their targets when
 // the batch has ended.
-import { detached } from '../check.js';
+import { detached } from '../support/check.js';
 import type { Outcomes } from './outcomes.js';
 import type { Staging } from './staging.js';
 

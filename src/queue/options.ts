@@ -1,8 +1,8 @@
 // A queue's options, checked.
-import { checkBetween, checkCallback, checkFlag, checkOptions, checkWord } from '../check.js';
-import type { IsmioError } from '../errors.js';
-import type { Rules } from '../region/rules.js';
-import { layout } from '../wire.js';
+import type { Rules } from '../access/rules.js';
+import { layout } from '../addon/wire.js';
+import { checkBetween, checkCallback, checkFlag, checkOptions, checkWord } from '../support/check.js';
+import type { IsmioError } from '../support/errors.js';
 import type { Completion } from './completion.js';
 
 /** When a queue submits by itself. */

@@ -1,11 +1,11 @@
 // What became of the operations of a batch that failed. Native code writes it down once, in memory of the batch's own, and
 // here it is read when somebody asks: a batch of a million operations would else become a million objects that nobody wants.
-import type { ErrorValues, IsmioError } from '../errors.js';
-import { type Answer, failure } from '../region/failure.js';
-import type { Rules } from '../region/rules.js';
-import { Field, layout, Opcode, OutcomeAt, type State, states, statuses } from '../wire.js';
+import { type Answer, failure } from '../access/failure.js';
+import type { Rules } from '../access/rules.js';
+import { Field, layout, Opcode, OutcomeAt, type State, states, statuses } from '../addon/wire.js';
+import type { ErrorValues, IsmioError } from '../support/errors.js';
 import { type Completion, completionFrom } from './completion.js';
-import { renamed, type Stopped } from './ticket.js';
+import { renamed, type Stopped } from './stopped.js';
 
 /** What became of one operation of a batch that failed. */
 export interface OperationOutcome {

@@ -1,16 +1,23 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
-import { onAbort } from '../abort.js';
-import { answers, native, noHandle, type QueueHandle } from '../binding.js';
-import { type BatchMessage, batches, type Moments, momentsOf, now, tellBatch, thisThread } from '../channels.js';
-import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
-import { type ErrorValues, IsmioError, rangeError } from '../errors.js';
-import { noSharedMemory } from '../memory.js';
-import { impossible, thrown } from '../region/failure.js';
-import { checkValue, checkValue64, fenceNumber, handleOf, type Region } from '../region/region.js';
-import { blocksOnly, possible } from '../region/rules.js';
-import type { QueueTap, SourceBytes } from '../region/tap.js';
-import { type Fence, Field, Opcode } from '../wire.js';
-import { type DrainOptions, notANumber, nothingToDrain, partOutOfRange, signalOf } from './arguments.js';
+import { closedWith, disposedWith, type Ending, nothingLeft } from '../access/ending.js';
+import { impossible, thrown } from '../access/failure.js';
+import { noSharedMemory } from '../access/memory.js';
+import type { RegionLike } from '../access/region-like.js';
+import { blocksOnly, possible } from '../access/rules.js';
+import { native, type QueueHandle, type RegionHandle } from '../addon/binding.js';
+import { type Fence, fenceNumber, Opcode } from '../addon/wire.js';
+import {
+  type BytesLike,
+  bytesOf,
+  checkAligned,
+  checkOffset,
+  checkValue,
+  checkValue64,
+  type Whole,
+} from '../support/check.js';
+import { type ErrorValues, IsmioError, rangeError } from '../support/errors.js';
+import { type DrainOptions, isPart, notANumber, partOutOfRange, signalOf } from './arguments.js';
+import { Batches } from './batches.js';
 import {
   checkStores,
   checkStride,
@@ -25,16 +32,15 @@ import {
   type Values,
   wordsOf,
 } from './bulk.js';
-import { type Completion, completionFrom, nothingDone } from './completion.js';
-import { closedWith, disposedWith, type Ending, nothingLeft } from './ending.js';
+import type { Completion } from './completion.js';
+import { fillStores, fillStoresEvery, fillWrites } from './fill.js';
 import { Flusher } from './flusher.js';
-import { type LoadBack, loadBack } from './loadback.js';
 import { mergeModes, type QueueSettings } from './options.js';
-import { type BatchError, batchError, Outcomes } from './outcomes.js';
-import { entriesFor, Ring } from './ring.js';
-import { ownSource, Sources } from './sources.js';
+import { Reservation, type Reserving } from './reservation.js';
+import { entriesFor, Ring, seldom } from './ring.js';
+import type { Sources } from './sources.js';
 import { Staging } from './staging.js';
-import { type Stopped, Ticket } from './ticket.js';
+import type { QueueTap } from './tap.js';
 
 export type { DrainOptions } from './arguments.js';
 export type { Lengths, Offsets, Stride, Values } from './bulk.js';
@@ -45,12 +51,6 @@ const noSource = new Uint8Array(0);
 
 /** Stands for the slot of a source of which no operation has been taken yet: nothing holds it before that. */
 const unheld = -1;
-
-/** Queues with a batch in flight: somebody waits for it, even when nobody holds the queue. */
-const draining = new Set<Queue>();
-
-/** Of this thread. */
-let queuesMade = 0;
 
 const abandoned = new FinalizationRegistry<QueueHandle>((queue) => native.closeQueue(queue));
 
@@ -63,7 +63,7 @@ export let endQueue: (queue: Queue) => Ending;
 /** A submission queue of one region. Made by `region.queue`. */
 export class Queue {
   /** The region that the queue was made by. */
-  readonly region: Region;
+  readonly region: RegionLike;
   /** Operations that can be queued or in flight at once. */
   readonly depth: number;
   /** Which queued writes are joined; 'none' where the region's rules say 'registers'. */
@@ -71,22 +71,28 @@ export class Queue {
   /** Whether writes between two fences may be issued in another order. */
   readonly order: 'strict' | 'relaxed';
 
-  #queue: QueueHandle;
-  /** Among the queues of this thread, for people. */
-  readonly #number: number;
+  readonly #handle: QueueHandle;
   readonly #ring: Ring;
   readonly #size: number;
-  readonly #last: number; // the last offset of an 8-byte access; -1 where each is looked at
+  readonly #last: number; // the last offset of an 8-byte store; -1 where some are impossible
+  readonly #lastPlain: number; // the same; -1 also where each is told to the flusher
   readonly #looksAtWrites: boolean; // whether some are impossible, and nothing may join them
   readonly #staging: Staging;
   readonly #sources: Sources;
+  readonly #batches: Batches;
   readonly #flusher: Flusher | null;
 
+  readonly #reserving: Reserving = {
+    claim: () => this.#claimed(),
+    queue: ({ offset, position, length, held }) => {
+      this.#staging.settle(held);
+      this.#ring.bytes(Opcode.write, offset, 0, position, length);
+      this.#queued(length);
+    },
+    cancel: ({ held }) => this.#batches.giveBack(held),
+  };
+
   #closed = false;
-  #tap: QueueTap | null = null;
-  #loads: LoadBack[] = [];
-  #tickets: Ticket[] = [];
-  #nextTicket = 0;
 
   // The source of the last write that was taken into the batch, so that a run of writes from it looks it up once.
   #lastSource: Uint8Array = noSource;
@@ -96,13 +102,13 @@ export class Queue {
 
   static {
     tapQueue = (queue, tap) => {
-      queue.#tap = tap;
+      queue.#batches.tap = tap;
     };
     endQueue = (queue) => queue.#close();
   }
 
   /** @internal */
-  constructor(region: Region, settings: QueueSettings) {
+  constructor(region: RegionLike, handle: RegionHandle, settings: QueueSettings) {
     this.region = region;
     this.depth = settings.depth;
     this.merge = settings.merge;
@@ -110,30 +116,32 @@ export class Queue {
     this.#size = region.size;
     this.#looksAtWrites = settings.merge === 'none' && blocksOnly(region.rules);
     this.#last = this.#looksAtWrites ? -1 : region.size - 8;
+    this.#lastPlain = settings.flush === null ? this.#last : -1;
     const entries = entriesFor(settings.depth);
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
     const self = new WeakRef(this);
     const made = native.createQueue(
-      handleOf(region),
+      handle,
       entries,
       settings.bytes,
       mergeModes.indexOf(settings.merge),
       settings.order === 'relaxed',
       (ticket) => {
         const queue = self.deref();
-        if (queue !== undefined) queue.#settle(ticket);
+        if (queue !== undefined) queue.#batches.settle(ticket);
       },
     );
     if (typeof made === 'number') {
       const what = `a queue of ${entries} entries and ${settings.bytes} bytes`;
       throw noSharedMemory(made, what, { depth: entries, bytes: settings.bytes });
     }
-    this.#queue = made.queue;
-    this.#number = ++queuesMade;
+    this.#handle = made.queue;
     this.#ring = new Ring(made.ring, settings.depth);
     this.#staging = new Staging(made.staging, this.#ring.copied);
-    this.#sources = new Sources(made.queue);
+    this.#batches = new Batches(this, region, made.queue, this.#ring, this.#staging);
+    this.#sources = this.#batches.sources;
     this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
+    this.#batches.flusher = this.#flusher;
     abandoned.register(this, made.queue, this);
   }
 
@@ -149,8 +157,7 @@ export class Queue {
 
   /** Operations handed to the drain thread and not yet settled. */
   get inFlight(): number {
-    const oldest = this.#tickets[0];
-    return oldest === undefined ? 0 : (this.#ring.published - oldest.from) | 0;
+    return this.#batches.inFlight;
   }
 
   /**
@@ -166,20 +173,23 @@ export class Queue {
 
   /** Queues an 8-byte store of two 32-bit words, least significant first, at a multiple of 8. False when full. */
   storeWords(offset: Whole, low: number, high: number): boolean {
-    const place =
+    const ring = this.#ring;
+    const halves = typeof low === 'number' && low >>> 0 === low && typeof high === 'number' && high >>> 0 === high;
+    if (halves && offset === ring.next) {
+      ring.append(low, high);
+      return true;
+    }
+    const plain =
+      halves &&
       typeof offset === 'number' &&
       offset >= 0 &&
-      offset <= this.#last &&
+      offset <= this.#lastPlain &&
       (offset & 7) === 0 &&
-      Math.floor(offset) === offset
-        ? offset
-        : this.#checkPlace(offset, 8);
-    if (typeof low !== 'number' || low >>> 0 !== low) checkValue(low, 0xffff_ffff);
-    if (typeof high !== 'number' || high >>> 0 !== high) checkValue(high, 0xffff_ffff);
-    const ring = this.#ring;
-    if (ring.at === ring.stop && !this.#claim()) return false;
-    ring.store(Opcode.store64, place, low, high);
-    if (this.#flusher !== null) this.#flusher.queued(8);
+      Math.floor(offset) === offset &&
+      ring.at !== ring.stop &&
+      (ring.at & seldom) !== 0;
+    if (!plain) return this.#storeWord(offset, low, high);
+    ring.store(Opcode.store64, offset, low, high);
     return true;
   }
 
@@ -204,12 +214,14 @@ export class Queue {
       if (ring.at === ring.stop && !this.#claim()) return done;
       const most = Math.min(wanted - done, this.#flusher === null ? (ring.stop - ring.at) >> 2 : 1);
       const index = from + done;
-      const filled =
-        places === null
-          ? ring.storesEvery(first + index * stride, stride, words, low, index, most)
-          : ring.stores(places, words, low, index, most, this.#last);
-      done += filled;
-      if (filled < most) throw this.#badStore((places as Offsets)[from + done] as number, from + done);
+      if (places === null) {
+        fillStoresEvery(ring, first + index * stride, stride, words, low, index, most);
+        done += most;
+      } else {
+        const filled = fillStores(ring, places, words, low, index, most, this.#last);
+        done += filled;
+        if (filled < most) throw this.#badStore(places[from + done] as number, from + done);
+      }
       if (this.#flusher === null) continue;
       this.#flusher.queued(8);
       if (this.#interrupted || !holdStores(places, words, end)) return done;
@@ -247,23 +259,10 @@ export class Queue {
    * @throws RangeError ERR_ISMIO_TOO_LONG when the copy could never fit: give the queue more `bytes`, or use allocBuffer
    */
   write(offset: Whole, source: BytesLike, start = 0, length?: number): boolean {
-    const known = this.#lastSource;
-    if (source !== known || known.length !== this.#lastLength) this.#lookUp(source);
+    if (source !== this.#lastSource || this.#lastSource.length !== this.#lastLength) this.#lookUp(source);
     const available = this.#lastLength;
-    if (typeof start !== 'number') throw notANumber('start', start);
-    const count = length === undefined ? available - start : length;
-    if (
-      !(
-        typeof count === 'number' &&
-        start >= 0 &&
-        count >= 0 &&
-        start + count <= available &&
-        Math.floor(start) === start &&
-        Math.floor(count) === count
-      )
-    ) {
-      throw partOutOfRange(start, count, available);
-    }
+    const count = length === undefined && typeof start === 'number' ? available - start : length;
+    if (!isPart(start, count, available)) throw partOutOfRange(start, count, available);
     const place = checkOffset(offset, count, this.#size, this.region.name);
     if (this.#looksAtWrites) this.#checkPossible('write', place, count);
     const ring = this.#ring;
@@ -273,6 +272,27 @@ export class Queue {
     ring.bytes(Opcode.write, place, this.#lastSlot, position, count);
     if (this.#flusher !== null) this.#flusher.queued(count);
     return true;
+  }
+
+  /**
+   * Room for a write of `length` bytes at `offset` in the queue's own memory, to be filled in place and then committed: no
+   * byte is copied but by the store itself. Null when the queue is full.
+   * @throws as write does; RangeError ERR_ISMIO_TOO_LONG when it could never fit
+   */
+  reserve(offset: Whole, length: number): Reservation | null {
+    if (!isPart(0, length, Number.MAX_SAFE_INTEGER)) throw partOutOfRange(0, length, this.#size);
+    const place = checkOffset(offset, length, this.#size, this.region.name);
+    if (this.#looksAtWrites) this.#checkPossible('write', place, length);
+    this.#checkFitsStaging(length);
+    if (!this.#claimed()) return null;
+    const held = this.#staging.hold();
+    const position = this.#staging.reserve(length);
+    if (position < 0) {
+      this.#staging.settle(held);
+      return null;
+    }
+    const bytes = new Uint8Array(this.#staging.bytes.buffer, position, length);
+    return new Reservation(bytes, this.#reserving, { offset: place, position, length, held });
   }
 
   /**
@@ -305,7 +325,7 @@ export class Queue {
     while (done < offsets.length) {
       if (ring.at === ring.stop && !this.#claim()) break;
       const most = Math.min(offsets.length - done, (ring.stop - ring.at) >> 2);
-      const filled = ring.writes(offsets, lengths, done, most, left, this.#size);
+      const filled = fillWrites(ring, offsets, lengths, done, most, left, this.#size);
       done += filled;
       if (filled < most) return this.#writeEach(offsets, lengths, source, left.position - from, done);
     }
@@ -327,7 +347,7 @@ export class Queue {
       this.#checkFitsStaging(count);
       position = this.#staging.reserve(count);
       if (position < 0) return false; // full
-      this.#loads.push({ index: this.#ring.tail, target: bytes, position });
+      this.#batches.loads.push({ index: this.#ring.tail, target: bytes, position });
     }
     this.#ring.bytes(Opcode.load, place, slot, position, count);
     return this.#queued(count);
@@ -350,7 +370,7 @@ export class Queue {
    */
   submit(): Completion {
     this.#checkUsable();
-    if (this.#tickets.length > 0) {
+    if (this.#batches.draining > 0) {
       throw new IsmioError(
         'ERR_ISMIO_QUEUE_BUSY',
         `${this.inFlight} operations are being drained; await drain() before submit(), which would overtake them`,
@@ -364,7 +384,8 @@ export class Queue {
   drain(options: DrainOptions = {}): Promise<Completion> {
     try {
       this.#checkUsable();
-      return this.#drain(signalOf(options));
+      this.#lastSource = noSource;
+      return this.#batches.drain(signalOf(options));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -393,20 +414,17 @@ export class Queue {
     this.#closed = true;
     this.#ring.halt();
     this.#lastSource = noSource;
-    this.#loads = [];
     const error = this.#flusher?.take() ?? null;
     this.#flusher?.close(dropped === 0 ? null : this.#closedError({ dropped }));
-    for (const ticket of this.#tickets) this.#cancel(ticket, 'ERR_ISMIO_CLOSED', undefined);
-    if (this.#tickets.length === 0) this.#end();
+    abandoned.unregister(this);
+    this.#batches.close();
     return { dropped, error };
   }
 
-  #end(): void {
-    abandoned.unregister(this);
-    this.#sources.forget();
-    native.closeQueue(this.#queue);
-    this.#queue = noHandle;
-    if (this.#tap !== null) this.#tap.closed();
+  /** A source may be freed, or change, before the next batch uses it. */
+  #submit(): Completion {
+    this.#lastSource = noSource;
+    return this.#batches.submit();
   }
 
   #checkPlace(offset: Whole, width: number): number {
@@ -446,7 +464,7 @@ export class Queue {
   /** The part of a claim that looks. */
   #claim(): boolean {
     this.#checkUsable();
-    if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#queue);
+    if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#handle);
     return this.#ring.claim();
   }
 
@@ -481,6 +499,19 @@ export class Queue {
   #queued(bytes: number): true {
     if (this.#flusher !== null) this.#flusher.queued(bytes);
     return true;
+  }
+
+  /** storeWords, where there is more to look at. */
+  #storeWord(offset: Whole, low: number, high: number): boolean {
+    const place = this.#checkPlace(offset, 8);
+    checkValue(low, 0xffff_ffff);
+    checkValue(high, 0xffff_ffff);
+    if (!this.#claimed()) return false;
+    const ring = this.#ring;
+    if (this.#flusher !== null || !ring.begin(place, low, high, this.#last)) {
+      ring.store(Opcode.store64, place, low, high);
+    }
+    return this.#queued(8);
   }
 
   #storeNarrow(offset: Whole, value: number, width: number, largest: number): boolean {
@@ -532,127 +563,6 @@ export class Queue {
     );
   }
 
-  #takeLoads(): LoadBack[] {
-    const loads = this.#loads;
-    if (loads.length > 0) this.#loads = [];
-    return loads;
-  }
-
-  /** Hands what is queued over: from here on the entries are the addon's. */
-  #publish(how: 'submit' | 'drain'): number {
-    this.#flusher?.published();
-    const ring = this.#ring;
-    if (this.#tap !== null) {
-      this.#tap.handedOver(how, { entries: ring, from: ring.published, to: ring.tail, sourceAt: this.#sourceAt });
-    }
-    this.#lastSource = noSource;
-    return ring.publish();
-  }
-
-  readonly #sourceAt = (slot: number): SourceBytes => this.#sources.sourceAt(slot) ?? ownSource(this.#staging.bytes);
-
-  /** Before a batch is handed over: the moment, if somebody observes. */
-  #observe(): number | null {
-    const observed = batches.hasSubscribers;
-    this.#ring.observe(observed);
-    return observed ? now() : null;
-  }
-
-  #tell(how: BatchMessage['how'], moments: Moments, completion: Completion, error: Error | null): void {
-    const thread = how === 'submit' ? thisThread : `${thisThread} drain ${this.#number}`;
-    tellBatch({ region: this.region, queue: this, how, thread, ...moments, completion, error });
-  }
-
-  #submit(): Completion {
-    if (this.queued === 0) return nothingDone;
-    const from = this.#ring.published;
-    const to = this.#publish('submit');
-    const loads = this.#takeLoads();
-    const sources = this.#sources.handOver();
-    const handedOver = this.#observe();
-    const failed = native.submit(this.#queue, from, to);
-    const completion = completionFrom(answers);
-    const moments = handedOver === null ? null : momentsOf(handedOver);
-    const error = this.#outcome(failed !== undefined, from, loads, null);
-    this.#settled(this.#staging.mark);
-    this.#sources.release(sources);
-    if (this.#ring.timed) this.#completed();
-    // Whoever is told may use the queue: nothing of this batch is left to do.
-    if (moments !== null) this.#tell('submit', moments, completion, error);
-    if (error !== null) throw error;
-    return completion;
-  }
-
-  #drain(signal: AbortSignal | undefined): Promise<Completion> {
-    if (this.queued === 0 && this.#tickets.length === 0) {
-      const reading = this.#tap === null ? null : this.#tap.reading();
-      return reading === null ? nothingToDrain(signal) : reading.then(() => nothingToDrain(signal));
-    }
-    const from = this.#ring.published;
-    const to = this.#publish('drain');
-    const [loads, sources] = [this.#takeLoads(), this.#sources.handOver()];
-    const ticket = new Ticket(this.#nextTicket, from, to, this.#staging.mark, loads, sources, this.#observe());
-    this.#nextTicket = (ticket.number + 1) >>> 0;
-    this.#tickets.push(ticket);
-    draining.add(this);
-    native.drain(this.#queue, from, to, ticket.number, signal?.aborted === true);
-    if (this.#ring.timed) this.#ring.halt();
-    if (signal === undefined) return ticket.promise;
-    return ticket.promise.finally(onAbort(signal, () => this.#cancel(ticket, 'ERR_ISMIO_ABORTED', signal.reason)));
-  }
-
-  #cancel(ticket: Ticket, code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED', cause: unknown): void {
-    ticket.stop(code, cause);
-    native.stop(this.#queue, ticket.number);
-  }
-
-  /** Called by the addon when the oldest batch in flight has ended; its report is in the answers. */
-  #settle(number: number): void {
-    const ticket = this.#tickets.shift();
-    if (ticket === undefined || ticket.number !== number) return;
-    const completion = completionFrom(answers);
-    const moments = ticket.handedOver === null ? null : momentsOf(ticket.handedOver);
-    const error = this.#outcome(answers[Field.status] !== 0, ticket.from, ticket.loads, ticket.stopped);
-    this.#settled(ticket.mark);
-    if (this.#ring.timed) this.#completed();
-    const reading = this.#tap === null ? null : this.#tap.reading();
-    const end = (): void => {
-      this.#sources.release(ticket.sources);
-      if (error === null) ticket.resolve(completion);
-      else ticket.reject(error);
-    };
-    if (reading === null) end();
-    else void reading.then(end);
-    if (this.#tickets.length === 0) {
-      draining.delete(this);
-      if (this.#closed) this.#end();
-    }
-    // Whoever is told may use the queue: nothing of this batch is left to do. The promise's own readers come later.
-    if (moments !== null) this.#tell('drain', moments, completion, error);
-    if (this.#tickets.length === 0 && !this.#closed) this.#flusher?.idle();
-  }
-
-  /** Where stages are timed: the caller has what a batch came to, and the next claim begins another. */
-  #completed(): void {
-    native.completed(this.#queue);
-    this.#ring.halt();
-  }
-
-  /** The error of a batch whose report is in the answers, if it has one. Loads get their bytes. */
-  #outcome(failed: boolean, from: number, loads: readonly LoadBack[], stopped: Stopped | null): Error | null {
-    const outcomes = failed ? new Outcomes(answers, native.takeOutcomes(this.#queue)) : null;
-    const error: BatchError | null = outcomes === null ? null : batchError(answers, outcomes, this.region, stopped);
-    if (this.#tap !== null) this.#tap.settled(from, error);
-    const gone = loads.length === 0 ? null : loadBack(loads, this.#staging, from, outcomes);
-    if (error !== null && gone !== null) error.cause ??= gone;
-    return error ?? gone;
-  }
-
-  #settled(mark: number): void {
-    this.#ring.ended();
-    this.#staging.release(mark);
-  }
-
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
     const queue = this;
     const flushed = {
@@ -661,7 +571,7 @@ export class Queue {
         return queue.queued;
       },
       get inFlight() {
-        return queue.#tickets.length;
+        return queue.#batches.draining;
       },
       flush: () => queue.#submit(),
       holding: () => queue.#ring.halt(),

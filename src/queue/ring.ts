@@ -5,22 +5,18 @@
 //     lap                    at                 stop
 //      |----------------------|..................|-----------|     in doubles, four to an entry
 //      first entry            next to fill       where a claim has to look again: the ring's end, or no room beyond
+//
+// Where 8-byte stores are called for one by one, each going on where the one before it ends, a series of them is filled. It
+// has all the room up to `stop` as long as it may grow: `stop` is at its first entry then, so that whoever else claims an
+// entry looks, and with that ends it.
 import { endianness } from 'node:os';
-import { Double, layout, Opcode, Word } from '../wire.js';
-import type { Lengths, Offsets } from './bulk.js';
+import { Double, layout, Opcode, Word } from '../addon/wire.js';
 
 /** The entries, as typed arrays over them; an index modulo the mask and one more is a place. */
 export interface Entries {
   readonly doubles: Float64Array;
   readonly words: Uint32Array;
   readonly mask: number;
-}
-
-/** Memory that is read in place: what of it is still to be written. */
-export interface Source {
-  readonly slot: number;
-  position: number;
-  readonly end: number;
 }
 
 /** A 64-bit value as the two halves of an entry are, one after the other in memory. */
@@ -31,10 +27,31 @@ export function entriesFor(depth: number): number {
   return depth === 1 ? 1 : 1 << (32 - Math.clz32(depth - 1));
 }
 
+/** Stores of a series: fewer are not worth it, and while one is executed, all of its entries are taken. */
+export const shortestSeries = 8;
+export const longestSeries = 512;
+
+/** No offset. */
+const nowhere = -8;
+
+/** storeWords looks whether to begin a series where none of these bits is in the place of an entry: at each 64th. */
+export const seldom = 0xff;
+
 export class Ring {
   /** Claimable without a look while it is not `stop`. */
   at = 0;
   stop = 0;
+
+  /** The offset of the next store of the series that is being filled; no offset where there is none, or no more room. */
+  next = nowhere;
+  /** Where its words begin, where the next one goes, and where there is no more room; nothing is filled where these are one. */
+  #firstWord = 0;
+  #word = 0;
+  #wordEnd = 0;
+  /** What `stop` is when it has ended. */
+  #stopBehind = 0;
+  /** Where the last one has ended in the region. */
+  #behind = nowhere;
 
   readonly doubles: Float64Array;
   readonly words: Uint32Array;
@@ -68,7 +85,7 @@ export class Ring {
   }
 
   get tail(): number {
-    return (this.#lap + (this.at >> 2)) | 0;
+    return (this.#lap + (this.at >> 2) + ((this.#word - this.#firstWord) >> 1)) | 0;
   }
 
   /** Entries filled and not yet published. */
@@ -88,11 +105,13 @@ export class Ring {
 
   /** Makes the next claim look, whatever room there is. */
   halt(): void {
+    this.endSeries();
     this.stop = this.at;
   }
 
   /** Finds room for at least one entry, and how far the claims after it need not look. False when the ring is full. */
   claim(): boolean {
+    this.endSeries();
     if (this.at === this.#lapEnd) {
       this.#lap = (this.#lap + this.mask + 1) | 0;
       this.at = 0;
@@ -113,45 +132,67 @@ export class Ring {
     words[word | Word.opcode] = opcode;
   }
 
-  /**
-   * Fills `count` claimed entries with 8-byte stores, from index `from` of the offsets and twice that of the words on.
-   * @param low which word of a pair is the less significant
-   * @param last the last offset that is allowed
-   * @returns how many: less than `count` where an offset is none
-   */
-  stores(offsets: Offsets, values: Uint32Array, low: 0 | 1, from: number, count: number, last: number): number {
-    const { doubles, words } = this;
-    let at = this.at;
-    for (let index = from; index < from + count; index++) {
-      const place = offsets[index] as number;
-      if (!(place >= 0 && place <= last && (place & 7) === 0 && Math.floor(place) === place)) break;
-      const word = at << 1;
-      doubles[at] = place;
-      words[word | Word.low] = values[(index << 1) | low] as number;
-      words[word | Word.high] = values[(index << 1) | (low ^ 1)] as number;
-      words[word | Word.opcode] = Opcode.store64;
-      at = (at + 4) | 0;
-    }
-    const filled = (at - this.at) >> 2;
-    this.at = at;
-    return filled;
+  /** Fills in what a series is, but for its words. `low` is the half of a word that is the less significant. */
+  series(place: number, stride: number, low: 0 | 1, count: number): void {
+    const { at, doubles, words } = this;
+    const word = at << 1;
+    doubles[at] = place;
+    doubles[at | Double.step] = stride;
+    words[word | Word.opcode] = Opcode.series | (low << 8);
+    words[word | Word.count] = count;
   }
 
-  /** The same with offsets from `place` on, `stride` bytes apart, all of them legal. */
-  storesEvery(place: number, stride: number, values: Uint32Array, low: 0 | 1, from: number, count: number): number {
-    const { doubles, words } = this;
-    let at = this.at;
-    for (let done = 0; done < count; done++) {
-      const word = at << 1;
-      const index = (from + done) << 1;
-      doubles[at] = place + done * stride;
-      words[word | Word.low] = values[index | low] as number;
-      words[word | Word.high] = values[index | (low ^ 1)] as number;
-      words[word | Word.opcode] = Opcode.store64;
-      at = (at + 4) | 0;
+  /**
+   * Begins a series with an 8-byte store in a claimed entry, where the stores before it are such that more are to be expected;
+   * false where they are not. All room that it may need is kept for it: whoever claims an entry ends it.
+   */
+  begin(place: number, low: number, high: number, last: number): boolean {
+    if (place !== this.#behind && !this.#goesOn(place)) return false;
+    const { at } = this;
+    const most = Math.min((this.stop - at) >> 2, longestSeries, Math.floor((last - place) / 8) + 1);
+    this.series(place, 8, 0, 0);
+    this.#firstWord = (at << 1) | Word.word;
+    this.#word = this.#firstWord;
+    this.#wordEnd = this.#firstWord + most * 2;
+    this.next = place;
+    this.append(low, high);
+    this.#stopBehind = this.stop;
+    this.stop = at;
+    return true;
+  }
+
+  /** Whether the entries before this one are 8-byte stores, each of which goes on where the one before it ends, as this one does. */
+  #goesOn(place: number): boolean {
+    const { at, doubles, words } = this;
+    for (let before = 1; before < shortestSeries; before++) {
+      const entry = at - (before << 2);
+      if (entry < 0 || words[(entry << 1) | Word.opcode] !== Opcode.store64) return false;
+      if (doubles[entry] !== place - before * 8) return false;
     }
-    this.at = at;
-    return count;
+    return true;
+  }
+
+  /** The store at `next`. */
+  append(low: number, high: number): void {
+    const { words } = this;
+    const word = this.#word;
+    words[word] = low;
+    words[word + 1] = high;
+    this.#word = word + 2;
+    this.next = word + 2 === this.#wordEnd ? nowhere : this.next + 8;
+  }
+
+  /** Ends the series that is being filled, if there is one. */
+  endSeries(): void {
+    if (this.#word === this.#firstWord) return;
+    const stores = (this.#word - this.#firstWord) >> 1;
+    this.#behind = (this.doubles[this.at] as number) + stores * 8;
+    this.words[(this.at << 1) | Word.count] = stores;
+    this.at += stores << 2;
+    this.stop = this.#stopBehind;
+    this.next = nowhere;
+    this.#word = 0;
+    this.#firstWord = 0;
   }
 
   /** Fills a claimed entry with an 8-byte store. */
@@ -175,36 +216,6 @@ export class Ring {
     words[word | Word.source] = slot;
     words[word | Word.opcode] = opcode;
     this.at = (at + 4) | 0;
-  }
-
-  /**
-   * Fills `count` claimed entries with writes, from index `from` of the offsets and lengths on. Their pieces of the source
-   * lie one behind the other.
-   * @param size of the region
-   * @returns how many: less than `count` where an offset is none, or the source has no more
-   */
-  writes(offsets: Offsets, lengths: Lengths, from: number, count: number, source: Source, size: number): number {
-    const { doubles, words } = this;
-    const { slot, end } = source;
-    let { position } = source;
-    let at = this.at;
-    for (let index = from; index < from + count; index++) {
-      const place = offsets[index] as number;
-      const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
-      if (!(place >= 0 && place <= size - length && Math.floor(place) === place && position + length <= end)) break;
-      const word = at << 1;
-      doubles[at] = place;
-      doubles[at | Double.position] = position;
-      doubles[at | Double.length] = length;
-      words[word | Word.source] = slot;
-      words[word | Word.opcode] = Opcode.write;
-      position += length;
-      at = (at + 4) | 0;
-    }
-    source.position = position;
-    const filled = (at - this.at) >> 2;
-    this.at = at;
-    return filled;
   }
 
   /** Fills a claimed entry with a fence for this purpose. */

@@ -1,9 +1,21 @@
 // Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot. A buffer is held from
 // the first operation that uses it until the last batch with such an operation has ended, and no longer.
-import { native, type QueueHandle } from '../binding.js';
-import { detached } from '../check.js';
-import { memoryId } from '../memory.js';
-import type { SourceBytes } from '../region/tap.js';
+import { memoryId } from '../access/memory.js';
+import { native, type QueueHandle } from '../addon/binding.js';
+import { detached } from '../support/check.js';
+
+/** Memory that writes of a batch are from, and loads go to. */
+export interface SourceBytes {
+  /** What tells it from other memory; null for memory of the queue, of which each operation has a place of its own. */
+  readonly memory: object | null;
+  /** All of it; of length 0 where the program has freed it since. */
+  readonly bytes: Uint8Array;
+  /**
+   * A copy of these bytes, which the addon holds until the batch has ended.
+   * @throws TypeError ERR_ISMIO_DETACHED after that
+   */
+  copy(from: number, length: number): Uint8Array;
+}
 
 /** A buffer that operations use. */
 export interface HeldSource {
@@ -24,8 +36,10 @@ const none: readonly HeldSource[] = Object.freeze([]);
 
 export class Sources {
   readonly #queue: QueueHandle;
-  readonly #held = new Map<ArrayBufferLike, HeldSource>();
-  readonly #bySlot: (HeldSource | undefined)[] = [];
+  /** Most queues have one buffer at a time, and batches of one operation: that one is not looked up. */
+  #only: HeldSource | null = null;
+  readonly #others = new Map<ArrayBufferLike, HeldSource>();
+  readonly #othersBySlot: (HeldSource | undefined)[] = [];
   /** Those that the operations use which are being queued. */
   #used: HeldSource[] = [];
   /** The one of them that was used last. */
@@ -44,7 +58,8 @@ export class Sources {
 
   /** The slot of this buffer for an operation that is being queued; 0 where its bytes have to be copied. */
   slotOf(buffer: ArrayBufferLike): number {
-    const held = this.#held.get(buffer) ?? this.#hold(buffer);
+    const only = this.#only;
+    const held = only !== null && only.buffer === buffer ? only : (this.#others.get(buffer) ?? this.#hold(buffer));
     if (held === undefined) return 0;
     this.#latest = held;
     if (held.last !== this.#batch) {
@@ -57,7 +72,7 @@ export class Sources {
 
   /** The memory behind a slot; undefined for slot 0, where the copies are. */
   sourceAt(slot: number): SourceBytes | undefined {
-    const held = this.#bySlot[slot];
+    const held = this.#at(slot);
     if (held === undefined) return undefined;
     const freed = held.buffer.byteLength === 0;
     return {
@@ -66,7 +81,7 @@ export class Sources {
       copy: (from, length) => {
         const bytes = new Uint8Array(length);
         // A slot goes to another buffer when the last batch with this one has ended.
-        const there = this.#bySlot[slot] === held && native.readSource(this.#queue, slot, from, bytes);
+        const there = this.#at(slot) === held && native.readSource(this.#queue, slot, from, bytes);
         if (!there) throw detached('source');
         return bytes;
       },
@@ -89,16 +104,17 @@ export class Sources {
     for (let at = 0; at < used.length; at++) {
       const held = used[at] as HeldSource;
       if (--held.batches > 0) continue;
-      this.#held.delete(held.buffer);
-      this.#bySlot[held.slot] = undefined;
+      if (held === this.#only) this.#only = null;
+      else this.#letGo(held);
       native.releaseSource(this.#queue, held.slot);
     }
   }
 
   /** The queue has ended, and the addon has let go of all of them. */
   forget(): void {
-    this.#held.clear();
-    this.#bySlot.length = 0;
+    this.#only = null;
+    this.#others.clear();
+    this.#othersBySlot.length = 0;
     this.#used = [];
     this.#latest = null;
   }
@@ -108,8 +124,21 @@ export class Sources {
     const slot = id === undefined ? 0 : native.holdSource(this.#queue, id);
     if (slot === 0) return undefined;
     const held = { buffer, slot, batches: 0, last: -1 };
-    this.#held.set(buffer, held);
-    this.#bySlot[slot] = held;
+    if (this.#only === null) {
+      this.#only = held;
+      return held;
+    }
+    this.#others.set(buffer, held);
+    this.#othersBySlot[slot] = held;
     return held;
+  }
+
+  #letGo({ buffer, slot }: HeldSource): void {
+    this.#others.delete(buffer);
+    this.#othersBySlot[slot] = undefined;
+  }
+
+  #at(slot: number): HeldSource | undefined {
+    return this.#only !== null && this.#only.slot === slot ? this.#only : this.#othersBySlot[slot];
   }
 }

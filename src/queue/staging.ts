@@ -16,6 +16,8 @@ export class Staging {
   #head = 0;
   #tail = 0;
   #at = 0;
+  /** Where pieces begin that are in no batch yet, in order. */
+  readonly #open: number[] = [];
 
   /**
    * @param memory of a multiple of 8 bytes
@@ -28,9 +30,26 @@ export class Staging {
     this.#copied = copied;
   }
 
-  /** Where the pieces handed out so far end; `release` takes it when the batch that holds them has ended. */
+  /**
+   * Where the pieces handed out so far end, or the first begins that is in no batch yet; `release` takes it when the batch that
+   * holds them has ended.
+   */
   get mark(): number {
+    return this.#open[0] ?? this.#tail;
+  }
+
+  /** Keeps the piece that comes next until `settle` is called with what this answers, whatever batches end before. */
+  hold(): number {
+    this.#open.push(this.#tail);
     return this.#tail;
+  }
+
+  /** The piece is in a batch, or not wanted any more. */
+  settle(held: number): void {
+    const open = this.#open;
+    // Mostly the last: a splice makes an array of what it takes out.
+    if (open[open.length - 1] === held) open.pop();
+    else open.splice(open.indexOf(held), 1);
   }
 
   /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or -1 when there is no room now. */

@@ -1,14 +1,8 @@
 // A batch that was handed to the drain thread: it settles exactly once, in the order in which batches were handed over.
-import { IsmioError } from '../errors.js';
 import type { Completion } from './completion.js';
 import type { LoadBack } from './loadback.js';
 import type { HeldSource } from './sources.js';
-
-/** On whose word a batch is stopped. */
-export interface Stopped {
-  readonly code: 'ERR_ISMIO_ABORTED' | 'ERR_ISMIO_CLOSED';
-  readonly cause: unknown;
-}
+import type { Stopped } from './stopped.js';
 
 export class Ticket {
   readonly promise: Promise<Completion>;
@@ -50,11 +44,4 @@ export class Ticket {
   reject(error: Error): void {
     this.#reject(error);
   }
-}
-
-/** The error of a stopped batch says where it stopped; this one says on whose word as well. */
-export function renamed(error: Error, { code, cause }: Stopped): Error {
-  const { message, code: _code, name: _name, stack: _stack, ...values } = error as IsmioError;
-  const text = code === 'ERR_ISMIO_CLOSED' ? message.replace('on request', 'by close()') : message;
-  return new IsmioError(code, text, values, cause);
 }

@@ -1,7 +1,7 @@
 // Errors of automatic flushes that nobody has asked for yet. As long as its queue lives, each waits for whoever comes first.
 // Where nobody can come any more, because the queue was collected or the process ends, a warning says it, and a process that
 // names no exit code of its own ends with 1: what it queued was not done.
-import { atExit } from '../exit.js';
+import { atExit } from '../support/exit.js';
 
 /** The first error that nobody has been told. */
 export interface Untold {

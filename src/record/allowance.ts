@@ -1,6 +1,6 @@
 // What a replay may take of the machine's memory. A recording of some hundred bytes can ask for all of it: only what is
 // taken as one goes along can be counted.
-import { IsmioError } from '../errors.js';
+import { IsmioError } from '../support/errors.js';
 
 export class Allowance {
   readonly #most: number;

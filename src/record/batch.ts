@@ -1,7 +1,9 @@
 // A batch as it is replayed: which operations of which runs, and where their loads went.
-import type { Region } from '../region/region.js';
-import { stores } from './format.js';
-import type { Lengths, Run } from './run.js';
+import type { OperationOutcome } from '../queue/outcomes.js';
+import { limits, stores } from './format.js';
+import { type Interval, joined } from './intervals.js';
+import type { ReplayRegion } from './replay-region.js';
+import { behind, lengthAt, placeOf, type Run } from './run.js';
 
 /** Operations [first, first + count) of a run, handed to the engine one after the other. */
 export interface Piece {
@@ -20,16 +22,17 @@ export type Loaded = { readonly bytes: Uint8Array; readonly at: number } | null;
 /** Contested pieces that a batch may have, however few it has of its own. */
 const leastPieces = 1024;
 
-export interface Interval {
-  readonly start: number;
-  readonly end: number;
-}
+/** An operation of a batch, as it was handed to the engine: its payload is at `at`. */
+type UseOperation = (run: Run, offset: number, length: number, at: number) => void;
 
-/** An operation of a batch, as it was handed to the engine. */
-export type UseOperation = (index: number, run: Run, offset: number, length: number, at: number) => void;
+/** The same when it has ended: how many of its bytes went through, and, of a load, where they are. */
+export type UseEnded = (run: Run, offset: number, length: number, at: number, done: number, loaded: Loaded) => void;
+
+/** The offsets of the run that is looked at. */
+const scratch = new Float64Array(limits.run);
 
 export class Batch {
-  readonly region: Region;
+  readonly region: ReplayRegion;
   /** Of the recorded batch that it is, or a part of. */
   number = 0;
   readonly pieces: Piece[] = [];
@@ -46,7 +49,7 @@ export class Batch {
   /** Of a drain: what it came to. */
   settled: Promise<Error | null> | null = null;
 
-  constructor(region: Region) {
+  constructor(region: ReplayRegion) {
     this.region = region;
   }
 
@@ -63,25 +66,29 @@ export class Batch {
     this.pieces.length = 0;
   }
 
-  /** Calls `use` for every operation in order. `scratch` has room for the offsets of a run. */
-  each(scratch: Float64Array, use: UseOperation): void {
+  /** Calls `use` for every operation in order, when the batch has ended; `outcomes` are of those that are not done. */
+  eachEnded(outcomes: readonly OperationOutcome[], use: UseEnded): void {
+    const notDone = new Map(outcomes.map((outcome) => [outcome.index, outcome]));
     let index = 0;
-    for (const piece of this.pieces) {
-      eachOf(piece, scratch, (run, offset, length, at) => use(index++, run, offset, length, at));
-    }
+    let load = 0;
+    this.#each((run, offset, length, at) => {
+      const outcome = notDone.get(index++);
+      const done = outcome === undefined || outcome.state === 'done' ? length : outcome.bytesDone;
+      use(run, offset, length, at, done, run.kind === 'load' ? (this.loads[load++] ?? null) : null);
+    });
   }
 
   /** The bytes it touches, ascending and joined: worked out when first asked for, after the last operation was added. */
-  touched(scratch: Float64Array): readonly Interval[] {
-    this.#touched ??= this.#intervals(scratch, () => true);
+  get touched(): readonly Interval[] {
+    this.#touched ??= this.#intervals(() => true);
     return this.#touched;
   }
 
   /** The same of those that it stores to. */
-  stored(scratch: Float64Array): readonly Interval[] {
+  get stored(): readonly Interval[] {
     if (this.#stored === null) {
       const all = this.pieces.every(({ run }) => run.kind !== 'load');
-      this.#stored = all ? this.touched(scratch) : this.#intervals(scratch, ({ kind }) => stores(kind));
+      this.#stored = all ? this.touched : this.#intervals(({ kind }) => stores(kind));
     }
     return this.#stored;
   }
@@ -100,78 +107,24 @@ export class Batch {
     this.#contestedWhole = this.#contested.length > most;
   }
 
-  #intervals(scratch: Float64Array, wanted: (run: Run) => boolean): Interval[] {
+  #intervals(wanted: (run: Run) => boolean): Interval[] {
     const all: Interval[] = [];
-    this.each(scratch, (_, run, offset, length) => {
+    this.#each((run, offset, length) => {
       if (run.kind !== 'fence' && length > 0 && wanted(run)) all.push({ start: offset, end: offset + length });
     });
     return joined(all);
   }
-}
 
-/** The same of the operations of one piece. */
-export function eachOf(
-  piece: Piece,
-  scratch: Float64Array,
-  use: (run: Run, offset: number, length: number, at: number) => void,
-): void {
-  const { run, first, count, cut } = piece;
-  const lengths = run.lengths();
-  run.offsets(scratch, lengths);
-  let at = piece.at;
-  for (let index = first; index < first + count; index++) {
-    const length = lengthAt(lengths, index);
-    at = placeOf(run, at, length);
-    use(run, scratch[index] as number, cut ?? length, at);
-    at = behind(run, at, length);
-  }
-}
-
-export function lengthAt(lengths: Lengths, index: number): number {
-  return typeof lengths === 'number' ? lengths : (lengths[index] as number);
-}
-
-/** Where the payload of an operation is when that of the one before it ended at `at`: made-up bytes go round. */
-export function placeOf(run: Run, at: number, length: number): number {
-  return at + run.carried(length) > run.bytesEnd ? 0 : at;
-}
-
-export function behind(run: Run, at: number, length: number): number {
-  return at + run.carried(length);
-}
-
-/** In ascending order, those that touch in one. Changes the list. */
-export function joined(intervals: Interval[]): Interval[] {
-  intervals.sort((a, b) => a.start - b.start);
-  const result: { start: number; end: number }[] = [];
-  for (const { start, end } of intervals) {
-    const last = result.at(-1);
-    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end);
-    else result.push({ start, end });
-  }
-  return result;
-}
-
-/** Calls `use` with what two ascending lists have in common: walks the shorter one, and looks up in the longer one. */
-export function eachCommon(one: readonly Interval[], other: readonly Interval[], use: (both: Interval) => void): void {
-  const [few, many] = one.length < other.length ? [one, other] : [other, one];
-  let from = 0;
-  for (const { start, end } of few) {
-    from = firstBehind(many, start, from);
-    for (let at = from; at < many.length && (many[at] as Interval).start < end; at++) {
-      const next = many[at] as Interval;
-      use({ start: Math.max(start, next.start), end: Math.min(end, next.end) });
+  #each(use: UseOperation): void {
+    for (const { run, first, count, at: from, cut } of this.pieces) {
+      run.offsets(scratch);
+      let at = from;
+      for (let index = first; index < first + count; index++) {
+        const length = lengthAt(run.lengths, index);
+        at = placeOf(run, at, length);
+        use(run, scratch[index] as number, cut ?? length, at);
+        at = behind(run, at, length);
+      }
     }
   }
-}
-
-/** Index of the first interval, from this one on, that does not end before `start`. */
-function firstBehind(intervals: readonly Interval[], start: number, from: number): number {
-  let [low, high] = [from, intervals.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((intervals[middle] as Interval).end > start) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

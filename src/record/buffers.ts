@@ -1,5 +1,5 @@
 // The memory that a recording passes through: a few buffers that go round, each whoever still needs it holds.
-import { allocBuffer } from '../memory.js';
+import { allocBuffer } from '../access/memory.js';
 
 const smallest = 1 << 20;
 const kept = 16;

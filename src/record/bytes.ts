@@ -1,6 +1,5 @@
 // Bytes written and read one after the other, little-endian on every machine. A number is a varint: seven bits in a byte,
 // the lowest first, the highest bit set in all but the last; at most eight bytes, and below 2^53.
-
 import { TextDecoder, TextEncoder } from 'node:util';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });

@@ -1,17 +1,15 @@
 // Bytes that two operations of a replay touch at the same time, one of which stores to them: in what order, nobody knows.
-import type { Region } from '../region/region.js';
-import { type Batch, eachCommon, type Interval } from './batch.js';
-import { limits } from './format.js';
+import type { Batch } from './batch.js';
+import { eachCommon, type Interval } from './intervals.js';
+import type { ReplayRegion } from './replay-region.js';
 
 export class Contests {
-  readonly #scratch = new Float64Array(limits.run);
-
   /** Notes what the batch has in common with others that are in flight on its region. */
   add(batch: Batch, inFlight: Iterable<Batch>): void {
     for (const other of inFlight) {
       if (other.region !== batch.region) continue;
-      const [touched, stored] = [batch.touched(this.#scratch), batch.stored(this.#scratch)];
-      const [otherTouched, otherStored] = [other.touched(this.#scratch), other.stored(this.#scratch)];
+      const [touched, stored] = [batch.touched, batch.stored];
+      const [otherTouched, otherStored] = [other.touched, other.stored];
       const contest = (both: Interval): void => {
         batch.contest(both);
         other.contest(both);
@@ -27,7 +25,7 @@ export class Contests {
    * @param loads whether it stores nothing
    */
   addDirect(
-    region: Region,
+    region: ReplayRegion,
     offset: number,
     length: number,
     loads: boolean,
@@ -37,7 +35,7 @@ export class Contests {
     const mine = [{ start: offset, end: offset + length }];
     for (const other of inFlight) {
       if (other.region !== region) continue;
-      eachCommon(mine, loads ? other.stored(this.#scratch) : other.touched(this.#scratch), (both) => {
+      eachCommon(mine, loads ? other.stored : other.touched, (both) => {
         other.contest(both);
         use(both);
       });

@@ -1,5 +1,5 @@
 // Deflates what becomes shorter by it: now, or on a thread of the pool that Node.js has for such work.
-import { zlib } from '../builtins.js';
+import { zlib } from '../support/builtins.js';
 
 /** So many bytes tell whether the rest is worth deflating. */
 const sampleBytes = 1 << 16;

@@ -1,5 +1,5 @@
 // A block of a recording before it is written: its content, of which a part may still be in the program's memory.
-import { native } from '../binding.js';
+import { native } from '../addon/binding.js';
 import { blockHeaderBytes, blockMagic, codings } from './format.js';
 import { bytesAt, type Reference } from './payload.js';
 

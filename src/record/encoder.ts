@@ -1,6 +1,6 @@
 // Operations into blocks. Operations of the same kind that follow each other are a run: their offsets, lengths and times
 // stand in columns, or in a few bytes where they are regular, and their payloads in one piece.
-import { type Fence, fences } from '../wire.js';
+import { type Fence, fences } from '../addon/wire.js';
 import { ByteWriter } from './bytes.js';
 import { Draft } from './draft.js';
 import {
@@ -97,10 +97,11 @@ export class Encoder {
     return this.#payload;
   }
 
-  /** A record that is no run; `write` puts its fields behind its first byte. */
-  record(kind: number, write: (control: ByteWriter) => void): void {
+  /** A record that is no run; `write` puts its fields behind its number. */
+  record(kind: number, number: number, write: (control: ByteWriter) => void = () => undefined): void {
     this.#end();
     this.#control.byte(kind);
+    this.#control.varint(number);
     write(this.#control);
     this.#flushIfLarge();
   }
@@ -119,10 +120,7 @@ export class Encoder {
 
   /** A record with a time. */
   timed(kind: number, number: number, time: number): void {
-    this.record(kind, (control) => {
-      control.varint(number);
-      this.#writeTime(time);
-    });
+    this.record(kind, number, () => this.#writeTime(time));
   }
 
   /** Whether there is something that no block has yet. */

@@ -2,8 +2,8 @@
 import { rmSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { TextEncoder } from 'node:util';
-import { placeOf } from '../files/place.js';
-import { makeTemporary, moveTo } from '../files/write.js';
+import { placeOf } from '../support/files/place.js';
+import { makeTemporary, moveTo } from '../support/files/write.js';
 import { Draft } from './draft.js';
 import { blockTypes, type End, endMagic, formatVersions, magic, preambleBytes, trailerBytes } from './format.js';
 import { findPlace, recordingError } from './place.js';

@@ -1,9 +1,8 @@
 // What the emulated regions of a replay hold: the pages that were stored to. They may be as large as regions can be.
-import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
-import { lengthAt } from './batch.js';
 import { stores } from './format.js';
-import type { Extent, Lengths, Run } from './run.js';
+import type { ReplayRegion } from './replay-region.js';
+import { lengthAt, type Run } from './run.js';
 
 const pageBytes = 4096;
 
@@ -16,25 +15,26 @@ interface Pages {
 
 export class Footprint {
   readonly #allowance: Allowance;
-  readonly #pages = new Map<Region, Pages>();
+  readonly #pages = new Map<ReplayRegion, Pages>();
 
   constructor(allowance: Allowance) {
     this.#allowance = allowance;
   }
 
   /** Counts the pages of this region from now on. */
-  watch(region: Region): void {
+  watch(region: ReplayRegion): void {
     this.#pages.set(region, { known: new Set(), from: 0, end: 0 });
   }
 
   /** The region has been closed. */
-  leave(region: Region): void {
+  leave(region: ReplayRegion): void {
     this.#allowance.give((this.#pages.get(region)?.known.size ?? 0) * pageBytes);
     this.#pages.delete(region);
   }
 
   /** Counts what a run is about to store. Where it has as many operations as pages between its ends, all of these count. */
-  add(region: Region, run: Run, offsets: Float64Array, lengths: Lengths, { lowest, end }: Extent): void {
+  add(region: ReplayRegion, run: Run, offsets: Float64Array): void {
+    const { lowest, end } = run.extent;
     const pages = this.#pages.get(region);
     if (pages === undefined || !(stores(run.kind) || run.kind === 'copy')) return;
     if (lowest >= pages.from && end <= pages.end) return;
@@ -48,7 +48,7 @@ export class Footprint {
     }
     for (let index = 0; index < run.count; index++) {
       const offset = run.regular ? run.firstOffset + index * run.stride : (offsets[index] as number);
-      this.#touch(known, offset, offset + lengthAt(lengths, index));
+      this.#touch(known, offset, offset + lengthAt(run.lengths, index));
     }
   }
 

@@ -51,6 +51,9 @@ export const limits = {
   name: 1024,
 } as const;
 
+/** Numbers of regions and queues. */
+export const largestNumber = 2 ** 32;
+
 /** A block is ended when it has so many bytes of payload, or operations. */
 export const wanted = { payload: 1 << 21, operations: 1 << 18 } as const;
 

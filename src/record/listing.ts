@@ -1,7 +1,7 @@
 // The operations of a recording in their order, each with its bytes. Those of queued loads come later than the loads do, when
 // their batch has ended: what is listed behind such a load waits for it, but in a window only.
 import type { Answer } from './loading.js';
-import type { RecordedOperation } from './operations.js';
+import type { RecordedOperation } from './operation.js';
 
 /** What is held back at most. */
 const window = { operations: 1 << 16, bytes: 1 << 26 };

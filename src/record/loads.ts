@@ -1,8 +1,8 @@
 // What the loads of a batch gave, into a recording: as few records as can be, with a gap where nobody knows.
-import type { SourceBytes } from '../region/tap.js';
+import type { SourceBytes } from '../queue/sources.js';
+import type { EntryWriter } from './entry-writer.js';
 import { type Outcome, pieceBytes } from './format.js';
 import { bytesOf } from './payload.js';
-import type { Recorder } from './recorder.js';
 import type { BatchLoads } from './targets.js';
 
 /** Bytes of one load, or of several that lie one behind the other. */
@@ -18,7 +18,7 @@ interface Part {
  * @param later whether the program leaves its own buffers alone until it is told that the batch has ended
  */
 export function recordLoads(
-  recorder: Recorder,
+  entries: EntryWriter,
   batch: number,
   loads: BatchLoads,
   outcomes: readonly Outcome[] | null,
@@ -30,7 +30,7 @@ export function recordLoads(
   let unknown = 0;
   const write = (): void => {
     if (parts.length === 0) return;
-    recorder.loaded(batch, unknown, bytes, (payload) => {
+    entries.loaded(batch, unknown, bytes, (payload) => {
       for (const { source, from, length } of parts) {
         if (later && source.memory !== null) payload.refer(source, from, length);
         else payload.append(bytesOf(source, from, length));
@@ -60,7 +60,7 @@ export function recordLoads(
     unknown += length - known;
   }
   write();
-  if (unknown > 0) recorder.loaded(batch, unknown, 0, () => undefined);
+  if (unknown > 0) entries.loaded(batch, unknown, 0, () => undefined);
 }
 
 /** How many bytes of the operations went through, of which the indices ascend. */

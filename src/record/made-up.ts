@@ -1,5 +1,5 @@
 // Bytes to store where a recording has none: the same in every replay, and no two words alike for long.
-import { allocBuffer } from '../memory.js';
+import { allocBuffer } from '../access/memory.js';
 import { pieceBytes } from './format.js';
 
 let made: Uint8Array | null = null;

@@ -1,9 +1,9 @@
 // What a region must hold after the operations, worked out without the engine: pages of plain bytes, written in the order
 // of the program. A byte that no operation has written is not known, and never compared.
 import type { Hash } from 'node:crypto';
-import { crypto } from '../builtins.js';
-import type { Region } from '../region/region.js';
+import { crypto } from '../support/builtins.js';
 import type { Allowance } from './allowance.js';
+import type { ReplayRegion } from './replay-region.js';
 import type { Turns } from './turns.js';
 
 const pageBytes = 4096;
@@ -102,7 +102,7 @@ export class Model {
    * Reads all pages back from the region and compares.
    * @returns how many bytes were compared, their SHA-256 in ascending order of offsets, and the first that differs
    */
-  async compare(region: Region, turns: Turns): Promise<Compared> {
+  async compare(region: ReplayRegion, turns: Turns): Promise<Compared> {
     const numbers = [...this.#pages.keys()].sort((a, b) => a - b);
     const buffer = new Uint8Array(readBytes);
     const hash = crypto().createHash('sha256');

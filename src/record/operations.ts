@@ -1,41 +1,11 @@
 // A recording's operations one by one, and what it has in sum.
-import { checkFlag, checkOptions, checkText } from '../check.js';
-import type { Fence } from '../wire.js';
-import { behind, lengthAt } from './batch.js';
-import { Damage } from './bytes.js';
-import { Decoder, type Entry } from './decoder.js';
-import { limits, loads, type Metadata, type OperationKind, type Origin } from './format.js';
+import { checkFlag, checkOptions, checkText } from '../support/check.js';
+import type { Entry } from './decoder.js';
+import { loads, type Metadata } from './format.js';
 import { Listing } from './listing.js';
+import type { RecordedOperation } from './operation.js';
 import { RecordingReader } from './reader.js';
-import type { RecordedRegion, Run } from './run.js';
-
-/** One operation of a recording, as the program asked for it. */
-export interface RecordedOperation {
-  /** 'submit' and 'drain' hand over what was queued before; 'settled' tells that the queue's oldest drain has ended. */
-  readonly kind: OperationKind | 'submit' | 'drain' | 'settled';
-  /** 'direct': a call of the region. 'queued': a call of a queue. 'pooled': a transfer of a pool. */
-  readonly origin: Origin;
-  /** Number of the region in the recording. */
-  readonly region: number;
-  /** Number of the queue; null for what was not queued. */
-  readonly queue: number | null;
-  /** Where in the region it begins, in bytes. */
-  readonly offset: number;
-  /** How many bytes it was to move. */
-  readonly length: number;
-  /** Nanoseconds since the recording began. A queued operation has that of its batch. */
-  readonly time: number;
-  /**
-   * The bytes that it stored, or loaded: of a load that failed those that went through. Null where there are none, or none were
-   * recorded. So it is with a queued load of which nobody knows what it gave, or whose batch ended more than 2^16 operations
-   * or 64 MiB of bytes later.
-   */
-  readonly payload: Uint8Array | null;
-  /** Of one that failed, and was not queued: how much of it went through before. */
-  readonly bytesDone: number | null;
-  /** Of a fence: what it was for; else null. */
-  readonly purpose: Fence | null;
-}
+import { behind, lengthAt, type RecordedRegion, type Run } from './run.js';
 
 /** How `readRecording` reads a recording. */
 export interface ReadOptions {
@@ -76,10 +46,9 @@ export interface RecordingInfo extends Metadata {
  * @throws IsmioError ERR_ISMIO_OPEN, ERR_ISMIO_RECORDING
  */
 export async function* readRecording(path: string, options: ReadOptions = {}): AsyncGenerator<RecordedOperation> {
-  const offsets = new Float64Array(limits.run);
   const listing = new Listing();
-  for await (const { entry, payload } of entriesOf(path, options)) {
-    if (entry.what === 'run') list(listing, entry.run, offsets, payload);
+  for await (const entry of entriesOf(await openRecording(path, options))) {
+    if (entry.what === 'run') list(listing, entry.run, entry.offsets);
     else if (entry.what === 'loaded') listing.answer(entry);
     else if (entry.what === 'submit' || entry.what === 'drain' || entry.what === 'settled') {
       listing.add(handOver(entry));
@@ -99,15 +68,13 @@ export async function inspectRecording(path: string, options: ReadOptions = {}):
   const kinds: Record<string, number> = {};
   const lengths = new Map<number, number>();
   let queues = 0;
-  let opened: RecordingReader | null = null;
-  for await (const { entry } of entriesOf(path, options, (reader) => {
-    opened = reader;
-  })) {
+  const reader = await openRecording(path, options);
+  for await (const entry of entriesOf(reader)) {
     if (entry.what === 'region') regions.push(entry.region);
     if (entry.what === 'queue') queues++;
     if (entry.what === 'run' && !entry.run.continued) count(entry.run, kinds, lengths);
   }
-  const { metadata, end, size, whole } = opened as unknown as RecordingReader;
+  const { metadata, end, size, whole } = reader;
   return {
     path,
     ...metadata,
@@ -125,48 +92,37 @@ export async function inspectRecording(path: string, options: ReadOptions = {}):
   };
 }
 
-/** The records of a recording, and whether it has payload. What is wrong is told with its place. */
-async function* entriesOf(
-  path: string,
-  options: ReadOptions,
-  opened: (reader: RecordingReader) => void = () => undefined,
-): AsyncGenerator<{ entry: Entry; payload: boolean }> {
+async function openRecording(path: string, options: ReadOptions): Promise<RecordingReader> {
   checkOptions(options, ['partial'], 'a recording that is read');
   const partial = checkFlag(options.partial ?? false, 'partial');
-  const reader = await RecordingReader.open(checkText(path, 'path'), partial);
+  return RecordingReader.open(checkText(path, 'path'), partial);
+}
+
+/** The records of a recording, which is closed then. */
+async function* entriesOf(reader: RecordingReader): AsyncGenerator<Entry> {
   try {
-    opened(reader);
-    const { payload, loads: loaded } = reader.metadata;
-    const decoder = new Decoder(payload ? null : new Uint8Array(0), reader.end.failures, loaded);
-    let done = 0;
+    const decoder = reader.decoder(() => new Uint8Array(0));
     for await (const block of reader.blocks()) {
-      try {
-        for (const entry of decoder.entries(block)) yield { entry, payload };
-      } catch (error) {
-        throw error instanceof Damage ? reader.damaged(block.position, error.message, error) : error;
-      } finally {
-        done += block.operations;
-        block.release();
-      }
+      for (const entry of reader.entries(block, decoder)) yield entry;
     }
-    reader.checkTotals(done, decoder);
+    reader.checkTotals(decoder);
   } finally {
     await reader.close();
   }
 }
 
-/** Lists the operations of a run. @param payload whether there are bytes that were stored */
-function list(listing: Listing, run: Run, offsets: Float64Array, payload: boolean): void {
-  const { kind, origin, queue, region, bytesDone } = run;
-  const lengths = run.lengths();
+/** Lists the operations of a run. @param offsets of one that is not regular */
+function list(listing: Listing, run: Run, offsets: Float64Array): void {
+  const { kind, origin, queue, region, bytesDone, lengths } = run;
   const times = run.times();
-  run.offsets(offsets, lengths);
+  if (run.regular) run.offsets(offsets);
   let at = run.bytesAt;
   for (let index = 0; index < run.count; index++) {
     const length = lengthAt(lengths, index);
     const later = origin === 'queued' && kind === 'load';
     const carried = run.carried(length);
-    const nothing = !run.carries || !payload || (length > 0 && (later || (loads(kind) && carried === 0)));
+    const none = !run.carries || run.bytes.length === 0;
+    const nothing = none || (length > 0 && (later || (loads(kind) && carried === 0)));
     const operation: RecordedOperation = {
       kind,
       origin,
@@ -195,7 +151,7 @@ function count(run: Run, kinds: Record<string, number>, sizes: Map<number, numbe
   const name = `${run.origin} ${run.kind}`;
   kinds[name] = (kinds[name] ?? 0) + run.count;
   if (run.kind === 'fence') return;
-  const lengths = run.lengths();
+  const { lengths } = run;
   const add = (length: number, operations: number): void => {
     const atMost = length === 0 ? 0 : 2 ** Math.ceil(Math.log2(length));
     sizes.set(atMost, (sizes.get(atMost) ?? 0) + operations);

@@ -1,5 +1,5 @@
 // The payloads of a block: bytes that were copied, and stretches of memory that are read later, where they are.
-import type { SourceBytes } from '../region/tap.js';
+import type { SourceBytes } from '../queue/sources.js';
 import { ByteWriter } from './bytes.js';
 
 /** Bytes that are still where the program has them, and that it leaves alone until they have been read. */

@@ -1,10 +1,7 @@
 // Where a recording goes. Without the addon: the command line looks here before it starts a program.
-import type { IsmioError } from '../errors.js';
-import { type Place, placeOf } from '../files/place.js';
-import { checkPlace, writeError } from '../files/write.js';
-
-/** Of a file that is written because of the environment, and of one that says why it is missing. */
-export const suffixes = { recorded: '.ismrec', failed: '.failed' } as const;
+import type { IsmioError } from '../support/errors.js';
+import { type Place, placeOf } from '../support/files/place.js';
+import { checkPlace, writeError } from '../support/files/write.js';
 
 /**
  * Where the path leads to; refused where nothing can be written there.

@@ -1,12 +1,12 @@
 // What a replay loads, held against what was loaded when it was recorded. A queued load is compared when both are known:
 // its batch has ended here, and the recording has come to where it had ended then.
 import type { OperationOutcome } from '../queue/outcomes.js';
-import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
-import { type Batch, eachCommon, joined } from './batch.js';
+import type { Batch } from './batch.js';
 import { ByteWriter } from './bytes.js';
-import { limits } from './format.js';
+import { eachCommon, joined } from './intervals.js';
 import type { Answer } from './loading.js';
+import type { ReplayRegion } from './replay-region.js';
 import type { Findings } from './verifier.js';
 
 /** Of one region: what it loaded, compared with what was recorded. */
@@ -24,7 +24,7 @@ type Account = { -readonly [Name in keyof Recalled]: Recalled[Name] };
 
 /** What of a batch was loaded here. */
 interface Part {
-  readonly region: Region;
+  readonly region: ReplayRegion;
   readonly account: Account;
   /** One load's bytes after the other's. */
   readonly bytes: Uint8Array;
@@ -39,10 +39,9 @@ const each = 4;
 export class Recall {
   readonly #allowance: Allowance;
   readonly #findings: Findings;
-  readonly #accounts = new Map<Region, Account>();
+  readonly #accounts = new Map<ReplayRegion, Account>();
   /** By the number of the recorded batch: what waits to be compared. */
   readonly #waiting = new Map<number, Part[]>();
-  readonly #scratch = new Float64Array(limits.run);
 
   constructor(allowance: Allowance, findings: Findings) {
     this.#allowance = allowance;
@@ -53,7 +52,7 @@ export class Recall {
    * An operation that was not queued has loaded these bytes, and had loaded those.
    * @param length of the operation: of the rest of it nobody is sure
    */
-  direct(region: Region, offset: number, length: number, found: Uint8Array, recorded: Uint8Array): void {
+  direct(region: ReplayRegion, offset: number, length: number, found: Uint8Array, recorded: Uint8Array): void {
     const account = this.#of(region);
     account.bytes += recorded.length;
     account.unknown += length - recorded.length;
@@ -61,7 +60,7 @@ export class Recall {
   }
 
   /** The region is left: what there is of it. What is compared later is added to that. */
-  leave(region: Region): Recalled {
+  leave(region: ReplayRegion): Recalled {
     const account = this.#of(region);
     this.#accounts.delete(region);
     return account;
@@ -70,23 +69,18 @@ export class Recall {
   /** The batch has ended; `outcomes` are of what is not done. */
   ended(batch: Batch, outcomes: readonly OperationOutcome[]): void {
     if (batch.loads.length === 0) return;
-    const notDone = new Map(outcomes.map((outcome) => [outcome.index, outcome]));
     const contested = joined([...batch.contested]);
     const account = this.#of(batch.region);
     const found = new ByteWriter(1024);
     const loads: number[] = [];
-    let next = 0;
-    batch.each(this.#scratch, (index, run, offset, length, at) => {
+    batch.eachEnded(outcomes, (run, offset, length, at, done, loaded) => {
       if (run.kind !== 'load') return;
-      const loaded = batch.loads[next++];
-      const outcome = notDone.get(index);
-      const done = outcome === undefined || outcome.state === 'done' ? length : outcome.bytesDone;
-      let certain = loaded != null;
+      let certain = true;
       eachCommon([{ start: offset, end: offset + done }], contested, () => {
         certain = false;
       });
       account.unknown += length;
-      if (loaded == null || !certain || done === 0) return;
+      if (loaded === null || !certain || done === 0) return;
       loads.push(offset, at, found.length, done);
       found.append(loaded.bytes.subarray(loaded.at, loaded.at + done));
     });
@@ -132,7 +126,7 @@ export class Recall {
     }
   }
 
-  #of(region: Region): Account {
+  #of(region: ReplayRegion): Account {
     let account = this.#accounts.get(region);
     if (account === undefined) {
       account = { bytes: 0, unknown: 0 };
@@ -141,7 +135,7 @@ export class Recall {
     return account;
   }
 
-  #compare(region: Region, offset: number, found: Uint8Array, recorded: Uint8Array): void {
+  #compare(region: ReplayRegion, offset: number, found: Uint8Array, recorded: Uint8Array): void {
     if (this.#findings.wrong !== null || Buffer.compare(found, recorded) === 0) return;
     const at = recorded.findIndex((byte, index) => byte !== found[index]);
     const [expected, other] = [recorded[at], found[at]] as [number, number];

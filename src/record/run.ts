@@ -1,9 +1,9 @@
 // A run of operations as it stands in its block: columns are looked at where they are.
 import { endianness } from 'node:os';
-import type { Rules } from '../region/rules.js';
-import type { Fence } from '../wire.js';
+import type { Rules } from '../access/rules.js';
+import type { Fence } from '../addon/wire.js';
 import type { Block } from './buffers.js';
-import { lengthModes, loads, type OperationKind, type Origin, offsetModes } from './format.js';
+import { loads, type OperationKind, type Origin, offsetModes } from './format.js';
 
 /** A region of a recording. */
 export interface RecordedRegion {
@@ -30,12 +30,16 @@ export interface RecordedQueue {
   readonly order: 'strict' | 'relaxed';
 }
 
-/** The lowest offset of a run and its highest end; NaN where an offset is no whole number. */
+/** What the operations of a run come to together. */
 export interface Extent {
+  /** The lowest offset and the highest end; NaN where an offset is no whole number. */
   readonly lowest: number;
   readonly end: number;
   /** The low bits of all offsets, put together: 0 below a power of two where all are multiples of it. */
   readonly bits: number;
+  /** The length of the longest, and of all. */
+  readonly longest: number;
+  readonly sum: number;
 }
 
 /** Where a copy comes from. */
@@ -45,6 +49,7 @@ export interface CopySource {
 }
 
 const little = endianness() === 'LE';
+const nowhere: Extent = { lowest: 0, end: 0, bits: 0, longest: 0, sum: 0 };
 
 export class Run {
   readonly block: Block;
@@ -59,13 +64,12 @@ export class Run {
   offsetMode: number = offsetModes.stride;
   firstOffset = 0;
   stride = 0;
-  lengthMode: number = lengthModes.same;
-  sameLength = 0;
+  lengths: Lengths = 0;
   /** Of the lengths of all operations. */
   sum = 0;
+  extent: Extent = nowhere;
   // Where the columns are in the block; there may be none of the times, which is 0.
   offsetsAt = 0;
-  lengthsAt = 0;
   timesAt = 0;
   /** Of an operation that failed; null for one that did not. */
   bytesDone: number | null = null;
@@ -108,52 +112,37 @@ export class Run {
 
   /** Whether the offsets are those of every `stride` bytes, and the lengths all the same. */
   get regular(): boolean {
-    return this.offsetMode === offsetModes.stride && this.lengthMode === lengthModes.same;
-  }
-
-  /** Of a regular run. */
-  extent(): Extent {
-    const last = this.firstOffset + (this.count - 1) * this.stride;
-    const [lowest, highest] = last < this.firstOffset ? [last, this.firstOffset] : [this.firstOffset, last];
-    return { lowest, end: highest + this.sameLength, bits: this.firstOffset | this.stride };
+    return this.offsetMode === offsetModes.stride && typeof this.lengths === 'number';
   }
 
   /** Puts the offsets into `target`. */
-  offsets(target: Float64Array, lengths: Lengths): Extent {
+  offsets(target: Float64Array): void {
     const { count, offsetMode, firstOffset, stride } = this;
     if (offsetMode === offsetModes.stride) {
       for (let index = 0; index < count; index++) target[index] = firstOffset + index * stride;
     } else if (offsetMode === offsetModes.deltas) {
-      return this.#nearOffsets(target, lengths);
+      const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
+      let offset = firstOffset;
+      for (let index = 0; index < count; index++) {
+        offset += deltas[index] as number;
+        target[index] = offset;
+      }
     } else target.set(columnAt(this.block, this.offsetsAt, count, Float64Array));
-    return extentOf(target, lengths, count);
   }
 
-  /** The same of offsets that stand as distances: whole numbers, as the first is. */
-  #nearOffsets(target: Float64Array, lengths: Lengths): Extent {
-    const { count } = this;
-    const deltas = columnAt(this.block, this.offsetsAt, count, Int32Array);
-    let offset = this.firstOffset;
-    let lowest = offset;
-    let end = 0;
-    let bits = offset | 0;
-    for (let index = 0; index < count; index++) {
-      const delta = deltas[index] as number;
-      bits |= delta;
-      offset += delta;
-      target[index] = offset;
-      if (offset < lowest) lowest = offset;
-      const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
-      if (last > end) end = last;
+  /** Works out its extent; puts the offsets into `target` where it is not regular. */
+  measure(target: Float64Array): void {
+    const { count, firstOffset, stride, lengths } = this;
+    if (this.offsetMode === offsetModes.stride && typeof lengths === 'number') {
+      const last = firstOffset + (count - 1) * stride;
+      const [lowest, highest] = last < firstOffset ? [last, firstOffset] : [firstOffset, last];
+      const bits = firstOffset | stride;
+      this.extent = { lowest, end: highest + lengths, bits, longest: lengths, sum: lengths * count };
+    } else {
+      this.offsets(target);
+      this.extent = extentOf(target, lengths, count);
     }
-    return { lowest, end, bits };
-  }
-
-  /** One for all, or one for each. */
-  lengths(): Lengths {
-    const { lengthMode, sameLength, lengthsAt, count } = this;
-    if (lengthMode === lengthModes.same) return sameLength;
-    return columnAt(this.block, lengthsAt, count, lengthMode === lengthModes.u16 ? Uint16Array : Uint32Array);
+    this.sum = this.extent.sum;
   }
 
   /** Nanoseconds since the recording began, of each. */
@@ -174,26 +163,40 @@ export class Run {
   }
 }
 
+export function lengthAt(lengths: Lengths, index: number): number {
+  return typeof lengths === 'number' ? lengths : (lengths[index] as number);
+}
+
+/** Where the payload of an operation is when that of the one before it ended at `at`: made-up bytes go round. */
+export function placeOf(run: Run, at: number, length: number): number {
+  return at + run.carried(length) > run.bytesEnd ? 0 : at;
+}
+
+export function behind(run: Run, at: number, length: number): number {
+  return at + run.carried(length);
+}
+
 function extentOf(offsets: Float64Array, lengths: Lengths, count: number): Extent {
   let lowest = Number.POSITIVE_INFINITY;
-  let end = 0;
-  let bits = 0;
+  let [end, bits, longest, sum] = [0, 0, 0, 0];
   for (let index = 0; index < count; index++) {
     const offset = offsets[index] as number;
-    if (Math.floor(offset) !== offset) return { lowest: Number.NaN, end: Number.NaN, bits };
+    const length = typeof lengths === 'number' ? lengths : (lengths[index] as number);
+    if (Math.floor(offset) !== offset) lowest = Number.NaN;
     bits |= offset;
     if (offset < lowest) lowest = offset;
-    const last = offset + (typeof lengths === 'number' ? lengths : (lengths[index] as number));
-    if (last > end) end = last;
+    if (offset + length > end) end = offset + length;
+    if (length > longest) longest = length;
+    sum += length;
   }
-  return { lowest, end, bits };
+  return { lowest, end, bits, longest, sum };
 }
 
 export type Lengths = number | Uint16Array | Uint32Array;
 
 type Column = typeof Uint16Array | typeof Uint32Array | typeof Int32Array | typeof Float64Array;
 
-function columnAt<C extends Column>(block: Block, at: number, count: number, column: C): InstanceType<C> {
+export function columnAt<C extends Column>(block: Block, at: number, count: number, column: C): InstanceType<C> {
   const { bytes } = block;
   const made = little
     ? new column(bytes.buffer as ArrayBuffer, bytes.byteOffset + at, count)
@@ -208,17 +211,4 @@ function swapped(bytes: Uint8Array, at: number, count: number, column: Column): 
   else if (column.BYTES_PER_ELEMENT === 4) copy.swap32();
   else copy.swap64();
   return new column(copy.buffer, copy.byteOffset, count);
-}
-
-/** The longest operation of a run, and the bytes of all of them. */
-export function measure(lengths: Lengths, count: number): { longest: number; sum: number } {
-  if (typeof lengths === 'number') return { longest: lengths, sum: lengths * count };
-  let longest = 0;
-  let sum = 0;
-  for (let index = 0; index < count; index++) {
-    const length = lengths[index] as number;
-    sum += length;
-    if (length > longest) longest = length;
-  }
-  return { longest, sum };
 }

@@ -1,6 +1,7 @@
 // Where queued loads put their bytes until a recorder has read them. Of two loads into the same memory, in one batch or in
 // several in flight, the memory has the bytes of one, and nobody knows of which: what such a load gave is not known.
-import type { SourceBytes } from '../region/tap.js';
+import type { SourceBytes } from '../queue/sources.js';
+import { firstThat } from './intervals.js';
 
 /** The loads of a batch, in order. */
 export class BatchLoads {
@@ -207,15 +208,4 @@ function joined(spans: Span[]): Span[] {
     }
   }
   return result;
-}
-
-/** Index of the first span that is so, all behind which are so as well. */
-function firstThat(spans: readonly Span[], is: (span: Span) => boolean): number {
-  let [low, high] = [0, spans.length];
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (is(spans[middle] as Span)) high = middle;
-    else low = middle + 1;
-  }
-  return low;
 }

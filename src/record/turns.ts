@@ -1,7 +1,7 @@
 // Whose turn it is: a replay is one thread's work, and while it works nobody else on that thread does anything. After some
 // milliseconds the others have theirs, and if one of them has aborted the replay it ends there.
-import { timers } from '../builtins.js';
-import { IsmioError } from '../errors.js';
+import { timers } from '../support/builtins.js';
+import { IsmioError } from '../support/errors.js';
 
 /** Work between two looks at the clock: bytes, or what takes as long as so many. */
 export const untilLook = 1 << 16;

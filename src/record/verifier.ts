@@ -1,11 +1,11 @@
 // The independent opinion on a replay: one model for each region, brought up to date as batches end, and compared with
 // what was loaded and, in the end, with what the region holds.
 import type { OperationOutcome } from '../queue/outcomes.js';
-import type { Region } from '../region/region.js';
 import type { Allowance } from './allowance.js';
 import type { Batch } from './batch.js';
-import { limits, stores } from './format.js';
+import { stores } from './format.js';
 import { type Difference, Model } from './model.js';
+import type { ReplayRegion } from './replay-region.js';
 import type { Run } from './run.js';
 import type { Turns } from './turns.js';
 
@@ -22,7 +22,7 @@ export interface Verified {
 }
 
 export interface Wrong extends Difference {
-  readonly region: Region;
+  readonly region: ReplayRegion;
   /** 'load' and 'region': what the operations before have stored is not there. 'recorded': a load gave something else then. */
   readonly what: 'load' | 'region' | 'recorded';
 }
@@ -41,8 +41,7 @@ interface Known {
 
 export class Verifier {
   readonly #allowance: Allowance;
-  readonly #known = new Map<Region, Known>();
-  readonly #scratch = new Float64Array(limits.run);
+  readonly #known = new Map<ReplayRegion, Known>();
   readonly #findings: Findings;
 
   constructor(allowance: Allowance, findings: Findings) {
@@ -53,45 +52,37 @@ export class Verifier {
   /** The batch has ended; `outcomes` are of what is not done. */
   ended(batch: Batch, outcomes: readonly OperationOutcome[]): void {
     const known = this.#of(batch.region);
-    const notDone = new Map(outcomes.map((outcome) => [outcome.index, outcome]));
     this.#forget(known, batch);
-    let loads = 0;
-    batch.each(this.#scratch, (index, run, offset, length, at) => {
-      const outcome = notDone.get(index);
-      const done = outcome === undefined || outcome.state === 'done' ? length : outcome.bytesDone;
-      if (run.kind === 'load') {
-        const loaded = batch.loads[loads++];
-        if (loaded != null) this.loaded(batch.region, offset, loaded.bytes, loaded.at, done);
-        return;
-      }
-      if (stores(run.kind)) this.#stored(known, run, offset, length, done, at);
+    batch.eachEnded(outcomes, (run, offset, length, at, done, loaded) => {
+      if (loaded !== null) this.loaded(batch.region, offset, loaded.bytes, loaded.at, done);
+      else if (stores(run.kind)) this.#stored(known, run, offset, length, done, at);
     });
     this.#forget(known, batch);
   }
 
   /** An operation that was not queued has stored the first `done` bytes of what it should. */
-  stored(region: Region, run: Run, offset: number, length: number, done: number, at: number): void {
+  stored(region: ReplayRegion, run: Run, offset: number, length: number, done: number, at: number): void {
     this.#stored(this.#of(region), run, offset, length, done, at);
   }
 
-  loaded(region: Region, offset: number, bytes: Uint8Array, at: number, length: number): void {
+  loaded(region: ReplayRegion, offset: number, bytes: Uint8Array, at: number, length: number): void {
     const known = this.#of(region);
     known.loads++;
     const difference = known.model.difference(offset, bytes, at, length);
     if (difference !== null) this.#findings.wrong ??= { ...difference, region, what: 'load' };
   }
 
-  copied(region: Region, offset: number, source: Region, from: number, length: number): void {
+  copied(region: ReplayRegion, offset: number, source: ReplayRegion, from: number, length: number): void {
     this.#of(region).model.copy(offset, this.#of(source).model, from, length);
   }
 
-  forget(region: Region, offset: number, length: number): void {
+  forget(region: ReplayRegion, offset: number, length: number): void {
     const known = this.#of(region);
     known.uncertain += known.model.forget(offset, length);
   }
 
   /** Reads the region back and compares. */
-  async compare(region: Region, turns: Turns): Promise<Verified> {
+  async compare(region: ReplayRegion, turns: Turns): Promise<Verified> {
     const { model, loads, uncertain } = this.#of(region);
     const { bytes, sha256, difference } = await model.compare(region, turns);
     if (difference !== null) this.#findings.wrong ??= { ...difference, region, what: 'region' };
@@ -109,7 +100,7 @@ export class Verifier {
     for (const { start, end } of batch.contested) known.uncertain += known.model.forget(start, end - start);
   }
 
-  #of(region: Region): Known {
+  #of(region: ReplayRegion): Known {
     let known = this.#known.get(region);
     if (known === undefined) {
       known = { model: new Model(this.#allowance), loads: 0, uncertain: 0 };

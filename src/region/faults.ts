@@ -1,6 +1,6 @@
 // What an emulated region costs and where it fails, as the caller gives it and as the addon takes it.
-import { checkBetween, checkFlag, checkOptions, checkWhole, checkWord, withDefaults } from '../check.js';
-import { type ErrorValues, rangeError, shown, typeError } from '../errors.js';
+import { checkBetween, checkFlag, checkOptions, checkWhole, checkWord, withDefaults } from '../support/check.js';
+import { type ErrorValues, rangeError, shown, typeError } from '../support/errors.js';
 
 /** Synthetic nanoseconds for each access. No public figure exists for the real instructions. */
 export interface Cost {

@@ -1,6 +1,8 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
 import { join } from 'node:path';
-import { type NativeRefusal, native } from '../binding.js';
+import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, ruleArguments } from '../access/rules.js';
+import { type NativeRefusal, native } from '../addon/binding.js';
+import { refusals } from '../addon/wire.js';
 import {
   checkBdf,
   checkFlag,
@@ -10,12 +12,11 @@ import {
   checkWhole,
   checkWord,
   type Whole,
-} from '../check.js';
-import { IsmioError, rangeError, shown, systemError } from '../errors.js';
+} from '../support/check.js';
+import { IsmioError, rangeError, shown, systemError } from '../support/errors.js';
 import { type Cost, checkCost, costArgument, type Faults, faultArguments } from './faults.js';
 import { keepGuard } from './guard.js';
 import { adopt, type Region } from './region.js';
-import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, ruleArguments } from './rules.js';
 
 /** How `emulate` makes a region. */
 export interface EmulateOptions {
@@ -195,29 +196,30 @@ function checkLength(wanted: Whole | undefined): number {
   throw rangeError('ERR_ISMIO_OPTION', 'length must be at least 1 byte; leave it out to map to the end', { length });
 }
 
-/** Why no region can be made of a file; in the order of `enum class Refusal` in native/backend/file/file.h. */
+/** Why no region can be made of a file. */
 function refusal(path: string, offset: number, length: number, writable: boolean, told: NativeRefusal): IsmioError {
   const { call, errno, fileSize, pageSize } = told;
   const values = { path, offset, length, fileSize };
-  if (told.refusal === 1) {
+  const why = refusals[told.refusal];
+  if (why === 'systemError') {
     const cause = systemError(errno, call);
-    const why = callAdvice[`${call} ${cause.code}`]?.({ writable, pageSize }) ?? '';
-    const text = `cannot ${call === 'open' ? 'open' : 'map'} ${path}: ${cause.code}${why === '' ? '' : `; ${why}`}`;
+    const advice = callAdvice[`${call} ${cause.code}`]?.({ writable, pageSize }) ?? '';
+    const text = `cannot ${call === 'open' ? 'open' : 'map'} ${path}: ${cause.code}${advice === '' ? '' : `; ${advice}`}`;
     return new IsmioError('ERR_ISMIO_OPEN', text, { ...values, call, pageSize, errno: cause.code }, cause);
   }
-  if (told.refusal === 2) {
+  if (why === 'empty') {
     return new IsmioError(
       'ERR_ISMIO_FILE_EMPTY',
       `${path} is empty: there is nothing to map. Give it a size first`,
       values,
     );
   }
-  if (told.refusal === 3) {
+  if (why === 'tooShort') {
     const needed = length === 0 ? `more than ${offset}` : `at least ${offset + length}`;
     const text = `${path} has ${fileSize} bytes; ${needed} are needed for offset ${offset} and length ${length || 'to the end'}`;
     return new IsmioError('ERR_ISMIO_FILE_TOO_SHORT', text, values);
   }
-  if (told.refusal === 5) {
+  if (why === 'noWriteCall') {
     const text =
       `${path} lies on a hugetlbfs, whose files the kernel lets nobody write through a system call; leave out ` +
       "{ access: 'pread' }, or open it with { writable: false }";

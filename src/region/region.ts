@@ -1,75 +1,36 @@
 // The caller's handle on a region: bounds, widths, lifecycle. Everything else happens in the addon.
-import { type CountsHandle, native, noHandle, type RegionHandle } from '../binding.js';
+import { closedWith, disposedWith, type Ending, nothingLeft, together } from '../access/ending.js';
+import { type Attempt, failure, impossible, thrown } from '../access/failure.js';
+import type { ByteOrder, RegionLike } from '../access/region-like.js';
+import { possible, type Rules, rulesFrom } from '../access/rules.js';
+import { type CountsHandle, native, noHandle, type RegionHandle } from '../addon/binding.js';
+import { type Fence, fenceNumber } from '../addon/wire.js';
+import { checkQueueOptions, endQueue, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
+import type { QueueTap } from '../queue/tap.js';
 import {
   type BytesLike,
   bytesOf,
   checkAligned,
   checkFlag,
   checkOffset,
+  checkValue,
+  checkValue64,
   checkWhole,
   checkWord,
   type Whole,
-} from '../check.js';
-import { IsmioError, rangeError, shown, typeError } from '../errors.js';
-import { closedWith, disposedWith, type Ending, nothingLeft, together } from '../queue/ending.js';
-import { checkQueueOptions, endQueue, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
-import { ofThisThread } from '../thread.js';
-import { type Fence, fences, type Stage, stages } from '../wire.js';
-import { type Attempt, failure, impossible, thrown } from './failure.js';
-import { possible, type Rules, ruleArguments, rulesFrom } from './rules.js';
-import type { DirectKind, QueueTap, RegionTap } from './tap.js';
+} from '../support/check.js';
+import { IsmioError, shown, typeError } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
+import { type PlannedStore, planned } from './plan.js';
+import { Singles } from './singles.js';
+import { type RegionStats, statsOf } from './stats.js';
+import type { DirectKind, RegionTap } from './tap.js';
 
-/** Order of the bytes of a value in the region. PCI and most devices: 'le'. All ISM structures: 'be'. */
-export type ByteOrder = 'le' | 'be';
-
-/**
- * Nanoseconds spent in each stage of the way of an access, by every thread together, since stages were last switched on.
- * `stamps` is what taking the times cost; it is in the others already.
- */
-export type StageTimes = Readonly<Record<Stage | 'stamps', number>>;
-
-/** What has been asked of a region since it was opened, by every thread. Counts of accesses that went through. */
-export interface RegionStats {
-  /** Load accesses of 1, 2, 4 or 8 bytes. */
-  readonly loads: number;
-  /** Store accesses of 1, 2, 4 or 8 bytes. */
-  readonly stores: number;
-  /** Store blocks, each one access however long. */
-  readonly storeBlocks: number;
-  /** Bytes moved by them, in either direction. */
-  readonly bytes: number;
-  /** Queued writes that were joined to the one before them and planned together with it. */
-  readonly merged: number;
-  /** Accesses tried again because the device was busy (condition code 2). */
-  readonly retries: number;
-  /** Accesses that failed, whatever the reason. */
-  readonly errors: number;
-  /** Calls into native code that reached the region or a queue on it: each access, submit, drain and shard of a pool. */
-  readonly crossings: number;
-  /** Times payload was copied between a caller's buffer and an access; docs/semantics.md has the list. */
-  readonly copies: number;
-  /** Null unless `timeStages` has switched them on. */
-  readonly stages: StageTimes | null;
-}
-
-/** One access that a write would make. */
-export interface PlannedStore {
-  /** 'storeBlock': one store block. 'store': one of 1, 2, 4 or 8 bytes. */
-  readonly kind: 'storeBlock' | 'store';
-  /** Where in the region it begins, in bytes. */
-  readonly offset: number;
-  /** How many bytes it stores. */
-  readonly length: number;
-}
-
-/** How many counts stand before the times of the stages. */
-const counted = 9;
+export type { PlannedStore } from './plan.js';
+export type { RegionStats, StageTimes } from './stats.js';
 
 /** With fewer queues than this, nothing is gained by forgetting those that are closed. */
 const fewestSwept = 16;
-
-/** The longest plan that `region.plan` lists. */
-const longestPlan = 1 << 22;
 
 const abandoned = new FinalizationRegistry<RegionHandle>((handle) => native.close(handle, false));
 const forgotten = new FinalizationRegistry<CountsHandle>((counts) => native.forget(counts));
@@ -77,7 +38,7 @@ const forgotten = new FinalizationRegistry<CountsHandle>((counts) => native.forg
 /** How the rest of this package gets at a region's number in the addon. */
 export let handleOf: (region: Region) => RegionHandle;
 export let idOf: (region: Region) => number;
-export let adopt: (handle: RegionHandle, owner: boolean) => Region;
+export let adopt: (handle: RegionHandle, owner: boolean, singles?: Singles) => Region;
 
 /** Who listens to a region: nobody, or a recorder. */
 export let tapOf: (region: Region) => RegionTap | null;
@@ -98,7 +59,7 @@ export function watchOpened(watch: ((region: Region) => void) | null): void {
  * `ERR_ISMIO_REGION_LOST` once the memory behind it has gone, and the device's answer (`ERR_ISMIO_DEVICE`, `_BUSY`,
  * `_INVALID_HANDLE`) where one failed.
  */
-export class Region {
+export class Region implements RegionLike {
   /** How long the region is, in bytes. */
   readonly size: number;
   /** What one store to it may be. */
@@ -115,6 +76,7 @@ export class Region {
   readonly thread: symbol = ofThisThread;
 
   #handle: RegionHandle;
+  readonly #singles: Singles;
   /** What `stats` tells of, once the region is closed. */
   #counts: CountsHandle | undefined;
   readonly #id: number;
@@ -133,8 +95,8 @@ export class Region {
       if (region.closed) throw region.#closedError();
       return region.#id;
     };
-    adopt = (handle, owner) => {
-      const region = new Region(handle, owner);
+    adopt = (handle, owner, singles = new Singles(handle)) => {
+      const region = new Region(handle, owner, singles);
       if (owner) opened?.(region);
       return region;
     };
@@ -149,10 +111,11 @@ export class Region {
   }
 
   /** @internal */
-  private constructor(handle: RegionHandle, owner: boolean) {
+  private constructor(handle: RegionHandle, owner: boolean, singles: Singles) {
     const traits = native.traits(handle);
     if (traits === undefined) throw new IsmioError('ERR_ISMIO_CLOSED', 'the region is closed');
     this.#handle = handle;
+    this.#singles = singles;
     this.#id = traits.id;
     this.#owner = owner;
     this.size = traits.size;
@@ -172,7 +135,7 @@ export class Region {
   /** Makes one 1-byte load. */
   load8(offset: Whole): number {
     const place = checkAligned(offset, 1, this.size, this.name);
-    const value = native.load8(this.#handle, place, false) ?? this.#failed('load', place, 1);
+    const value = this.#singles.load8(place) ?? this.#failed('load', place, 1);
     if (this.#tap !== null) this.#tap.loaded(place, 1, value, false);
     return value;
   }
@@ -180,7 +143,7 @@ export class Region {
   /** One 2-byte load at a multiple of 2. */
   load16(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 2, this.size, this.name);
-    const value = native.load16(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 2);
+    const value = this.#singles.load16(place, bigEndian(order)) ?? this.#failed('load', place, 2);
     if (this.#tap !== null) this.#tap.loaded(place, 2, value, order === 'be');
     return value;
   }
@@ -188,7 +151,7 @@ export class Region {
   /** One 4-byte load at a multiple of 4. */
   load32(offset: Whole, order: ByteOrder = 'le'): number {
     const place = checkAligned(offset, 4, this.size, this.name);
-    const value = native.load32(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 4);
+    const value = this.#singles.load32(place, bigEndian(order)) ?? this.#failed('load', place, 4);
     if (this.#tap !== null) this.#tap.loaded(place, 4, value, order === 'be');
     return value;
   }
@@ -196,7 +159,7 @@ export class Region {
   /** One 8-byte load at a multiple of 8. */
   load64(offset: Whole, order: ByteOrder = 'le'): bigint {
     const place = checkAligned(offset, 8, this.size, this.name);
-    const value = native.load64(this.#handle, place, bigEndian(order)) ?? this.#failed('load', place, 8);
+    const value = this.#singles.load64(place, bigEndian(order)) ?? this.#failed('load', place, 8);
     if (this.#tap !== null) this.#tap.loaded(place, 8, value, order === 'be');
     return value;
   }
@@ -205,7 +168,7 @@ export class Region {
   store8(offset: Whole, value: number): void {
     const place = checkAligned(offset, 1, this.size, this.name);
     checkValue(value, 0xff);
-    if (native.store8(this.#handle, place, value, false) !== undefined) this.#failed('store', place, 1);
+    if (!this.#singles.store8(place, value)) this.#failed('store', place, 1);
     if (this.#tap !== null) this.#tap.stored(place, 1, value, false);
   }
 
@@ -213,7 +176,7 @@ export class Region {
   store16(offset: Whole, value: number, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 2, this.size, this.name);
     checkValue(value, 0xffff);
-    if (native.store16(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 2);
+    if (!this.#singles.store16(place, value, bigEndian(order))) this.#failed('store', place, 2);
     if (this.#tap !== null) this.#tap.stored(place, 2, value, order === 'be');
   }
 
@@ -221,7 +184,7 @@ export class Region {
   store32(offset: Whole, value: number, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 4, this.size, this.name);
     checkValue(value, 0xffff_ffff);
-    if (native.store32(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 4);
+    if (!this.#singles.store32(place, value, bigEndian(order))) this.#failed('store', place, 4);
     if (this.#tap !== null) this.#tap.stored(place, 4, value, order === 'be');
   }
 
@@ -229,7 +192,7 @@ export class Region {
   store64(offset: Whole, value: bigint, order: ByteOrder = 'le'): void {
     const place = checkAligned(offset, 8, this.size, this.name);
     checkValue64(value);
-    if (native.store64(this.#handle, place, value, bigEndian(order)) !== undefined) this.#failed('store', place, 8);
+    if (!this.#singles.store64(place, value, bigEndian(order))) this.#failed('store', place, 8);
     if (this.#tap !== null) this.#tap.stored(place, 8, value, order === 'be');
   }
 
@@ -269,41 +232,18 @@ export class Region {
    * @throws RangeError ERR_ISMIO_RULE where `write` would refuse it
    */
   plan(offset: Whole, length: Whole): PlannedStore[] {
-    let left = checkWhole(length, 'length');
-    let place = checkOffset(offset, left, this.size, this.name);
+    const whole = checkWhole(length, 'length');
+    const place = checkOffset(offset, whole, this.size, this.name);
     if (this.closed) throw this.#closedError();
-    if (!possible(this.rules, place, left)) throw thrown(impossible(this.#attempt('write', place, left)));
-    const plan: PlannedStore[] = [];
-    const words = new Float64Array(3 * Math.min(1024, left));
-    while (left > 0) {
-      const pieces = native.plan(...ruleArguments(this.rules), place, left, words);
-      for (let i = 0; i < pieces * 3; i += 3) {
-        const [at, bytes, block] = words.subarray(i, i + 3) as unknown as [number, number, number];
-        plan.push({ kind: block === 1 ? 'storeBlock' : 'store', offset: at, length: bytes });
-        place += bytes;
-        left -= bytes;
-      }
-      if (plan.length > longestPlan) {
-        throw rangeError(
-          'ERR_ISMIO_TOO_LONG',
-          `a plan of ${length} bytes has more than ${longestPlan} accesses; plan a part of it`,
-          { length, longest: longestPlan },
-        );
-      }
-    }
-    return plan;
+    if (!possible(this.rules, place, whole)) throw thrown(impossible(this.#attempt('write', place, whole)));
+    return planned(this.rules, place, whole);
   }
 
   /** Also of a closed region: what was asked of it until the last access that was on its way had ended. */
   stats(): RegionStats {
-    const words = new Float64Array(counted + stages.length + 1);
-    const timed = native.stats(this.#counts ?? this.#handle, words);
-    if (timed === undefined) throw this.#closedError();
-    const [loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies] =
-      words as unknown as number[];
-    const times = timed ? stageTimes(words.subarray(counted)) : null;
-    const counts = { loads, stores, storeBlocks, bytes, merged, retries, errors, crossings, copies };
-    return { ...counts, stages: times } as RegionStats;
+    const stats = statsOf(this.#counts ?? this.#handle);
+    if (stats === undefined) throw this.#closedError();
+    return stats;
   }
 
   /**
@@ -327,7 +267,7 @@ export class Region {
   /** A submission queue on this region. */
   queue(options: QueueOptions = {}): Queue {
     if (this.closed) throw this.#closedError();
-    const queue = new Queue(this, checkQueueOptions(options, this));
+    const queue = new Queue(this, this.#handle, checkQueueOptions(options, this));
     this.#queues.add(new WeakRef(queue));
     if (this.#queues.size > this.#sweptAt) this.#sweep();
     if (this.#tap !== null) this.#tap.opened(queue);
@@ -364,6 +304,7 @@ export class Region {
     abandoned.unregister(this);
     this.#counts = native.counts(handle);
     if (this.#counts !== undefined) forgotten.register(this, this.#counts);
+    this.#singles.close();
     native.close(handle, this.#owner);
     if (this.#tap !== null) this.#tap.closed();
     return together(endings);
@@ -392,57 +333,12 @@ export class Region {
   }
 }
 
-/** The number of a fence's purpose in the wire. */
-export function fenceNumber(purpose: Fence): number {
-  return fences.indexOf(checkWord(purpose, 'purpose', fences));
-}
-
 export function checkRegion(value: unknown, what: string): Region {
   if (value instanceof Region) return value;
   throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `${what} must be a Region, not ${shown(value)}`, { [what]: value });
 }
 
-function stageTimes(words: Float64Array): StageTimes {
-  return Object.fromEntries([...stages, 'stamps'].map((name, i) => [name, words[i]])) as StageTimes;
-}
-
 function bigEndian(order: ByteOrder): boolean {
   if (order === 'le') return false;
   return checkWord(order, 'the byte order', ['le', 'be']) === 'be';
-}
-
-export function checkValue(value: number, largest: number): void {
-  if (Number.isInteger(value) && value >= 0 && value <= largest) return;
-  throw valueRefused(value, largest);
-}
-
-/** Apart from the check, which V8 then puts where it is called. */
-function valueRefused(value: unknown, largest: number): Error {
-  if (typeof value !== 'number') {
-    return typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a number, not ${shown(value)}`, { value });
-  }
-  const advice = Number.isInteger(value) && value < 0 && value >= -(2 ** 31) ? unsignedAdvice(largest) : '';
-  const text = `the value must be a whole number from 0 to ${largest}, not ${shown(value)}${advice}`;
-  return rangeError('ERR_ISMIO_VALUE', text, { value });
-}
-
-/** What to do about a negative number, as JavaScript's bit operations give it. */
-function unsignedAdvice(largest: number): string {
-  const unsigned = largest === 0xffff_ffff ? 'value >>> 0' : `value & 0x${largest.toString(16)}`;
-  return `; bit operations of JavaScript give signed numbers: ${unsigned} has the same bits`;
-}
-
-const largest64 = 2n ** 64n - 1n;
-
-export function checkValue64(value: bigint): void {
-  if (typeof value !== 'bigint' || value < 0n || value > largest64) throw value64Refused(value);
-}
-
-function value64Refused(value: unknown): Error {
-  if (typeof value !== 'bigint') {
-    return typeError('ERR_ISMIO_ARGUMENT_TYPE', `the value must be a bigint, not ${shown(value)}`, { value });
-  }
-  const advice = value < 0n ? '; BigInt.asUintN(64, value) has the same bits' : '';
-  const text = `the value must be from 0n to 2n ** 64n - 1n, not ${shown(value)}${advice}`;
-  return rangeError('ERR_ISMIO_VALUE', text, { value });
 }

@@ -3,7 +3,7 @@
 // is wrong with them is told.
 //
 // Source: Linux include/uapi/linux/pci_regs.h, PCI_CAP_ID_* and PCI_EXT_CAP_ID_*; the names are those of lspci, in short.
-import { hex, IsmioError, rangeError, shown } from '../errors.js';
+import { hex, IsmioError, rangeError, shown } from '../support/errors.js';
 
 /** One entry of a list. */
 export interface PciCapability {

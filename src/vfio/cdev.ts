@@ -1,8 +1,8 @@
 // A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
 import { join } from 'node:path';
-import type { DescriptorHandle } from '../binding.js';
+import type { DescriptorHandle } from '../addon/binding.js';
 import type { PciFunction } from '../pci/functions.js';
-import type { DeviceAccess, Pinned } from './access.js';
+import { type DeviceAccess, type DeviceCalls, KernelCalls, type Pinned } from './access.js';
 import { checked, opened } from './failure.js';
 import { type IovaRange, IovaSpace } from './iova.js';
 import { ioasFlag, kernel, plausible } from './kernel.js';
@@ -45,13 +45,15 @@ class CdevAccess implements DeviceAccess {
   readonly api = 'cdev';
   readonly mapCall = 'IOMMU_IOAS_MAP';
   readonly unmapCall = 'IOMMU_IOAS_UNMAP';
-  readonly device: DescriptorHandle;
+  readonly calls: DeviceCalls;
+  readonly #device: DescriptorHandle;
   readonly #iommufd: DescriptorHandle;
   readonly #ioas: number;
   #space: IovaSpace | null = null;
 
   constructor(device: DescriptorHandle, iommufd: DescriptorHandle, ioas: number) {
-    this.device = device;
+    this.calls = new KernelCalls(device);
+    this.#device = device;
     this.#iommufd = iommufd;
     this.#ioas = ioas;
   }
@@ -71,7 +73,7 @@ class CdevAccess implements DeviceAccess {
   }
 
   close(): void {
-    kernel.close(this.device);
+    kernel.close(this.#device);
     kernel.close(this.#iommufd);
   }
 }

@@ -1,9 +1,8 @@
 // Configuration space, typed. Little-endian, as PCI has it; each access is one pread or pwrite of its width.
-import type { DescriptorHandle } from '../binding.js';
-import { type BytesLike, bytesOf, checkAligned, checkOffset, type Whole } from '../check.js';
-import { IsmioError } from '../errors.js';
-import { checkValue } from '../region/region.js';
-import { ofThisThread } from '../thread.js';
+import { type BytesLike, bytesOf, checkAligned, checkOffset, checkValue, type Whole } from '../support/check.js';
+import { IsmioError } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
+import type { DeviceCalls } from './access.js';
 import {
   checkCapabilityKey,
   isCapability,
@@ -13,7 +12,6 @@ import {
 } from './capabilities.js';
 import { checked } from './failure.js';
 import type { VfioRegionInfo } from './info.js';
-import { kernel } from './kernel.js';
 
 const widths = { 1: 0xff, 2: 0xffff, 4: 0xffff_ffff } as const;
 type Width = keyof typeof widths;
@@ -27,15 +25,15 @@ export class ConfigSpace {
   readonly #name: string;
   readonly #bdf: string;
   readonly #base: bigint;
-  readonly #device: () => DescriptorHandle;
+  readonly #calls: () => DeviceCalls;
 
-  /** `device` gives the descriptor, or throws when the device is closed. */
-  constructor(device: () => DescriptorHandle, info: VfioRegionInfo, bdf: string) {
+  /** `calls` gives whom to ask, or throws when the device is closed. */
+  constructor(calls: () => DeviceCalls, info: VfioRegionInfo, bdf: string) {
     this.size = Number(info.size);
     this.#base = info.offset;
     this.#name = `configuration space of ${bdf}`;
     this.#bdf = bdf;
-    this.#device = device;
+    this.#calls = calls;
   }
 
   /** Reads the byte at `offset`. */
@@ -72,7 +70,7 @@ export class ConfigSpace {
   read(offset: Whole, target: BytesLike): void {
     const bytes = bytesOf(target, 'target');
     const place = checkOffset(offset, bytes.length, this.size, this.#name);
-    const answer = kernel.pread(this.#device(), this.#base + BigInt(place), bytes);
+    const answer = this.#calls().pread(this.#base + BigInt(place), bytes);
     this.#moved('pread', answer, place, bytes.length);
   }
 
@@ -105,7 +103,7 @@ export class ConfigSpace {
   #load(offset: Whole, width: Width): DataView {
     const place = checkAligned(offset, width, this.size, this.#name);
     const bytes = new Uint8Array(width);
-    this.#moved('pread', kernel.pread(this.#device(), this.#base + BigInt(place), bytes), place, width);
+    this.#moved('pread', this.#calls().pread(this.#base + BigInt(place), bytes), place, width);
     return new DataView(bytes.buffer);
   }
 
@@ -113,7 +111,7 @@ export class ConfigSpace {
     const place = checkAligned(offset, width, this.size, this.#name);
     checkValue(value, widths[width]);
     const bytes = Uint8Array.from({ length: width }, (_, i) => value >>> (8 * i));
-    this.#moved('pwrite', kernel.pwrite(this.#device(), this.#base + BigInt(place), bytes), place, width);
+    this.#moved('pwrite', this.#calls().pwrite(this.#base + BigInt(place), bytes), place, width);
   }
 
   #moved(call: string, answer: number, offset: number, length: number): void {

@@ -1,59 +1,19 @@
 // One PCI function behind VFIO: its regions, configuration space, interrupts, DMA. What is open is closed with it.
-import type { DescriptorHandle } from '../binding.js';
-import { checkFlag } from '../check.js';
-import { IsmioError, rangeError, shown } from '../errors.js';
+import { EventEmitter } from 'node:events';
 import type { Region } from '../region/region.js';
-import { ofThisThread } from '../thread.js';
-import type { DeviceAccess } from './access.js';
+import { checkFlag } from '../support/check.js';
+import { IsmioError, isIsmioError, rangeError, shown } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
+import type { DeviceAccess, DeviceApi, DeviceCalls } from './access.js';
 import { ConfigSpace } from './config.js';
 import { type DmaMapping, DmaMappings, type DmaOptions } from './dma.js';
 import { checked } from './failure.js';
-import {
-  type DeviceFlags,
-  readDevice,
-  readIrqs,
-  readRegions,
-  type VfioIrqInfo,
-  type VfioRegionInfo,
-  type ZpciInfo,
-} from './info.js';
+import { type FunctionIds, readDevice, readIrqs, readRegions, type VfioDeviceInfo } from './info.js';
 import type { IovaRange } from './iova.js';
-import { VfioIrq } from './irq.js';
-import { configIndex, kernel } from './kernel.js';
+import { type IrqName, VfioIrq } from './irq.js';
+import { configIndex } from './kernel.js';
+import type { PciDevice } from './pci-device.js';
 import { openRegion, type VfioRegionOptions } from './region.js';
-
-/** What sysfs says of a function; null where it says nothing. */
-export interface FunctionIds {
-  /** The VFIO driver that has the function, as sysfs calls it. */
-  readonly driver: string;
-  /** The vendor id of the function, 16 bits. */
-  readonly vendor: number | null;
-  /** The device id of the function, 16 bits. */
-  readonly device: number | null;
-  /** The vendor id of the board, 16 bits. */
-  readonly subsystemVendor: number | null;
-  /** The device id of the board, 16 bits. */
-  readonly subsystemDevice: number | null;
-  /** Base class, subclass and programming interface: 24 bits. */
-  readonly classCode: number | null;
-  /** The number of the IOMMU group that it is in. */
-  readonly iommuGroup: number | null;
-}
-
-/** What the kernel and sysfs say of an open function. */
-export interface VfioDeviceInfo extends FunctionIds {
-  /** What the kernel says that the device can do. */
-  readonly flags: DeviceFlags;
-  /** What IBM Z adds; null elsewhere. */
-  readonly zpci: ZpciInfo | null;
-  /** The regions that the device has, BARs 0 to 5 first; those that it lacks are left out. */
-  readonly regions: readonly VfioRegionInfo[];
-  /** The kinds of interrupts that the device has. */
-  readonly irqs: readonly VfioIrqInfo[];
-}
-
-/** The kinds of interrupts that VFIO has for a PCI function. */
-export type IrqName = 'intx' | 'msi' | 'msix' | 'err' | 'req';
 
 /** Bits of the command register (PCI Local Bus Specification 3.0, 6.2.2). */
 const command = { offset: 4, memory: 2, busMaster: 4 } as const;
@@ -64,14 +24,20 @@ const abandoned = new FinalizationRegistry<DeviceAccess>((access) => access.clos
 /** A region, and a buffer that is mapped, keeps its device from being taken for abandoned. */
 const owners = new WeakMap<Region | DmaMapping, VfioDevice>();
 
-/** Made by `openVfio`. Everything of it throws `ERR_ISMIO_CLOSED` after `close`. */
-export class VfioDevice {
+/**
+ * Made by `openVfio`, `openVfioUser` and `device.open()`. Everything of it throws `ERR_ISMIO_CLOSED` after `close`. One that
+ * `openVfioUser` made emits 'lost', with the error that everything of it throws from then on, when its server is lost.
+ */
+export class VfioDevice extends EventEmitter<{ lost: [IsmioError] }> implements PciDevice {
   /** A symbol: with it, posting a device to another thread is refused with a DataCloneError. */
   readonly thread: symbol = ofThisThread;
-  /** Its address: domain:bus:device.function, such as '0000:00:04.0'. */
+  /** Its address: domain:bus:device.function, such as '0000:00:04.0'. Where it has none, its name. */
   readonly bdf: string;
-  /** How it was opened. 'group': /dev/vfio/N. 'cdev': /dev/vfio/devices/vfioN. */
-  readonly api: 'group' | 'cdev';
+  /**
+   * How it was opened. 'group': /dev/vfio/N. 'cdev': /dev/vfio/devices/vfioN. 'vfio-user': over a socket. 'device': a device of
+   * this process.
+   */
+  readonly api: DeviceApi;
   /** What the kernel and sysfs said of it when it was opened. */
   readonly info: VfioDeviceInfo;
   readonly #access: DeviceAccess;
@@ -83,19 +49,30 @@ export class VfioDevice {
 
   /** @internal */
   constructor(access: DeviceAccess, bdf: string, ids: FunctionIds) {
+    super();
     this.bdf = bdf;
     this.api = access.api;
     this.#access = access;
-    const { flags, regions, irqs, zpci } = readDevice(access.device, bdf);
+    const { flags, regions, irqs, zpci } = readDevice(access.calls, bdf);
     this.info = Object.freeze({
       ...ids,
       flags,
       zpci,
-      regions: Object.freeze(readRegions(access.device, bdf, regions)),
-      irqs: Object.freeze(readIrqs(access.device, bdf, irqs)),
+      regions: Object.freeze(readRegions(access.calls, bdf, regions)),
+      irqs: Object.freeze(readIrqs(access.calls, bdf, irqs)),
     });
     this.#dma = new DmaMappings(access, bdf);
     abandoned.register(this, access, this);
+    const self = new WeakRef(this);
+    access.whenLost?.((error) => {
+      const device = self.deref();
+      if (device !== undefined) device.#lose(error);
+    });
+  }
+
+  /** What messages call it: its address, its socket, or the name of its description. */
+  get name(): string {
+    return this.bdf;
   }
 
   /** Whether `close` was called on the device. */
@@ -105,7 +82,7 @@ export class VfioDevice {
 
   /** Region `index`, as `info.regions` has it: 0 to 5 are the BARs. Each call opens another handle. */
   region(index: number, options: VfioRegionOptions = {}): Region {
-    const region = openRegion(this.#device(), this.bdf, this.info, index, options);
+    const region = openRegion(this.#calls(), this.bdf, this.info, index, options);
     for (const known of this.#regions) if (known.deref()?.closed !== false) this.#regions.delete(known);
     this.#regions.add(new WeakRef(region));
     owners.set(region, this);
@@ -121,7 +98,7 @@ export class VfioDevice {
         bdf: this.bdf,
       });
     }
-    this.#config = new ConfigSpace(() => this.#device(), info, this.bdf);
+    this.#config = new ConfigSpace(() => this.#calls(), info, this.bdf);
     return this.#config;
   }
 
@@ -147,7 +124,7 @@ export class VfioDevice {
 
   /** The interrupts of one kind. The same object each time. */
   irq(name: IrqName): VfioIrq {
-    this.#device();
+    this.#calls();
     const known = this.#irqs.get(name);
     if (known !== undefined) return known;
     const info = this.info.irqs.find((irq) => irq.name === name);
@@ -157,14 +134,14 @@ export class VfioDevice {
         irq: name,
       });
     }
-    const irq = new VfioIrq(() => this.#device(), info, this.bdf);
+    const irq = new VfioIrq(() => this.#calls(), info, this.bdf);
     this.#irqs.set(name, irq);
     return irq;
   }
 
   /** The bus addresses that the IOMMU translates for this device. */
   get iovaRanges(): readonly IovaRange[] {
-    this.#device();
+    this.#calls();
     return this.#access.space.ranges;
   }
 
@@ -173,7 +150,7 @@ export class VfioDevice {
    * @throws IsmioError ERR_ISMIO_DMA_LIMIT when there may be no more, ERR_ISMIO_VFIO
    */
   dmaMap(buffer: Uint8Array, options: DmaOptions = {}): DmaMapping {
-    this.#device();
+    this.#calls();
     const mapping = this.#dma.map(buffer, options);
     owners.set(mapping, this);
     return mapping;
@@ -185,13 +162,13 @@ export class VfioDevice {
    * @throws IsmioError ERR_ISMIO_VFIO when it has no reset, or the kernel refuses
    */
   reset(): void {
-    checked('VFIO_DEVICE_RESET', kernel.resetDevice(this.#device()), this.bdf, { bdf: this.bdf });
+    checked('VFIO_DEVICE_RESET', this.#calls().reset(), this.bdf, { bdf: this.bdf });
   }
 
   /**
    * Closes its regions, takes bus mastering from the function, disables its interrupts, unmaps its DMA and lets go of it: in
    * this order, so that the function has stopped reading and writing memory before its buffers are taken away. Once. Where the
-   * kernel refuses a part of it, the rest is done all the same.
+   * kernel refuses a part of it, the rest is done all the same. Of a device that is lost nothing is asked.
    * @throws IsmioError ERR_ISMIO_VFIO what the kernel refused; several refusals are an AggregateError in `cause`
    */
   close(): void {
@@ -201,7 +178,7 @@ export class VfioDevice {
       try {
         part();
       } catch (error) {
-        refusals.push(error as IsmioError);
+        if (!isIsmioError(error, 'ERR_ISMIO_REGION_LOST')) refusals.push(error as IsmioError);
       }
     };
     for (const region of this.#regions) region.deref()?.close();
@@ -219,8 +196,14 @@ export class VfioDevice {
     this.close();
   }
 
-  #device(): DescriptorHandle {
-    if (!this.#closed) return this.#access.device;
+  /** What waits for interrupts ends: none comes any more. */
+  #lose(error: IsmioError): void {
+    for (const irq of this.#irqs.values()) irq.lose();
+    this.emit('lost', error);
+  }
+
+  #calls(): DeviceCalls {
+    if (!this.#closed) return this.#access.calls;
     throw new IsmioError('ERR_ISMIO_CLOSED', `device ${this.bdf} is closed`, { bdf: this.bdf });
   }
 

@@ -1,9 +1,9 @@
 // Buffers that a device reads and writes by itself.
 import { types } from 'node:util';
-import { checkFlag, checkOptions } from '../check.js';
-import { hex, IsmioError, rangeError, shown, typeError } from '../errors.js';
-import { memoryOf } from '../memory.js';
-import { ofThisThread } from '../thread.js';
+import { memoryOf } from '../access/memory.js';
+import { checkFlag, checkOptions } from '../support/check.js';
+import { hex, IsmioError, rangeError, shown, typeError } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
 import type { DeviceAccess } from './access.js';
 import { checked } from './failure.js';
 import { kernel } from './kernel.js';
@@ -14,6 +14,11 @@ export interface DmaOptions {
   iova?: bigint;
   /** Last bus address that the device can reach; for devices with fewer than 64 address bits. Default: no limit. */
   limit?: bigint;
+  /**
+   * A power of two, and multiple of the page size: the buffer does not cross a multiple of it, where no `iova` is given. Devices
+   * have such limits on their buffers (Linux: dma_set_seg_boundary). Default: none.
+   */
+  boundary?: bigint;
   /** Whether the device may read the buffer. Default true. */
   readable?: boolean;
   /** Whether the device may write it. Default true. */
@@ -68,7 +73,7 @@ export class DmaMappings {
   }
 
   map(buffer: Uint8Array, options: DmaOptions): DmaMapping {
-    checkOptions(options, ['iova', 'limit', 'readable', 'writable'], 'device.dmaMap');
+    checkOptions(options, ['iova', 'limit', 'boundary', 'readable', 'writable'], 'device.dmaMap');
     const readable = checkFlag(options.readable ?? true, 'readable');
     const writable = checkFlag(options.writable ?? true, 'writable');
     if (!readable && !writable) {
@@ -79,10 +84,11 @@ export class DmaMappings {
     }
     const { length, memory } = pagesOf(buffer);
     const limit = checkAddress(options.limit ?? noLimit, 'limit');
+    const boundary = options.boundary === undefined ? undefined : checkBoundary(options.boundary, length);
     const { space } = this.#access;
     const iova =
       options.iova === undefined
-        ? space.take(BigInt(length), limit)
+        ? space.take(BigInt(length), limit, boundary)
         : space.claim(checkAddress(options.iova, 'iova'), BigInt(length), limit);
     if (!writable) populate(buffer);
     const answer = this.#access.map(iova, [memory, buffer.byteOffset, length], readable, writable);
@@ -184,6 +190,14 @@ function pagesOf(buffer: Uint8Array): { length: number; memory: number } {
  */
 function populate(buffer: Uint8Array): void {
   for (let at = 0; at < buffer.length; at += pageSize) Atomics.or(buffer, at, 0);
+}
+
+function checkBoundary(value: bigint, length: number): bigint {
+  const boundary = checkAddress(value, 'boundary');
+  const power = boundary >= BigInt(pageSize) && (boundary & (boundary - 1n)) === 0n;
+  if (power && BigInt(length) <= boundary) return boundary;
+  const text = `boundary must be a power of two, ${pageSize} at least and as long as the buffer of ${length} bytes, not ${shown(value)}`;
+  throw rangeError('ERR_ISMIO_OPTION', text, { boundary, length });
 }
 
 function checkAddress(value: bigint, what: string): bigint {

@@ -1,7 +1,6 @@
 // Errors of VFIO: what was asked, what the kernel answered, what to do.
-
-import type { DescriptorHandle } from '../binding.js';
-import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../errors.js';
+import type { DescriptorHandle } from '../addon/binding.js';
+import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../support/errors.js';
 import { kernel } from './kernel.js';
 
 /** What an errno means at a call, where it says more than its name. */
@@ -37,11 +36,17 @@ const meanings: Record<string, readonly [ErrorCode, string]> = {
     'ERR_ISMIO_DMA_LIMIT',
     'it would pin more memory than this process may (ulimit -l, RLIMIT_MEMLOCK)',
   ],
+  'VFIO_USER_DMA_MAP:ENODEV': ['ERR_ISMIO_REGION_LOST', 'the server is lost; open the device again'],
+  'VFIO_USER_DMA_MAP:ENOSPC': [
+    'ERR_ISMIO_DMA_LIMIT',
+    'the server takes no more mappings (max_dma_maps); map fewer, larger buffers',
+  ],
   'IOMMU_IOAS_MAP:ENOMEM': [
     'ERR_ISMIO_DMA_LIMIT',
     'it would pin more memory than this process may (ulimit -l, RLIMIT_MEMLOCK)',
   ],
   'VFIO_IOMMU_MAP_DMA:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
+  'VFIO_USER_DMA_MAP:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'IOMMU_IOAS_MAP:EEXIST': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'IOMMU_IOAS_MAP:EADDRINUSE': ['ERR_ISMIO_VFIO', 'something is mapped there already'],
   'mmap:ENOMEM': [

@@ -1,10 +1,10 @@
 // A device through its IOMMU group: /dev/vfio/vfio and /dev/vfio/N. A group can be opened once, so the devices of one group
 // that this thread opens share it.
 import { join } from 'node:path';
-import type { DescriptorHandle } from '../binding.js';
-import { type ErrorValues, IsmioError } from '../errors.js';
+import type { DescriptorHandle } from '../addon/binding.js';
 import type { GroupMember, PciFunction } from '../pci/functions.js';
-import type { DeviceAccess, Pinned } from './access.js';
+import { type ErrorValues, IsmioError } from '../support/errors.js';
+import { type DeviceAccess, type DeviceCalls, KernelCalls, type Pinned } from './access.js';
 import { checked, opened } from './failure.js';
 import { type IovaRange, IovaSpace } from './iova.js';
 import { apiVersion, askGrowing, capabilities, capability, dmaFlag, extension, groupFlag, kernel } from './kernel.js';
@@ -113,11 +113,13 @@ class GroupAccess implements DeviceAccess {
   readonly api = 'group';
   readonly mapCall = 'VFIO_IOMMU_MAP_DMA';
   readonly unmapCall = 'VFIO_IOMMU_UNMAP_DMA';
-  readonly device: DescriptorHandle;
+  readonly calls: DeviceCalls;
+  readonly #device: DescriptorHandle;
   readonly #group: Group;
 
   constructor(device: DescriptorHandle, group: Group) {
-    this.device = device;
+    this.calls = new KernelCalls(device);
+    this.#device = device;
     this.#group = group;
   }
 
@@ -136,7 +138,7 @@ class GroupAccess implements DeviceAccess {
   }
 
   close(): void {
-    kernel.close(this.device);
+    kernel.close(this.#device);
     letGo(this.#group);
   }
 }

@@ -1,7 +1,6 @@
 // What the kernel says of a device: its flags, zPCI capabilities, regions and interrupts.
-
 import { constants } from 'node:os';
-import type { DescriptorHandle } from '../binding.js';
+import type { DeviceCalls } from './access.js';
 import { checked } from './failure.js';
 import {
   askGrowing,
@@ -100,6 +99,36 @@ export interface DeviceFlags {
   readonly pci: boolean;
 }
 
+/** What sysfs says of a function; null where it says nothing. */
+export interface FunctionIds {
+  /** The VFIO driver that has the function, as sysfs calls it. */
+  readonly driver: string;
+  /** The vendor id of the function, 16 bits. */
+  readonly vendor: number | null;
+  /** The device id of the function, 16 bits. */
+  readonly device: number | null;
+  /** The vendor id of the board, 16 bits. */
+  readonly subsystemVendor: number | null;
+  /** The device id of the board, 16 bits. */
+  readonly subsystemDevice: number | null;
+  /** Base class, subclass and programming interface: 24 bits. */
+  readonly classCode: number | null;
+  /** The number of the IOMMU group that it is in. */
+  readonly iommuGroup: number | null;
+}
+
+/** What the kernel and sysfs say of an open function. */
+export interface VfioDeviceInfo extends FunctionIds {
+  /** What the kernel says that the device can do. */
+  readonly flags: DeviceFlags;
+  /** What IBM Z adds; null elsewhere. */
+  readonly zpci: ZpciInfo | null;
+  /** The regions that the device has, BARs 0 to 5 first; those that it lacks are left out. */
+  readonly regions: readonly VfioRegionInfo[];
+  /** The kinds of interrupts that the device has. */
+  readonly irqs: readonly VfioIrqInfo[];
+}
+
 /** Where a device's MSI-X table lies. */
 interface MsixTable {
   readonly region: number;
@@ -110,10 +139,10 @@ interface MsixTable {
 const pageSize = BigInt(kernel.pageSize);
 
 export function readDevice(
-  device: DescriptorHandle,
+  calls: DeviceCalls,
   bdf: string,
 ): { flags: DeviceFlags; regions: number; irqs: number; zpci: ZpciInfo | null } {
-  const { answer, struct } = askGrowing(24, (into) => kernel.deviceInfo(device, into));
+  const { answer, struct } = askGrowing(24, (into) => calls.deviceInfo(into));
   checked('VFIO_DEVICE_GET_INFO', answer, bdf, { bdf });
   const flags = struct.u32(4);
   const chain = (flags & deviceFlag.capabilities) === 0 ? [] : capabilities(struct, struct.u32(16));
@@ -159,17 +188,17 @@ function unknown(answer: number): boolean {
  * The regions that there are: those of size 0, and those the driver knows nothing of, are left out. ism-vfio-pci, for one,
  * answers EINVAL for the ROM (Linux drivers/vfio/pci/ism/main.c).
  */
-export function readRegions(device: DescriptorHandle, bdf: string, count: number): VfioRegionInfo[] {
+export function readRegions(calls: DeviceCalls, bdf: string, count: number): VfioRegionInfo[] {
   const structs: Struct[] = [];
   for (let index = 0; index < count; index++) {
-    const { answer, struct } = askGrowing(32, (into) => kernel.regionInfo(device, index, into));
+    const { answer, struct } = askGrowing(32, (into) => calls.regionInfo(index, into));
     if (!unknown(answer)) {
       checked('VFIO_DEVICE_GET_REGION_INFO', answer, `region ${index} of ${bdf}`, { bdf, index });
     }
     if (answer >= 0 && struct.u64(16) > 0n) structs.push(struct);
   }
   const config = structs.find((struct) => struct.u32(8) === configIndex);
-  const table = config === undefined ? null : readMsixTable(device, config.u64(24), bdf);
+  const table = config === undefined ? null : readMsixTable(calls, config.u64(24), bdf);
   return structs.map((struct) => regionOf(struct, table));
 }
 
@@ -231,9 +260,9 @@ function around(table: MsixTable, size: bigint): MappableArea[] {
 }
 
 /** Walks the capabilities in configuration space for MSI-X (PCI Local Bus Specification 3.0, 6.8.2). */
-function readMsixTable(device: DescriptorHandle, config: bigint, bdf: string): MsixTable | null {
+function readMsixTable(calls: DeviceCalls, config: bigint, bdf: string): MsixTable | null {
   const space = new Uint8Array(256);
-  const read = checked('pread', kernel.pread(device, config, space), `configuration space of ${bdf}`, { bdf });
+  const read = checked('pread', calls.pread(config, space), `configuration space of ${bdf}`, { bdf });
   if (read < space.length)
     throw broken(`configuration space of ${bdf} ends after ${read} bytes`, { bdf, length: read });
   const view = new DataView(space.buffer); // little-endian, as all of configuration space
@@ -252,10 +281,10 @@ function readMsixTable(device: DescriptorHandle, config: bigint, bdf: string): M
 }
 
 /** The kinds of interrupts that there are: those without a vector, and those the driver knows nothing of, are left out. */
-export function readIrqs(device: DescriptorHandle, bdf: string, count: number): VfioIrqInfo[] {
+export function readIrqs(calls: DeviceCalls, bdf: string, count: number): VfioIrqInfo[] {
   const irqs: VfioIrqInfo[] = [];
   for (let index = 0; index < count; index++) {
-    const { answer, struct } = askGrowing(16, (into) => kernel.irqInfo(device, index, into));
+    const { answer, struct } = askGrowing(16, (into) => calls.irqInfo(index, into));
     if (!unknown(answer)) checked('VFIO_DEVICE_GET_IRQ_INFO', answer, `interrupts ${index} of ${bdf}`, { bdf, index });
     const vectors = answer < 0 ? 0 : struct.u32(12);
     if (vectors === 0) continue;

@@ -1,10 +1,10 @@
 // Interrupts as JavaScript hears them: events, an async iterable, and a wait for the next one. Of all vectors of a kind, and of
 // each vector by itself.
 import { EventEmitter } from 'node:events';
-import { checkSignal, onAbort } from '../abort.js';
-import { checkOptions } from '../check.js';
-import { IsmioError } from '../errors.js';
-import { ofThisThread } from '../thread.js';
+import { checkSignal, onAbort } from '../support/abort.js';
+import { checkBetween, checkOptions } from '../support/check.js';
+import { IsmioError } from '../support/errors.js';
+import { ofThisThread } from '../support/thread.js';
 
 /** How often a vector was signalled since it was last told. */
 export interface Interrupt {
@@ -13,6 +13,9 @@ export interface Interrupt {
   /** At least 1: signals that come faster than the event loop turns are counted together, and none is lost. */
   readonly count: number;
 }
+
+/** The longest wait, some 24 days: what timers of Node.js take. */
+const mostMilliseconds = 2 ** 31 - 1;
 
 /** How the waiting for an interrupt ends early. */
 export interface WaitOptions {
@@ -60,7 +63,12 @@ export abstract class Interrupts extends EventEmitter<{ interrupt: [Interrupt] }
     if (aborted) {
       throw new IsmioError('ERR_ISMIO_ABORTED', `the wait for ${this.title} was aborted`, {}, signal?.reason);
     }
-    throw new IsmioError('ERR_ISMIO_CLOSED', `${this.title} is not enabled, so that nobody would end the wait`);
+    throw this.notEnabled();
+  }
+
+  /** @internal The error of a wait that nobody would end. */
+  notEnabled(): IsmioError {
+    return new IsmioError('ERR_ISMIO_CLOSED', `${this.title} is not enabled, so that nobody would end the wait`);
   }
 
   [Symbol.asyncIterator](): AsyncIterableIterator<Interrupt> {
@@ -94,14 +102,32 @@ export class VfioVector extends Interrupts {
   /** Which of the vectors it is, from 0 on. */
   readonly vector: number;
   readonly #isEnabled: () => boolean;
+  readonly #await: (milliseconds: number) => Interrupt | null;
   protected readonly title: string;
 
   /** @internal */
-  constructor(vector: number, title: string, isEnabled: () => boolean) {
+  constructor(
+    vector: number,
+    title: string,
+    isEnabled: () => boolean,
+    wait: (milliseconds: number) => Interrupt | null,
+  ) {
     super();
     this.vector = vector;
     this.title = title;
     this.#isEnabled = isEnabled;
+    this.#await = wait;
+  }
+
+  /**
+   * Waits for the next interrupt on this thread, and so holds its event loop, for so many milliseconds at most; null when they
+   * are over. What was signalled and not told yet ends it at once. Listeners hear of the interrupt as well, before this
+   * returns. For a Worker that has nothing else to do: no turn of the event loop stands between the device and the answer.
+   * A Worker that is terminated waits 10 ms longer at most.
+   * @throws IsmioError ERR_ISMIO_CLOSED when the vector is not enabled, ERR_ISMIO_RUNTIME on other runtimes than Node.js
+   */
+  waitSync(milliseconds: number): Interrupt | null {
+    return this.#await(checkBetween(milliseconds, 'milliseconds', 0, mostMilliseconds));
   }
 
   /** Whether the vector is one of those that are enabled. */

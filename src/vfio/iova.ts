@@ -1,5 +1,5 @@
 // Addresses on a device's bus: which are valid, which are taken, where the next buffer goes. Pure.
-import { hex, IsmioError, rangeError } from '../errors.js';
+import { hex, IsmioError, rangeError } from '../support/errors.js';
 
 /** First and last address, both in it. */
 export interface IovaRange {
@@ -38,14 +38,16 @@ export class IovaSpace {
   }
 
   /**
-   * The lowest free place for `length` bytes, all of it at or below `limit`. Page 0 is left free, so that an address of 0
-   * stays a mistake that shows.
+   * The lowest free place for `length` bytes, all of it at or below `limit`, and within one piece of `boundary` bytes where that
+   * is given. Page 0 is left free, so that an address of 0 stays a mistake that shows.
    * @throws IsmioError ERR_ISMIO_DMA_LIMIT
    */
-  take(length: bigint, limit: bigint): bigint {
+  take(length: bigint, limit: bigint, boundary?: bigint): bigint {
     const size = this.#up(length);
     for (const [index, { first, last }] of this.#free.entries()) {
-      const at = first === 0n ? this.#page : first;
+      const lowest = first === 0n ? this.#page : first;
+      const crosses = boundary !== undefined && (lowest % boundary) + size > boundary;
+      const at = crosses ? (lowest / boundary + 1n) * boundary : lowest;
       const end = at + size - 1n;
       if (end <= last && end <= limit) return this.#cut(index, at, end);
     }

@@ -1,12 +1,16 @@
 // The interrupts of one kind of a device: an eventfd for each vector, given to the kernel and taken back.
-import { type DescriptorHandle, native, type SignalHandle } from '../binding.js';
-import { checkBetween } from '../check.js';
-import { IsmioError, systemError } from '../errors.js';
-import { runtime } from '../runtime.js';
+import { native, type SignalHandle } from '../addon/binding.js';
+import { checkBetween } from '../support/check.js';
+import { IsmioError, systemError } from '../support/errors.js';
+import { runtime } from '../support/runtime.js';
+import type { DeviceCalls } from './access.js';
 import { checked } from './failure.js';
 import type { VfioIrqInfo } from './info.js';
 import { type Interrupt, Interrupts, VfioVector } from './interrupts.js';
-import { irqSet, kernel } from './kernel.js';
+import { irqSet } from './kernel.js';
+
+/** The kinds of interrupts that VFIO has for a PCI function. */
+export type IrqName = 'intx' | 'msi' | 'msix' | 'err' | 'req';
 
 interface Signal {
   readonly signal: SignalHandle;
@@ -28,7 +32,7 @@ export class VfioIrq extends Interrupts {
   /** What the kernel says of this kind of interrupts. */
   readonly info: VfioIrqInfo;
   protected readonly title: string;
-  readonly #device: () => DescriptorHandle;
+  readonly #calls: () => DeviceCalls;
   readonly #vectors = new Map<number, VfioVector>();
   /** Those of the vectors that are enabled: from the first on, without a gap. */
   #signals: readonly Signal[] = [];
@@ -36,14 +40,14 @@ export class VfioIrq extends Interrupts {
   #setUp = 0;
   #keepsAlive = true;
 
-  /** @internal `device` gives the descriptor, or throws when the device is closed. */
-  constructor(device: () => DescriptorHandle, info: VfioIrqInfo, bdf: string) {
+  /** @internal `calls` gives whom to ask, or throws when the device is closed. */
+  constructor(calls: () => DeviceCalls, info: VfioIrqInfo, bdf: string) {
     super();
     this.name = info.name;
     this.count = info.count;
     this.info = info;
     this.title = `${info.name} of ${bdf}`;
-    this.#device = device;
+    this.#calls = calls;
   }
 
   /** How many vectors are enabled: the first ones. */
@@ -60,7 +64,12 @@ export class VfioIrq extends Interrupts {
     const number = checkBetween(vector, 'vector', 0, this.count - 1);
     const known = this.#vectors.get(number);
     if (known !== undefined) return known;
-    const made = new VfioVector(number, `vector ${number} of ${this.title}`, () => number < this.enabled);
+    const made = new VfioVector(
+      number,
+      `vector ${number} of ${this.title}`,
+      () => number < this.enabled,
+      (milliseconds) => this.#await(number, milliseconds),
+    );
     this.#vectors.set(number, made);
     return made;
   }
@@ -76,9 +85,9 @@ export class VfioIrq extends Interrupts {
    */
   enable(vectors: number = this.count): void {
     const wanted = checkBetween(vectors, 'vectors', 1, this.count);
-    const device = this.#device();
-    if (wanted > this.enabled) this.#add(device, wanted);
-    else if (wanted < this.enabled) this.#drop(device, wanted);
+    const calls = this.#calls();
+    if (wanted > this.enabled) this.#add(calls, wanted);
+    else if (wanted < this.enabled) this.#drop(calls, wanted);
   }
 
   /**
@@ -87,7 +96,7 @@ export class VfioIrq extends Interrupts {
    */
   disable(): void {
     if (this.enabled === 0) return;
-    this.#disarm(this.#device());
+    this.#disarm(this.#calls());
     this.#keep([]);
   }
 
@@ -98,6 +107,11 @@ export class VfioIrq extends Interrupts {
     } finally {
       this.#keep([]);
     }
+  }
+
+  /** @internal The device is lost: nobody signals them any more. */
+  lose(): void {
+    this.#keep([]);
   }
 
   /** Holds back interrupts of a vector (where `info.maskable`): they come at `unmask`. */
@@ -132,13 +146,13 @@ export class VfioIrq extends Interrupts {
   }
 
   /** More vectors, behind those there are. */
-  #add(device: DescriptorHandle, wanted: number): void {
+  #add(calls: DeviceCalls, wanted: number): void {
     const had = this.#signals;
     const added: Signal[] = [];
     try {
       for (let vector = had.length; vector < wanted; vector++) added.push(this.#open(vector));
-      if (had.length === 0 || this.info.resizable || wanted <= this.#setUp) this.#arm(device, had.length, added);
-      else this.#armAnew(device, had, added);
+      if (had.length === 0 || this.info.resizable || wanted <= this.#setUp) this.#arm(calls, had.length, added);
+      else this.#armAnew(calls, had, added);
     } catch (error) {
       for (const { signal } of added) native.signalClose(signal);
       throw error;
@@ -148,9 +162,9 @@ export class VfioIrq extends Interrupts {
   }
 
   /** Fewer vectors: those behind them have no eventfd any more. */
-  #drop(device: DescriptorHandle, wanted: number): void {
+  #drop(calls: DeviceCalls, wanted: number): void {
     const none = Array<number>(this.enabled - wanted).fill(noEventfd);
-    this.#setEventfds(device, wanted, none);
+    this.#setEventfds(calls, wanted, none);
     this.#keep(this.#signals.slice(0, wanted));
   }
 
@@ -164,10 +178,10 @@ export class VfioIrq extends Interrupts {
   }
 
   /** The kernel gives eventfds to vectors, from `start` on. */
-  #arm(device: DescriptorHandle, start: number, signals: readonly Signal[]): void {
+  #arm(calls: DeviceCalls, start: number, signals: readonly Signal[]): void {
     const wanted = start + signals.length;
     const available = this.#setEventfds(
-      device,
+      calls,
       start,
       signals.map(({ eventfd }) => eventfd),
     );
@@ -176,34 +190,34 @@ export class VfioIrq extends Interrupts {
   }
 
   /** All of them at once. Eventfds that were armed keep what they count, and are signalled in place of what was missed. */
-  #armAnew(device: DescriptorHandle, had: readonly Signal[], added: readonly Signal[]): void {
-    this.#disarm(device);
+  #armAnew(calls: DeviceCalls, had: readonly Signal[], added: readonly Signal[]): void {
+    this.#disarm(calls);
     try {
-      this.#arm(device, 0, [...had, ...added]);
+      this.#arm(calls, 0, [...had, ...added]);
     } catch (error) {
-      this.#restore(device, had, error);
+      this.#restore(calls, had, error);
       throw error;
     }
-    this.#signalAll(device, had.length);
+    this.#signalAll(calls, had.length);
   }
 
-  #restore(device: DescriptorHandle, had: readonly Signal[], refusal: unknown): void {
+  #restore(calls: DeviceCalls, had: readonly Signal[], refusal: unknown): void {
     try {
-      this.#arm(device, 0, had);
+      this.#arm(calls, 0, had);
     } catch (error) {
       this.#keep([]);
       const text = `${this.title}: none is enabled any more: ${(error as Error).message}`;
       throw new IsmioError('ERR_ISMIO_VFIO', text, { irq: this.name }, new AggregateError([refusal, error], text));
     }
-    this.#signalAll(device, had.length);
+    this.#signalAll(calls, had.length);
   }
 
-  #signalAll(device: DescriptorHandle, count: number): void {
-    this.#set(device, irqSet.none | irqSet.trigger, 0, count, null);
+  #signalAll(calls: DeviceCalls, count: number): void {
+    this.#set(calls, irqSet.none | irqSet.trigger, 0, count, null);
   }
 
-  #disarm(device: DescriptorHandle): void {
-    this.#set(device, irqSet.none | irqSet.trigger, 0, 0, null);
+  #disarm(calls: DeviceCalls): void {
+    this.#set(calls, irqSet.none | irqSet.trigger, 0, 0, null);
     this.#setUp = 0;
   }
 
@@ -216,6 +230,26 @@ export class VfioIrq extends Interrupts {
     throw new IsmioError('ERR_ISMIO_SYSTEM', text, { vector, errno: cause.code }, cause);
   }
 
+  #await(vector: number, milliseconds: number): Interrupt | null {
+    const own = this.vector(vector);
+    const signal = this.#signals[vector]?.signal;
+    if (signal === undefined) throw own.notEnabled();
+    if (runtime !== 'node') {
+      const text = `${this.title}: on ${runtime} a thread of the addon waits for interrupts; use wait()`;
+      throw new IsmioError('ERR_ISMIO_RUNTIME', text, { vector });
+    }
+    const count = native.signalWait(signal, milliseconds);
+    if (count < 0) {
+      const cause = systemError(-count, 'ppoll');
+      const text = `${this.title}: the wait for vector ${vector} failed: ${cause.code}`;
+      throw new IsmioError('ERR_ISMIO_SYSTEM', text, { vector, errno: cause.code }, cause);
+    }
+    if (count === 0) return null;
+    const interrupt = { vector, count };
+    this.#signalled(own, interrupt);
+    return interrupt;
+  }
+
   /** A handler of all vectors may disable the one it was told of, which then is told no more. */
   #signalled(vector: VfioVector, interrupt: Interrupt): void {
     this.tell(interrupt);
@@ -224,15 +258,15 @@ export class VfioIrq extends Interrupts {
 
   #act(action: number, vector: number): void {
     checkBetween(vector, 'vector', 0, this.count - 1);
-    this.#set(this.#device(), irqSet.none | action, vector, 1, null);
+    this.#set(this.#calls(), irqSet.none | action, vector, 1, null);
   }
 
-  #setEventfds(device: DescriptorHandle, start: number, eventfds: readonly number[]): number {
-    return this.#set(device, irqSet.eventfd | irqSet.trigger, start, eventfds.length, Int32Array.from(eventfds));
+  #setEventfds(calls: DeviceCalls, start: number, eventfds: readonly number[]): number {
+    return this.#set(calls, irqSet.eventfd | irqSet.trigger, start, eventfds.length, Int32Array.from(eventfds));
   }
 
-  #set(device: DescriptorHandle, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
-    const answer = kernel.setIrqs(device, flags, this.info.index, start, count, eventfds);
+  #set(calls: DeviceCalls, flags: number, start: number, count: number, eventfds: Int32Array | null): number {
+    const answer = calls.setIrqs(flags, this.info.index, start, count, eventfds);
     return checked('VFIO_DEVICE_SET_IRQS', answer, this.title, { irq: this.name, start, count });
   }
 

@@ -1,8 +1,8 @@
 // The numbers of the kernel's VFIO interface, and what its structs look like. Source: Linux include/uapi/linux/vfio.h,
 // vfio_zdev.h.
 import { endianness } from 'node:os';
-import { native } from '../binding.js';
-import { type ErrorValues, IsmioError } from '../errors.js';
+import { native } from '../addon/binding.js';
+import { type ErrorValues, IsmioError } from '../support/errors.js';
 
 /** The addon's calls: one for each ioctl. A negative answer is -errno. */
 export const kernel = native.vfio;

@@ -1,14 +1,15 @@
 // openVfio: finds the function in sysfs, chooses how to open it.
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkBdf, checkOptions, checkText, checkWord } from '../check.js';
-import { IsmioError } from '../errors.js';
 import { notThere } from '../pci/failure.js';
 import { findFunction, type PciFunction } from '../pci/functions.js';
+import { checkBdf, checkOptions, checkText, checkWord } from '../support/check.js';
+import { IsmioError } from '../support/errors.js';
 import type { DeviceAccess } from './access.js';
 import { openCdev } from './cdev.js';
-import { type FunctionIds, VfioDevice } from './device.js';
+import { VfioDevice } from './device.js';
 import { openGroup } from './group.js';
+import type { FunctionIds } from './info.js';
 
 /** How `openVfio` opens a function. */
 export interface VfioOptions {

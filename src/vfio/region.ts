@@ -1,10 +1,4 @@
 // Regions of a device: which of its bytes are mapped, which rules its function has.
-import type { DescriptorHandle } from '../binding.js';
-import { checkFlag, checkOptions, checkText, checkWord } from '../check.js';
-import { rangeError } from '../errors.js';
-import { keepGuard } from '../region/guard.js';
-import { burstOffered } from '../region/open.js';
-import { adopt, type Region } from '../region/region.js';
 import {
   checkLimits,
   checkRules,
@@ -13,10 +7,15 @@ import {
   resourceLimits,
   resourceRules,
   ruleArguments,
-} from '../region/rules.js';
+} from '../access/rules.js';
+import { keepGuard } from '../region/guard.js';
+import { burstOffered } from '../region/open.js';
+import { adopt, type Region } from '../region/region.js';
+import { checkFlag, checkOptions, checkText, checkWord } from '../support/check.js';
+import { rangeError } from '../support/errors.js';
+import type { DeviceCalls } from './access.js';
 import { refused } from './failure.js';
 import type { MappableArea, VfioRegionInfo, ZpciInfo } from './info.js';
-import { kernel } from './kernel.js';
 
 /** How `device.region` opens a region. */
 export interface VfioRegionOptions {
@@ -82,7 +81,7 @@ function limitsOf(served: Served, mapped: boolean): RuleLimits {
 }
 
 export function openRegion(
-  device: DescriptorHandle,
+  calls: DeviceCalls,
   bdf: string,
   served: Served,
   index: number,
@@ -93,8 +92,9 @@ export function openRegion(
   if (info === undefined) throw noRegion(bdf, served, index);
   const areas = areasFor(info, checkWord(options.access ?? 'auto', 'access', ['auto', 'mmap', 'pread']), bdf);
   const mapped = areas.length > 0;
-  const rules = checkRules({ ...rulesOf(served, index, mapped), ...options.rules });
-  checkLimits(rules, limitsOf(served, mapped), `${info.name} of ${bdf}`);
+  const own = calls.rules?.(index);
+  const rules = checkRules({ ...(own ?? rulesOf(served, index, mapped)), ...options.rules });
+  checkLimits(rules, own ?? limitsOf(served, mapped), `${info.name} of ${bdf}`);
   if (mapped && rules.boundary > 4096 && !whole(areas, info)) {
     const text = `only parts of ${info.name} are mapped, so rules.boundary can be at most 4096, not ${rules.boundary}`;
     throw rangeError('ERR_ISMIO_OPTION', text, { boundary: rules.boundary });
@@ -105,10 +105,11 @@ export function openRegion(
   const writable = checkFlag(options.writable ?? info.writable, 'writable');
   const pairs = Float64Array.from(areas.flatMap(({ offset, size }) => [Number(offset), Number(size)]));
   const size = Number(info.size);
-  const made = kernel.region(device, info.offset, size, writable, burst, pairs, ...ruleArguments(rules), name);
+  const request = { index, offset: info.offset, size, writable, burst, areas: pairs };
+  const made = calls.region(request, ...ruleArguments(rules), name);
   if (typeof made === 'number') {
     if (areas.length > 0) keepGuard();
-    return adopt(made, true);
+    return adopt(made, true, calls.singles?.(made, index));
   }
   throw refused(made.call, -made.errno, name, { region: name, bdf });
 }

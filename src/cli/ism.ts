@@ -1,0 +1,178 @@
+// ismio ism: a fabric of ISM functions as a process, and how it is.
+import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import type { Server } from 'node:net';
+import { join } from 'node:path';
+import { setInterval } from 'node:timers';
+import { Command, InvalidArgumentError } from 'commander';
+import type { Fabric } from 'ismio/ism';
+import { answerStatus, askStatus, type FabricStatus, socketName, statusOf, statusSocket } from './fabric-status.js';
+import { usageError } from './failure.js';
+import { parseCount, parseWhole } from './numbers.js';
+import { count, print, printJson } from './output.js';
+
+interface ServeOptions {
+  functions: number;
+  dir: string;
+  chid?: number;
+  gid?: bigint[];
+  json?: boolean;
+}
+
+const mostFunctions = 256;
+
+const serveNotes = `
+Each function is a socket of vfio-user in DIR: 0.sock, 1.sock, and so on. Who opens one is that function's driver, until it
+goes; then the next may come. DIR is made where it is not there, for its owner alone. SIGINT and SIGTERM end the fabric.
+
+Drivers:
+  openIsm(openVfioUser('DIR/0.sock'))     from a program (ismio/ism)
+  ismio info vfio-user:DIR/0.sock         what the function says of itself
+  ismio ism status DIR                    who is there, and what they have done
+
+Example:
+  ismio ism serve --functions 2 --dir /tmp/fabric`;
+
+export function ismCommand(): Command {
+  return new Command('ism')
+    .summary('serve a fabric of ISM functions, and see how it is')
+    .description('ISM functions that reach each other, as a process: for drivers of other processes, and of guests')
+    .helpCommand(false)
+    .addCommand(serveCommand())
+    .addCommand(statusCommand())
+    .action(() => {
+      throw usageError('say what to do: ismio ism serve or ismio ism status');
+    });
+}
+
+function serveCommand(): Command {
+  return new Command('serve')
+    .description('serve the functions of one fabric, each at a socket of its own')
+    .requiredOption('--dir <folder>', 'where their sockets are made')
+    .option('--functions <number>', `how many: 1 to ${mostFunctions}`, parseFunctions, 2)
+    .option('--chid <number>', 'channel identifier of the fabric, below 0xff00 (default: 1)', parseCount)
+    .option('--gid <gid...>', 'their global identifiers, in turn (default: random)', addGid)
+    .option('--json', 'print what happens as JSON, a line each')
+    .addHelpText('after', serveNotes)
+    .action(serveFabric);
+}
+
+function statusCommand(): Command {
+  return new Command('status')
+    .description('show who is on a fabric, and what they have moved')
+    .argument('<dir>', 'where ismio ism serve has its sockets')
+    .option('--json', 'print JSON')
+    .action(async (folder: string, { json }: { json?: boolean }) => {
+      const status = await askStatus(folder);
+      if (json === true) printJson(status);
+      else drawStatus(status);
+    });
+}
+
+async function serveFabric(options: ServeOptions): Promise<void> {
+  const { createFabric } = await import('ismio/ism');
+  const { dir, json } = options;
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const say = json === true ? sayInJson : sayInWords;
+  const fabric = createFabric(options.chid === undefined ? {} : { chid: options.chid });
+  const status = await served(fabric, options, say).catch((error: unknown) => {
+    fabric.close(); // no half of a fabric
+    throw error;
+  });
+  say('ready', { chid: fabric.chid });
+  const line = process.stderr.isTTY && json !== true ? new TrafficLine(fabric) : null;
+  await ended();
+  line?.end();
+  say('ended', {});
+  status.close();
+  fabric.close();
+  process.exit();
+}
+
+type Say = (what: string, values: Readonly<Record<string, unknown>>) => void;
+
+/** Makes the functions and serves each, and the status beside them. */
+async function served(fabric: Fabric, { dir, functions, gid: gids }: ServeOptions, say: Say): Promise<Server> {
+  const { serve } = await import('ismio/device');
+  for (let i = 0; i < functions; i++) {
+    const gid = gids?.[i];
+    const one = fabric.function(gid === undefined ? {} : { gid });
+    const server = await serve(one, { path: join(dir, socketName(i)) });
+    const values = { socket: server.path, gid: `0x${one.gid.toString(16)}` };
+    server.on('client', ({ pid, uid }) => say('client', { ...values, pid, uid }));
+    server.on('gone', () => say('gone', values));
+    server.on('error', (error) => say('error', { ...values, message: error.message }));
+    one.on('error', (error) => say('error', { ...values, message: error.message }));
+    say('serving', values);
+  }
+  const path = join(dir, statusSocket);
+  if (existsSync(path)) rmSync(path); // of a fabric that was killed: its functions' sockets were free
+  return answerStatus(fabric, dir);
+}
+
+/** The last second's traffic, on one line of the terminal. */
+class TrafficLine {
+  readonly #fabric: Fabric;
+  readonly #timer: NodeJS.Timeout;
+  #moves = 0;
+  #bytes = 0;
+
+  constructor(fabric: Fabric) {
+    this.#fabric = fabric;
+    this.#timer = setInterval(() => this.#draw(), 1000);
+  }
+
+  end(): void {
+    clearInterval(this.#timer);
+    process.stderr.write('\r\x1b[K');
+  }
+
+  #draw(): void {
+    const { functions } = statusOf(this.#fabric);
+    const sum = (of: (one: (typeof functions)[number]) => number) => functions.reduce((all, one) => all + of(one), 0);
+    const [moves, bytes] = [sum((one) => one.moves), sum((one) => one.movedBytes)];
+    const refused = sum((one) => Object.values(one.refused).reduce((all, some) => all + some, 0));
+    const drivers = `${functions.filter(({ driver }) => driver).length} of ${count(functions.length, 'function')} open`;
+    const rate = `${count(moves - this.#moves, 'move')}/s, ${((bytes - this.#bytes) / 2 ** 20).toFixed(1)} MiB/s`;
+    [this.#moves, this.#bytes] = [moves, bytes];
+    const all = `${drivers}, ${rate}${refused > 0 ? `, ${refused} refused` : ''}`;
+    process.stderr.write(`\r\x1b[K${all.slice(0, (process.stderr.columns || 80) - 1)}`);
+  }
+}
+
+function drawStatus({ chid, process: pid, uptime, functions }: FabricStatus): void {
+  print(`fabric 0x${chid.toString(16)}, process ${pid}, up ${count(uptime, 'second')}`);
+  for (const one of functions) {
+    const { socket, gid, driver, dmbs, moves, movedBytes, received, signals, refused } = one;
+    print(`${socket.padEnd(9)}${gid.padEnd(20)}${driver ? 'open' : 'no driver'}`);
+    print(
+      `  ${count(dmbs, 'DMB')}, ${count(moves, 'move')} of ${count(movedBytes, 'byte')} made, ${count(received, 'move')} and ${count(signals, 'signal')} received`,
+    );
+    const reasons = Object.entries(refused).filter(([, times]) => times > 0);
+    if (reasons.length > 0) print(`  refused: ${reasons.map(([why, times]) => `${why} ${times}`).join(', ')}`);
+  }
+}
+
+function ended(): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
+  });
+}
+
+function sayInWords(what: string, values: Readonly<Record<string, unknown>>): void {
+  const told = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
+  process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${[what, ...told].join('  ')}\n`);
+}
+
+function sayInJson(event: string, values: Readonly<Record<string, unknown>>): void {
+  print(JSON.stringify({ event, ...values }));
+}
+
+function parseFunctions(text: string): number {
+  const number = parseCount(text);
+  if (number >= 1 && number <= mostFunctions) return number;
+  throw new InvalidArgumentError(`It has to be from 1 to ${mostFunctions}.`);
+}
+
+function addGid(text: string, before: bigint[] = []): bigint[] {
+  return [...before, parseWhole(text)];
+}

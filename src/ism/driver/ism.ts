@@ -1,0 +1,382 @@
+// The driver of an ISM function, on any road to it.
+import { EventEmitter } from 'node:events';
+import { allocBuffer, type SharedBytes } from '../../access/memory.js';
+import type { QueueOptions } from '../../queue/options.js';
+import type { Region } from '../../region/region.js';
+import { type BytesLike, checkBetween, checkOptions, checkWord } from '../../support/check.js';
+import { hex, IsmioError } from '../../support/errors.js';
+import type { DmaMapping } from '../../vfio/dma.js';
+import type { VfioIrq } from '../../vfio/irq.js';
+import type { PciDevice } from '../../vfio/pci-device.js';
+import { checkGid } from '../gid.js';
+import { type ConnectOptions, connect } from '../stream/connect.js';
+import { type IsmListener, type ListenOptions, listen } from '../stream/listen.js';
+import { Station } from '../stream/station.js';
+import type { IsmStream } from '../stream/stream.js';
+import {
+  commandBar,
+  commands,
+  device as deviceId,
+  dmbSlots,
+  firstDmb,
+  gidGone,
+  largestDmb,
+  pageBytes,
+  queue,
+  reservedVlan,
+  vendor,
+  vlanIds,
+  vlanIdsAt,
+  windowBar,
+} from '../wire.js';
+import { Commander } from './commander.js';
+import { Dmb } from './dmb.js';
+import { MoveQueue, Moves } from './moves.js';
+import { Notices } from './notices.js';
+import type { DmbOptions, IsmEvent, IsmInfo, IsmOptions, MoveOptions } from './options.js';
+
+/** What a driver emits. */
+export interface IsmEvents {
+  /** The function tells something: see IsmEvent. */
+  event: [IsmEvent];
+  /** A function of the fabric has gone, with all that it had registered. */
+  gone: [gid: bigint];
+  /** What the function wrote cannot be; or a listener threw. */
+  error: [Error];
+  close: [];
+}
+
+/** Made by `openIsm`. */
+export class Ism extends EventEmitter<IsmEvents> {
+  /** Global identifier of the function. */
+  readonly gid: bigint;
+  /** What it drives. */
+  readonly device: PciDevice;
+  /**
+   * Whether the function takes moves of 16 bytes or more alone, whose offset and length are multiples of 8. ISM itself is not
+   * strict; the functions that QEMU emulates are.
+   */
+  readonly strict: boolean;
+  readonly #moves: Moves;
+  readonly #commander: Commander;
+  readonly #page: Region;
+  readonly #notices: Notices;
+  readonly #mapped: DmaMapping[] = [];
+  #irq: VfioIrq | null = null;
+  /** What takes back what it has registered, in the order in which that was. */
+  readonly #registered: (typeof commands.unregisterSba | typeof commands.unregisterIeq)[] = [];
+  readonly #dmbs = new Map<number, Dmb>();
+  #nextIndex = firstDmb;
+  #closing = false;
+  #closed = false;
+
+  /** @internal */
+  constructor(device: PciDevice, options: IsmOptions) {
+    super();
+    checkOptions(options, ['interrupts'], 'openIsm');
+    const polled = checkWord(options.interrupts ?? 'event', 'interrupts', ['event', 'poll']) === 'poll';
+    this.device = device;
+    device.enableMemory(true);
+    device.enableBusMaster(true);
+    this.#moves = new Moves(device.region(windowBar));
+    this.strict = this.#moves.strict;
+    this.#page = device.region(commandBar);
+    this.#commander = new Commander(this.#page);
+    const [bits, events] = [allocBuffer(pageBytes, { shared: true }), allocBuffer(pageBytes, { shared: true })];
+    this.#notices = new Notices(bits, events);
+    try {
+      for (const page of [bits, events]) this.#mapped.push(device.dmaMap(page));
+      if (!polled) this.#irq = this.#listen();
+      this.gid = this.#start();
+    } catch (error) {
+      this.#undo();
+      throw error;
+    }
+    Station.of(this); // peers that ask for a stream are told that nobody listens
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** DMBs that are registered. */
+  get dmbs(): readonly Dmb[] {
+    return [...this.#dmbs.values()];
+  }
+
+  /** What the function says of itself now. @throws IsmioError ERR_ISMIO_ISM, ERR_ISMIO_CLOSED */
+  info(): IsmInfo {
+    this.#checkOpen();
+    const { values, view } = this.#commander.run(commands.queryInfo, {});
+    const { version, max_len, ism_state, my_gid, dmbs_owned, dmbs_used, vlan_required, vlan_nr_ids } = values;
+    const ids = Math.min(vlan_nr_ids, vlanIds);
+    return {
+      version,
+      maxLength: max_len,
+      state: ism_state,
+      gid: my_gid,
+      dmbs: { most: dmbs_owned, used: dmbs_used },
+      vlanRequired: vlan_required !== 0,
+      vlans: Array.from({ length: ids }, (_, i) => view.getUint16(vlanIdsAt + 2 * i)),
+    };
+  }
+
+  /** Whether a function of this GID is there, and reached (with that VLAN id, where one is given). */
+  reaches(gid: bigint, vlan?: number): boolean {
+    this.#checkOpen();
+    const asked = { rgid: checkGid(gid, 'gid'), ...vlanFields(vlan) };
+    try {
+      this.#commander.run(commands.queryRemoteGid, asked);
+      return true;
+    } catch (error) {
+      if (error instanceof IsmioError && error.code === 'ERR_ISMIO_ISM' && error['returnCode'] !== undefined)
+        return false;
+      throw error;
+    }
+  }
+
+  /** Gives the function a VLAN id; again, it stays what it is. @throws IsmioError ERR_ISMIO_ISM */
+  addVlan(id: number): void {
+    this.#checkOpen();
+    this.#commander.run(commands.addVlanId, { vlan_id: BigInt(checkBetween(id, 'id', 0, reservedVlan)) });
+  }
+
+  deleteVlan(id: number): void {
+    this.#checkOpen();
+    this.#commander.run(commands.deleteVlanId, { vlan_id: BigInt(checkBetween(id, 'id', 0, reservedVlan)) });
+  }
+
+  /** Whether every DMB has to be of a VLAN. */
+  requireVlan(required: boolean): void {
+    this.#checkOpen();
+    this.#commander.run(required ? commands.setVlan : commands.resetVlan, {});
+  }
+
+  /**
+   * Registers memory that `peer` may move into.
+   * @throws IsmioError ERR_ISMIO_ISM where the function refuses: no such peer, no room; ERR_ISMIO_DMA_LIMIT, ERR_ISMIO_CLOSED
+   */
+  registerDmb(options: DmbOptions): Dmb {
+    checkOptions(options, ['length', 'peer', 'vlan'], 'ism.registerDmb');
+    this.#checkOpen();
+    const length = checkBetween(options.length, 'length', 1, largestDmb);
+    const peer = checkGid(options.peer, 'peer');
+    const index = this.#freeIndex();
+    const memory: SharedBytes = allocBuffer(length, { shared: true });
+    const mapping = this.device.dmaMap(memory, { boundary: BigInt(largestDmb) });
+    try {
+      const { values } = this.#commander.run(commands.registerDmb, {
+        dmb: mapping.iova,
+        dmb_len: length,
+        sba_idx: index,
+        ...vlanFields(options.vlan),
+        rgid: peer,
+      });
+      const dmb = new Dmb(memory, values.dmb_tok, index, peer, () => this.#unregister(dmb, mapping));
+      this.#dmbs.set(index, dmb);
+      return dmb;
+    } catch (error) {
+      mapping.unmap();
+      throw error;
+    }
+  }
+
+  /**
+   * Moves bytes into a DMB of a peer: in the fewest store blocks, none across a page of 4096 bytes, the last with the signal.
+   * @throws RangeError ERR_ISMIO_RULE where the function is strict, and no blocks that it takes make up the move: nothing is moved
+   * @throws IsmioError ERR_ISMIO_DEVICE where the fabric refuses a block of it: no such token, past its end, its owner gone;
+   * `bytesDone` of `error` are of the write that failed
+   */
+  move(token: bigint, offset: number, bytes: BytesLike, options: MoveOptions = {}): void {
+    this.#checkOpen();
+    this.#moves.move(token, offset, bytes, options);
+  }
+
+  /**
+   * A queue of moves. It ends with the driver at the latest: what is queued then is never made.
+   * @throws RangeError ERR_ISMIO_OPTION
+   */
+  queue(options: QueueOptions = {}): MoveQueue {
+    this.#checkOpen();
+    return new MoveQueue(this.#moves, options);
+  }
+
+  /** Puts a software event into a peer's event queue. @throws IsmioError ERR_ISMIO_ISM where there is no such peer */
+  signal(
+    peer: bigint,
+    { code, info = 0n, interrupt = true }: { code: number; info?: bigint; interrupt?: boolean },
+  ): void {
+    this.#checkOpen();
+    this.#commander.run(commands.signalIeq, {
+      rgid: checkGid(peer, 'peer'),
+      trigger_irq: Number(interrupt),
+      event_code: checkBetween(code, 'code', 0, 2 ** 32 - 1),
+      info,
+    });
+  }
+
+  /**
+   * Opens a stream to whoever listens at a port of a peer.
+   * @throws IsmioError ERR_ISMIO_ISM_REFUSED, ERR_ISMIO_ISM_PEER_DIED, ERR_ISMIO_ABORTED; ERR_ISMIO_ISM where there is no such peer
+   */
+  async connect(peer: bigint, port: number, options?: ConnectOptions): Promise<IsmStream> {
+    this.#checkOpen();
+    return connect(this, checkGid(peer, 'peer'), port, options);
+  }
+
+  /**
+   * Listens at a port for streams of peers. The handler, or the listener's event 'stream', gets each.
+   * @throws IsmioError ERR_ISMIO_IN_USE where somebody listens at this port of the function
+   */
+  listen(
+    port: number,
+    options?: ListenOptions | ((stream: IsmStream) => void),
+    handler?: (stream: IsmStream) => void,
+  ): IsmListener {
+    this.#checkOpen();
+    return listen(this, port, options, handler);
+  }
+
+  /** Tells what came since the last time, at once: with `interrupts: 'poll'`, or to be sooner than the event loop. */
+  poll(): void {
+    if (this.#closed || !this.#notices.raised) return;
+    this.#notices.take({
+      signalled: (index, mask) => {
+        if (mask !== 0) this.#tell(() => this.#dmbs.get(index)?.emit('signal', mask));
+      },
+      event: (event) => this.#tell(() => this.#told(event)),
+      broken: (what) => this.#failed(new IsmioError('ERR_ISMIO_ISM', `${this.device.name}: ${what}`)),
+    });
+  }
+
+  /**
+   * Takes back what it registered, in the order that lets no store of the function go where nothing is any more, and closes the
+   * device.
+   */
+  close(): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    const errors: unknown[] = [];
+    const attempt = attempting(errors);
+    for (const dmb of this.dmbs) attempt(() => dmb.unregister());
+    for (const command of this.#registered.reverse()) attempt(() => this.#commander.run(command, {}));
+    this.#closed = true;
+    attempt(() => this.#irq?.disable());
+    for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+    attempt(() => this.device.close());
+    this.emit('close');
+    if (errors.length > 0 && !this.#lost(errors)) throw errors[0];
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** Of a function that could not be opened: what it took is taken back, and the device is its opener's. */
+  #undo(): void {
+    const attempt = attempting([]); // why it could not be opened is what is told
+    for (const command of this.#registered.reverse()) attempt(() => this.#commander.run(command, {}));
+    attempt(() => this.#irq?.disable());
+    for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+  }
+
+  #start(): bigint {
+    const [bits, events] = this.#mapped as [DmaMapping, DmaMapping];
+    this.#commander.run(commands.registerSba, { sba: bits.iova });
+    this.#registered.push(commands.unregisterSba);
+    this.#commander.run(commands.registerIeq, { ieq: events.iova, len: BigInt(queue.bytes) });
+    this.#registered.push(commands.unregisterIeq);
+    return this.#commander.run(commands.readGid, {}).values.gid;
+  }
+
+  #listen(): VfioIrq {
+    const irq = [this.device.irq('msix'), this.device.irq('msi')].find(({ count }) => count > 0);
+    if (irq === undefined) throw new IsmioError('ERR_ISMIO_ISM', `${this.device.name} has neither MSI-X nor MSI`);
+    if (irq.enabled > 0) {
+      throw new IsmioError('ERR_ISMIO_DEVICE_BUSY', `${this.device.name} has a driver, which has enabled ${irq.name}`);
+    }
+    irq.enable(1);
+    irq.on('interrupt', () => this.poll());
+    return irq;
+  }
+
+  #told(event: IsmEvent): void {
+    this.emit('event', event);
+    if (event.type === 'gid' && event.code === gidGone) this.emit('gone', event.token);
+  }
+
+  /** What one listener throws is no reason not to tell the others. */
+  #tell(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#failed(error as Error);
+    }
+  }
+
+  #failed(error: Error): void {
+    if (this.listenerCount('error') === 0) process.emitWarning(error);
+    else process.nextTick(() => this.emit('error', error)); // what it throws is no part of what is being told
+  }
+
+  /** Indices come round: one that was given back is given out again as late as can be. */
+  #freeIndex(): number {
+    for (let tried = firstDmb; tried < dmbSlots; tried++) {
+      const index = this.#nextIndex;
+      this.#nextIndex = index + 1 < dmbSlots ? index + 1 : firstDmb;
+      if (!this.#dmbs.has(index)) return index;
+    }
+    const most = dmbSlots - firstDmb;
+    const text = `${this.device.name} has ${most} DMBs, which is all that a function can have`;
+    throw new IsmioError('ERR_ISMIO_ISM', text, { dmbs: most });
+  }
+
+  /** A function that is lost, or its driver closed, reaches no memory any more. */
+  #unregister(dmb: Dmb, mapping: DmaMapping): void {
+    try {
+      if (!this.#closed) this.#commander.run(commands.unregisterDmb, { dmb_tok: dmb.token });
+    } catch (error) {
+      if (!this.#lost([error])) throw error;
+    }
+    this.#dmbs.delete(dmb.index);
+    this.#notices.clear(dmb.index);
+    if (!this.device.closed) mapping.unmap();
+  }
+
+  #lost(errors: readonly unknown[]): boolean {
+    return errors.every((error) => error instanceof IsmioError && error.code === 'ERR_ISMIO_REGION_LOST');
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new IsmioError('ERR_ISMIO_CLOSED', `the driver of ${this.device.name} is closed`);
+  }
+}
+
+/** Does things that may fail, and goes on: `errors` has what they threw. */
+function attempting(errors: unknown[]): (act: () => void) => void {
+  return (act) => {
+    try {
+      act();
+    } catch (error) {
+      errors.push(error);
+    }
+  };
+}
+
+function vlanFields(vlan: number | undefined): { vlan_valid: number; vlan_id: number } {
+  if (vlan === undefined) return { vlan_valid: 0, vlan_id: 0 };
+  return { vlan_valid: 1, vlan_id: checkBetween(vlan, 'vlan', 0, reservedVlan) };
+}
+
+/**
+ * Opens an ISM function as its driver: registers its signal bits and event queue, and hears its interrupt.
+ * @throws IsmioError ERR_ISMIO_NOT_A_DEVICE where it is no ISM function; ERR_ISMIO_ISM where it refuses; what its road throws
+ */
+export async function openIsm(device: PciDevice, options: IsmOptions = {}): Promise<Ism> {
+  const { vendor: foundVendor, device: foundDevice } = device.info;
+  if (foundVendor !== vendor || foundDevice !== deviceId) {
+    const text = `${device.name} is no ISM function: its ids are ${hex(foundVendor ?? 0)}:${hex(foundDevice ?? 0)}, not ${hex(vendor)}:${hex(deviceId)}`;
+    throw new IsmioError('ERR_ISMIO_NOT_A_DEVICE', text, { bdf: device.name });
+  }
+  return new Ism(device, options);
+}
