@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import vm from 'node:vm';
-import { checkSignal, onAbort } from '../src/abort.js';
+import { checkSignal, onAbort } from '../src/support/abort.js';
 import { throwsCode } from './support/errors.js';
 
 const listeners = (signal: AbortSignal): number => getEventListeners(signal, 'abort').length;

@@ -3,14 +3,16 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import * as ismio from 'ismio';
+import { loadEngine } from '../bench/engine.js';
 import { loadFloors } from '../bench/floors.js';
 import { probes } from '../bench/probes/index.js';
 import { loadWorkloads, suites } from '../bench/suites/index.js';
 import { makeWindow, type OwnWindow } from '../bench/window.js';
 import type { Counters, Running, Workload } from '../bench/workload.js';
+import { packageRoot } from './support/child.js';
 
 const workloads = await loadWorkloads();
+const engine = await loadEngine(packageRoot);
 
 /** Opens in a window of its own, which goes when `use` has ended. */
 async function opened<T>(
@@ -70,14 +72,14 @@ test('points of a curve share their unit and are at different places', () => {
 
 test('two batches count exactly twice what one counts, and move the bytes that are said', async (t) => {
   for (const workload of workloads) {
-    const missing = workload.missing?.(ismio) ?? null;
+    const missing = workload.missing?.(engine) ?? null;
     if (missing !== null) {
       t.diagnostic(`${workload.name}: ${missing}`);
       continue;
     }
     await opened(
       workload,
-      (window) => workload.open(ismio, window),
+      (window) => workload.open(engine, window),
       async (running) => {
         const counters = running.counters ?? (() => null);
         const start = counters();
@@ -119,7 +121,7 @@ test('the quick ones issue the device operations that one works out by hand', as
   for (const workload of quick) {
     await opened(
       workload,
-      (window) => workload.open(ismio, window),
+      (window) => workload.open(engine, window),
       async (running) => {
         const before = running.counters?.() as Counters;
         await running.batch();
@@ -135,7 +137,7 @@ test('every floor opens beside its subject and does its batch', async (t) => {
   const floors = loadFloors();
   for (const workload of workloads) {
     const { floor, missing } = workload;
-    if (floor === undefined || (missing?.(ismio) ?? null) !== null) continue;
+    if (floor === undefined || (missing?.(engine) ?? null) !== null) continue;
     if (floor.native === true && typeof floors === 'string') {
       t.diagnostic(`${workload.name}: ${floors}`);
       continue;
@@ -143,7 +145,7 @@ test('every floor opens beside its subject and does its batch', async (t) => {
     assert.ok(floor.operations > 0);
     await opened(
       workload,
-      (window) => floor.open(window, floors as Exclude<typeof floors, string>, ismio),
+      (window) => floor.open(window, floors as Exclude<typeof floors, string>, engine),
       async (running) => {
         await running.batch();
         const counters = running.counters?.();
@@ -186,13 +188,16 @@ test('a floor touches the same places as its subject, and the same memory', asyn
   const floors = loadFloors();
   for (const workload of workloads) {
     const { name, floor, missing, windowBytes } = workload;
-    if (floor === undefined || windowBytes === 0 || besides.test(name) || (missing?.(ismio) ?? null) !== null) continue;
+    if (floor === undefined || windowBytes === 0 || besides.test(name) || (missing?.(engine) ?? null) !== null)
+      continue;
     if (floor.native === true && typeof floors === 'string') {
       t.diagnostic(`${name}: ${floors}`);
       continue;
     }
-    const one = await left(workload, (window) => workload.open(ismio, window));
-    const other = await left(workload, (window) => floor.open(window, floors as Exclude<typeof floors, string>, ismio));
+    const one = await left(workload, (window) => workload.open(engine, window));
+    const other = await left(workload, (window) =>
+      floor.open(window, floors as Exclude<typeof floors, string>, engine),
+    );
     // Other ways to do it have their words in an array of bytes: the places are the same, the words are not.
     const places = (words: Uint32Array): Uint32Array => words.map((word, i) => Number(word !== untouched[i]));
     const what = name.startsWith('peers/') ? places : (words: Uint32Array): Uint32Array => words;

@@ -4,7 +4,7 @@ import { constants } from 'node:buffer';
 import { describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { allocBuffer, type BytesLike, emulate, freeBuffer, type Region } from 'ismio';
-import * as other from '../src/memory.js';
+import * as other from '../src/access/memory.js';
 import { contents, pattern } from './support/bytes.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 

@@ -61,10 +61,10 @@ describe('in a shell', () => {
 
   test('bash completes a command and lists options', { skip: noBash }, async (t) => {
     const path = await scriptFor('bash', temporaryFolder(t));
-    const commands = await typedInto(bash, [`source ${path}`, 'ismio his\t'], /ismio history /);
+    const commands = await typedInto(bash, [`source ${path}`], { keys: 'ismio his\t', until: /ismio history / });
     assert.match(commands, /ismio history /);
-    const options = await typedInto(bash, [`source ${path}`, 'ismio compare --in\t\t'], /--instructi/);
-    assert.match(options, /--instruction-tolerance/);
+    const option = { keys: 'ismio compare --in\t\t', until: /--instructi/ };
+    assert.match(await typedInto(bash, [`source ${path}`], option), /--instruction-tolerance/);
   });
 
   /** What the script answers where this is typed, and the cursor is behind it. */
@@ -111,16 +111,12 @@ describe('in a shell', () => {
       const folder = temporaryFolder(t);
       const path = await scriptFor(shell, folder);
       writeFileSync(join(folder, 'named $(touch made)'), '');
-      for (const typed of substitutions) {
-        const lines = [
-          `cd ${folder}`,
-          first,
-          `source ${path}`,
-          `ismio report ${typed}na\t\t\x15echo all-$((40 + 2))\n`,
-        ];
-        assert.match(await typedInto(command, lines, /all-42/), /all-42/);
-        assert.ok(!existsSync(join(folder, 'made')), typed);
-      }
+      const keys = substitutions.map((typed, i) => {
+        return { keys: `ismio report ${typed}na\t\t\x15echo all-$((${i} + 42))\n`, until: new RegExp(`all-${i + 42}`) };
+      });
+      const shown = await typedInto(command, [`cd ${folder}`, first, `source ${path}`], ...keys);
+      for (const { until } of keys) assert.match(shown, until);
+      assert.ok(!existsSync(join(folder, 'made')), shown);
     });
   }
 
@@ -128,20 +124,22 @@ describe('in a shell', () => {
     const cwd = temporaryFolder(t);
     const path = await scriptFor('fish', cwd);
     writeFileSync(join(cwd, 'named $(touch made)'), '');
-    for (const typed of substitutions) {
-      const program = `source ${path}; complete --do-complete $argv[1]`;
-      const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
-      execFileSync('fish', ['--no-config', '-c', program, `ismio report ${typed}na`], { cwd, env });
-      assert.ok(!existsSync(join(cwd, 'made')), typed);
-    }
+    const program = `source ${path}; for line in $argv; complete --do-complete $line; end`;
+    const env = { ...process.env, NODE_TEST_CONTEXT: undefined };
+    const lines = substitutions.map((typed) => `ismio report ${typed}na`);
+    const shown = execFileSync('fish', ['--no-config', '-c', program, ...lines], { cwd, env, encoding: 'utf8' });
+    assert.match(shown, /named/);
+    assert.ok(!existsSync(join(cwd, 'made')), shown);
   });
 
   test('zsh completes a command and an option', { skip: missing('script', 'zsh') }, async (t) => {
     const path = await scriptFor('zsh', temporaryFolder(t));
     const sourced = ['autoload -U compinit && compinit -D -u', `source ${path}`];
-    assert.match(await typedInto('zsh -f -i', [...sourced, 'ismio his\t'], /ismio history/), /ismio history/);
-    const shown = await typedInto('zsh -f -i', [...sourced, 'ismio bench --fil\t'], /--filter/);
-    assert.match(shown, /--filter/);
+    const command = { keys: 'ismio his\t', until: /ismio history/ };
+    const option = { keys: '\x15ismio bench --fil\t', until: /--filter/ };
+    const shown = await typedInto('zsh -f -i', sourced, command, option);
+    assert.match(shown, command.until);
+    assert.match(shown, option.until);
   });
 
   test('fish completes a command and a value', { skip: missing('fish') }, async (t) => {

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { execute } from '../bench/execute.js';
 import { passingFolder } from '../bench/folders.js';
-import { atExit } from '../src/exit.js';
+import { atExit } from '../src/support/exit.js';
 
-const module = new URL('../src/exit.js', import.meta.url).href;
+const module = new URL('../src/support/exit.js', import.meta.url).href;
 
 function said(body: string): { out: string; status: number | null } {
   const code = `import { atExit } from '${module}'; ${body}`;

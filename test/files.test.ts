@@ -16,11 +16,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { placeOf } from '../src/files/place.js';
-import { checkWritable, makeTemporary, moveTo, temporaryName, writeWhole } from '../src/files/write.js';
+import { placeOf } from '../src/support/files/place.js';
+import { checkWritable, makeTemporary, moveTo, temporaryName, writeWhole } from '../src/support/files/write.js';
 import { temporaryFolder } from './support/files.js';
 
-const module = new URL('../src/files/write.js', import.meta.url).href;
+const module = new URL('../src/support/files/write.js', import.meta.url).href;
 const root = process.getuid?.() === 0;
 
 /** Runs a line of bash, in which $W PATH TEXT writes. */

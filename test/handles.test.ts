@@ -2,8 +2,17 @@
 import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
-import { type DescriptorHandle, type Handle, native, noHandle, type RegionHandle } from '../src/binding.js';
-import { allocBuffer, memoryId } from '../src/memory.js';
+import { allocBuffer, memoryId } from '../src/access/memory.js';
+import {
+  answers,
+  type DescriptorHandle,
+  type Handle,
+  native,
+  noHandle,
+  type RegionHandle,
+} from '../src/addon/binding.js';
+import { Field } from '../src/addon/wire.js';
+import { Singles } from '../src/region/singles.js';
 import { temporaryFile } from './support/files.js';
 import { scaled } from './support/scale.js';
 
@@ -35,12 +44,16 @@ function signal() {
 function useAsAll(number: number, but: string): void {
   const handle = number as never;
   const bytes = new Uint8Array(8).fill(0xff);
-  const closed = native.store8(noHandle, 0, 0, false);
+  const closed = native.fence(noHandle, 0);
   if (but !== 'region') {
     assert.equal(native.traits(handle), undefined);
-    assert.equal(native.store8(handle, 0, 1, false), closed);
+    if (typeof number === 'number') {
+      assert.equal(new Singles(handle).store8(0, 1), false);
+      assert.equal(answers[Field.status], closed);
+      assert.equal(new Singles(handle).load64(0, false), undefined);
+    }
+    assert.equal(native.inPlace(handle), undefined);
     assert.equal(native.write(handle, 0, bytes), closed);
-    assert.equal(native.load64(handle, 0, false), undefined);
     assert.equal(native.fence(handle, 0), closed);
     assert.equal(native.timeStages(handle, true), false);
     assert.equal(native.counts(handle), undefined);
@@ -83,8 +96,8 @@ test('the number of one kind of thing reaches nothing as another kind', (t) => {
   useAsAll(told, 'signal');
   useAsAll(file, 'descriptor');
   useAsAll(device, 'descriptor');
-  assert.equal(native.store8(region, 0, 7, false), undefined);
-  assert.equal(native.load8(region, 0, false), 7);
+  assert.equal(new Singles(region).store8(0, 7), true);
+  assert.equal(new Singles(region).load8(0), 7);
   assert.equal(native.submit(queue, 0, 0), undefined);
   assert.equal(native.stats(counts, new Float64Array(16)), false);
   for (const one of [file, device]) assert.equal(native.vfio.pwrite(one, 0n, new Uint8Array(8)), 8);

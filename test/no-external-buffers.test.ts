@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { type Ended, runModule } from './support/child.js';
+import { temporaryFile } from './support/files.js';
 
 const audit = `
   #define _GNU_SOURCE
@@ -59,13 +60,15 @@ describe('where a runtime allows no external buffers', { skip }, () => {
     for (const line of lines) assert.match(line, refusal);
   });
 
-  test('what a region does by itself works', async () => {
+  test('what a region does by itself works', async (t) => {
+    const file = temporaryFile(t, 4096);
     const { code, stdout, stderr } = await runRefused(
       'region.store64(8, 5n); return region.load64(8);',
       'region.write(64, new Uint8Array(5000).fill(7)); const back = new Uint8Array(9); region.read(60, back); return back.join();',
+      `const mapped = mapFile(${JSON.stringify(file)}); mapped.store64(8, 6n); return mapped.load64(8);`,
       'region.close(); return region.closed;',
     );
-    assert.deepEqual([code, stdout, stderr], [0, '5n\n0,0,0,0,7,7,7,7,7\ntrue\n', '']);
+    assert.deepEqual([code, stdout, stderr], [0, '5n\n0,0,0,0,7,7,7,7,7\n6n\ntrue\n', '']);
   });
 
   test('a transfer of a pool is rejected with it, and the pool can be closed', async () => {

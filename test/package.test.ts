@@ -1,6 +1,6 @@
 // The package from outside: both ways to load it, what it exports, and what it says when its addon does not fit.
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -21,6 +21,7 @@ const functions = [
   'mapFile',
   'openResource',
   'openVfio',
+  'openVfioUser',
   'readRecording',
   'record',
   'replay',
@@ -52,11 +53,73 @@ test('require gives the same package as import, with the same state', async () =
   assert.equal(same, true, 'one package, not two');
 });
 
+test('ismio/record is of the same package, however the two are loaded', async (t) => {
+  const path = join(temporaryFolder(t), 'one.ismrec');
+  const child = await runScript(`
+    const { record, inspectRecording } = require('ismio/record');
+    Promise.all([import('ismio'), import('ismio/record')]).then(async ([ismio, { replay }]) => {
+      const region = ismio.emulate({ size: 8 });
+      const recording = record(region, ${JSON.stringify(path)});
+      region.store64(0, 1n);
+      recording.close();
+      const { operations } = await inspectRecording(${JSON.stringify(path)});
+      const target = require('ismio').emulate({ size: 8 });
+      await replay(${JSON.stringify(path)}, { region: target });
+      console.log(operations, target.load64(0), await ismio.replay(${JSON.stringify(path)}).then(({ whole }) => whole));
+    });
+  `);
+  assert.deepEqual([child.stdout, child.stderr], ['1 1n true\n', '']);
+});
+
+test('importing it changes nothing: no listener, no global, no file, whatever the environment asks for', async (t) => {
+  const folder = temporaryFolder(t);
+  const program = `
+    const seen = () => JSON.stringify([
+      process.eventNames().map((name) => [String(name), process.listenerCount(name)]),
+      Object.getOwnPropertyNames(globalThis),
+    ]);
+    const before = seen();
+    await import('ismio');
+    await import('ismio/record/auto');
+    console.log(before === seen() ? 'the same' : before + seen());`;
+  const child = await runModule(program, { env: { ISMIO_RECORD: folder } });
+  assert.deepEqual([child.stdout, child.stderr, readdirSync(folder)], ['the same\n', '', []]);
+});
+
+test('the recorder of the environment that is loaded in the middle of a program goes on with the one recording', async (t) => {
+  const folder = temporaryFolder(t);
+  const program = `
+    import { emulate } from 'ismio';
+    emulate({ size: 8 }).store64(0, 1n);
+    await import('ismio/record/auto');
+    emulate({ size: 8 }).store64(0, 2n);`;
+  const child = await runModule(program, { env: { ISMIO_RECORD: folder } });
+  assert.deepEqual([child.code, child.stderr], [0, '']);
+  const names = readdirSync(folder);
+  assert.equal(names.length, 1, names.join());
+  const { operations, regions } = await ismio.inspectRecording(join(folder, names[0] as string));
+  assert.deepEqual([operations, regions.length], [2, 2]);
+});
+
+test('the rooms that the index loads late have the functions it calls', async () => {
+  const child = await runScript(`
+    const loaded = () => Object.keys(require.cache).filter((path) => /dist.[a-z-]+\\.cjs$/.test(path)).length;
+    const { diagnose, inspectRecording, listFunctions, openVfio, openVfioUser } = require('ismio');
+    const said = [loaded()];
+    said.push(listFunctions({ sysfs: '/nowhere' }).length, loaded());
+    for (const call of [() => openVfio('nothing'), () => openVfioUser(''), () => diagnose({ sysfs: '/nowhere' }), () => inspectRecording('/nowhere')]) {
+      try { Promise.resolve(call()).catch(() => undefined); } catch ({ code }) { said.push(code); }
+    }
+    console.log(...said, loaded());
+  `);
+  assert.deepEqual([child.stdout, child.stderr], ['1 0 2 ERR_ISMIO_OPTION ERR_ISMIO_OPTION 5\n', '']);
+});
+
 test('its package.json can be asked for, and its insides cannot', () => {
   const require = createRequire(import.meta.url);
   assert.equal(require('ismio/package.json').name, 'ismio');
   assert.equal(
-    (thrownBy(() => require('ismio/dist/src/binding.js')) as { code: string }).code,
+    (thrownBy(() => require('ismio/dist/src/addon/binding.js')) as { code: string }).code,
     'ERR_PACKAGE_PATH_NOT_EXPORTED',
   );
 });

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
-import { type BindPlan, carryOut, checkDriver, checkUses, planBind, planUnbind, type Write } from '../src/pci/bind.js';
+import { carryOut, checkDriver, checkUses, planBind, planUnbind } from '../src/pci/bind.js';
+import type { BindPlan, Write } from '../src/pci/plan.js';
 import { thrownBy } from './support/errors.js';
 import { PciTree, readyTree } from './support/pci-tree.js';
 

@@ -1,7 +1,7 @@
 // What merging saves, in numbers that can be worked out by hand.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Completion, emulate, type Queue, type QueueOptions, type Rules } from 'ismio';
+import { allocBuffer, type Completion, emulate, type Queue, type QueueOptions, type Rules } from 'ismio';
 import { contents, pattern } from './support/bytes.js';
 import { scaled } from './support/scale.js';
 
@@ -155,6 +155,17 @@ test('a store laid over another fills a window to its end, and what follows begi
     queue.submit();
     for (let at = boundary - 8; at < 256 - 8; at += 8) assert.equal(region.load32(at), at);
     assert.deepEqual(contents(region, 0, boundary - 8), new Uint8Array(boundary - 8), 'nothing before it');
+  }
+});
+
+test('short writes behind one that ends at a boundary are joined as all others are', () => {
+  for (const merge of ['adjacent', 'any'] as const) {
+    using region = emulate({ size: 16_384 });
+    const queue = region.queue({ merge });
+    const source = allocBuffer(64 * 128).fill(7);
+    for (let i = 0; i < 128; i++) queue.write(4032 + 64 * i, source, 64 * i, 64);
+    assert.equal(queue.submit().storeBlocks, 3, merge);
+    assert.deepEqual(contents(region, 4032, source.length), Uint8Array.from(source));
   }
 });
 

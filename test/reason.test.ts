@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { reasonIn } from '../src/reason.js';
+import { reasonIn } from '../src/support/reason.js';
 
 /** What Node.js itself says of such a program. */
 function nodeSays(program: string): string {
@@ -33,8 +33,8 @@ const cases: readonly [what: string, said: string, reason: string | undefined][]
   ['a compiler', compilation, "native/errors.cc:14:9: error: 'x' was not declared in this scope"],
   [
     'tsc',
-    'src/errors.ts(3,5): error TS2304: Cannot find name.\n',
-    'src/errors.ts(3,5): error TS2304: Cannot find name.',
+    'src/support/errors.ts(3,5): error TS2304: Cannot find name.\n',
+    'src/support/errors.ts(3,5): error TS2304: Cannot find name.',
   ],
   ['a shell', '\n> ismio@0.1.0 build\n> tsc\n\nsh: 1: tsc: not found\n', 'sh: 1: tsc: not found'],
   ['git', 'fatal: not a tree object\n', 'fatal: not a tree object'],

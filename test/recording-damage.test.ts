@@ -105,7 +105,7 @@ test('a recording that is cut while it is replayed is damaged where it ends now'
 });
 
 test('what the kernel says of a file that it cannot read comes back', async (t) => {
-  const { native } = await import('../src/binding.js');
+  const { native } = await import('../src/addon/binding.js');
   const read = promisify(native.readSealed);
   const buffer = new Uint8Array(256);
   const folder = openSync('/', 'r');
@@ -558,7 +558,7 @@ test("the seal of a block is Fletcher's sums of what follows, in four lanes of l
 test('a block that inflates to more than it says is refused', async (t) => {
   const path = await recorded(t, (region) => region.write(0, new Uint8Array(4096)));
   const whole = readFileSync(path);
-  const { native } = await import('../src/binding.js');
+  const { native } = await import('../src/addon/binding.js');
   const at = 16 + 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
   const block = new Uint8Array(whole.subarray(at, at + 64 + Math.ceil(whole.readUInt32LE(at + 40) / 16) * 16));
   for (const raw of [0, 64, 1 << 23]) {
@@ -582,7 +582,7 @@ test('a failure of an operation that its batch does not have is refused', async 
 
 test('something behind the content of a block is refused, whatever its checksum', async (t) => {
   const whole = readFileSync(await recorded(t, some));
-  const { native } = await import('../src/binding.js');
+  const { native } = await import('../src/addon/binding.js');
   const length = 64 + Math.ceil(whole.readUInt32LE(16 + 40) / 16) * 16;
   const block = new Uint8Array(whole.subarray(16, 16 + length));
   assert.notEqual(whole.readUInt32LE(16 + 40) % 16, 0, 'the metadata leave room');

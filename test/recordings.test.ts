@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspectRecording, replay } from 'ismio';
-import { packageRoot } from './support/child.js';
+import { packageRoot, runModule } from './support/child.js';
 
 for (const [name, region, kind] of [
   ['tar', 'archive', 'queued write'],
@@ -29,3 +29,23 @@ for (const [name, region, kind] of [
     assert.equal(sums.size, 1);
   });
 }
+
+test('an iteration that a program begins and leaves neither ends it nor leaves the file open', async () => {
+  // Node.js 26 ends a program whose FileHandle is collected while it is open.
+  const source = `
+    import { readlinkSync, readdirSync } from 'node:fs';
+    import { setImmediate } from 'node:timers/promises';
+    import { readRecording } from 'ismio';
+    const path = ${JSON.stringify(join(packageRoot, 'bench/recordings/tar.ismrec'))};
+    const open = () => readdirSync('/proc/self/fd').filter((number) => {
+      try { return readlinkSync('/proc/self/fd/' + number) === path; } catch { return false; }
+    }).length;
+    await (async () => { console.log((await readRecording(path).next()).done, open()); })();
+    for (let turn = 0; turn < 1000 && open() > 0; turn++) {
+      await setImmediate();
+      gc();
+    }
+    console.log(open());`;
+  const { code, stdout, stderr } = await runModule(source, { flags: ['--expose-gc'] });
+  assert.deepEqual([code, stdout, stderr], [0, 'false 1\n0\n', '']);
+});

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import ts from 'typescript';
-import { allocBuffer } from '../src/memory.js';
+import { allocBuffer } from '../src/access/memory.js';
 import { Pool } from '../src/pool/pool.js';
 import { Recorder } from '../src/record/recorder.js';
 import { emulate } from '../src/region/open.js';
@@ -34,6 +34,7 @@ function makeAll(t: TestContext): Record<string, object> {
   return {
     Region: region,
     Queue: region.queue(),
+    Reservation: region.queue().reserve(0, 8) as object,
     Pool: pool,
     Recorder: recorder,
     VfioDevice: device,

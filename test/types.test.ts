@@ -15,6 +15,10 @@ const bytes: Uint8Array = allocBuffer(8);
 const pool = new Pool({ threads: 1 });
 pool.write(region, 0, bytes, { signal: new AbortController().signal }).then(({ shards }) => shards.toFixed());
 pool.run(([one]) => one!.size, { regions: [region] }).then((size: number) => size);
+const like: RegionLike = region;
+const info: RecordingInfo | null = null;
+const path: string = record(region, 'boot.ismrec').close().path;
+void [like.load32(0), info, path];
 try {
   region.close();
 } catch (error) {
@@ -28,7 +32,11 @@ const none: number = allocBuffer(8);
 // @ts-expect-error there is no such code
 isIsmioError(none, 'ERR_ISMIO_NONE');
 `;
-const names = "import { allocBuffer, emulate, isIsmioError, Pool, type Region } from 'ismio';";
+const names = `
+import { allocBuffer, emulate, isIsmioError, Pool, type Region, type RegionLike } from 'ismio';
+import { record, type RecordingInfo } from 'ismio/record';
+import 'ismio/record/auto';
+`;
 
 for (const module of ['node16', 'nodenext']) {
   test(`a module and CommonJS compile under module ${module}`, async (t) => {
@@ -49,9 +57,9 @@ for (const module of ['node16', 'nodenext']) {
 }
 
 test('declarations name no dependency, and nothing that TypeScript before 5.7 does not know', () => {
-  const folder = join(packageRoot, 'dist', 'cjs');
+  const folder = join(packageRoot, 'dist', 'types');
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.d.ts'));
-  assert.ok(paths.includes('index.d.ts'));
+  assert.ok(paths.includes('ismio.d.ts') && paths.includes('cjs/record.d.ts'));
   for (const path of paths) {
     const text = readFileSync(join(folder, path), 'utf8').replaceAll(/\/\*.*?\*\//gs, '');
     for (const [, from] of text.matchAll(/from ['"]([^'"]+)['"]/g)) assert.match(from as string, /^(\.|node:)/, path);

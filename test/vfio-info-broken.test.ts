@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { IsmioError } from '../src/errors.js';
+import { IsmioError } from '../src/support/errors.js';
 import { openVfio } from '../src/vfio/open.js';
 import { throwsCode } from './support/errors.js';
 import { type StandInFunction, StandInKernel } from './support/kernel.js';

@@ -2,9 +2,8 @@
 import assert from 'node:assert/strict';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
-import type { IsmioError } from '../src/errors.js';
-import type { VfioDeviceInfo } from '../src/vfio/device.js';
-import type { VfioRegionInfo } from '../src/vfio/info.js';
+import type { IsmioError } from '../src/support/errors.js';
+import type { VfioDeviceInfo, VfioRegionInfo } from '../src/vfio/info.js';
 import { openVfio } from '../src/vfio/open.js';
 import { thrownBy } from './support/errors.js';
 import { type StandInFunction, StandInKernel, type StandInOptions } from './support/kernel.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { IsmioError } from '../src/errors.js';
+import { IsmioError } from '../src/support/errors.js';
 import { type IovaRange, IovaSpace } from '../src/vfio/iova.js';
 import { throwsCode } from './support/errors.js';
 import { patience, scaled } from './support/scale.js';
@@ -27,9 +27,11 @@ class Model {
     return true;
   }
 
-  /** The lowest place; page 0 is not given away. */
-  lowest(pages: number, limit: bigint, end: number): number | undefined {
-    for (let first = 1; first < end; first++) if (this.fits(first, pages, limit)) return first;
+  /** The lowest place that crosses no multiple of so many pages; page 0 is not given away. */
+  lowest(pages: number, limit: bigint, end: number, boundary: number): number | undefined {
+    for (let first = 1; first < end; first++) {
+      if ((first % boundary) + pages <= boundary && this.fits(first, pages, limit)) return first;
+    }
     return undefined;
   }
 
@@ -77,6 +79,14 @@ const anyStep = fc.oneof(
   {
     weight: 2,
     arbitrary: fc.record({
+      kind: fc.constant('bounded' as const),
+      bytes: fc.integer({ min: 1, max: 8 * page }),
+      boundary: fc.constantFrom(8, 16, 32),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
       kind: fc.constant('claim' as const),
       at: fc.nat(80),
       bytes: fc.integer({ min: 1, max: 6 * page }),
@@ -114,8 +124,10 @@ test('addresses are the lowest that are free, inside the ranges and the limit; w
           continue;
         }
         const limit = step.kind === 'limited' ? BigInt(step.limit) : noLimit;
-        const lowest = model.lowest(pages, limit, 80);
-        const take = () => space.take(BigInt(step.bytes), limit);
+        const boundary = step.kind === 'bounded' ? step.boundary : Number.POSITIVE_INFINITY;
+        const lowest = model.lowest(pages, limit, 80, boundary);
+        const bytes = BigInt(step.bytes);
+        const take = () => space.take(bytes, limit, step.kind === 'bounded' ? BigInt(boundary * page) : undefined);
         if (lowest === undefined) {
           throwsCode(take, IsmioError, 'ERR_ISMIO_DMA_LIMIT', { length: BigInt(step.bytes), limit });
           full++;

@@ -7,7 +7,8 @@ import { scaled } from './support/scale.js';
 /** Interrupts of a device that is not there: `raise(vector, times)` signals them. */
 const device = `
   import { writeSync } from 'node:fs';
-  import { native } from './dist/src/binding.js';
+  import { native } from './dist/src/addon/binding.js';
+  import { KernelCalls } from './dist/src/vfio/access.js';
   import { VfioIrq } from './dist/src/vfio/irq.js';
   let fds = [];
   native.vfio.setIrqs = (device, flags, index, start, count, eventfds) => {
@@ -15,7 +16,7 @@ const device = `
     return 0;
   };
   const info = { index: 1, name: 'msi', count: 4, maskable: false, autoMasked: false, resizable: true };
-  const irq = new VfioIrq(() => 3, info, '0000:00:04.0');
+  const irq = new VfioIrq(() => new KernelCalls(3), info, '0000:00:04.0');
   const raise = (vector, times = 1) => writeSync(fds[vector], new Uint8Array(BigUint64Array.of(BigInt(times)).buffer));
 `;
 
@@ -113,7 +114,7 @@ test('more vectors than descriptors can be had are refused with the errno, and f
 }, async () => {
   const child = await runModule(
     `${device}
-    const many = new VfioIrq(() => 3, { ...info, count: 2048 }, '0000:00:04.0');
+    const many = new VfioIrq(() => new KernelCalls(3), { ...info, count: 2048 }, '0000:00:04.0');
     try { many.enable(); } catch ({ code, errno }) { console.log(code, errno, many.enabled); }
     setTimeout(() => { many.enable(8); console.log(many.enabled); many.disable(); }, 20);
   `,

@@ -1,15 +1,16 @@
 // Interrupts: real eventfds in the event loop, signalled by a kernel that stands in for Linux.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { constants } from 'node:os';
 import { type TestContext, test } from 'node:test';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { IsmioError } from '../src/errors.js';
+import { IsmioError } from '../src/support/errors.js';
 import type { Interrupt, Interrupts } from '../src/vfio/interrupts.js';
 import { openVfio } from '../src/vfio/open.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
-import { StandInKernel } from './support/kernel.js';
+import { interruptedFunction, StandInKernel } from './support/kernel.js';
 import { irqFlags } from './support/kernel-structs.js';
 import { patience, scaled } from './support/scale.js';
 
@@ -447,4 +448,42 @@ test('a wait ends with its signal, and with the interrupts that it waits for', a
   for (const wait of waits) await rejectsCode(wait, IsmioError, 'ERR_ISMIO_CLOSED');
   await rejectsCode(msi.wait({ signal: 1 as never }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await rejectsCode(msi.wait({ timeout: 1 } as never), RangeError, 'ERR_ISMIO_OPTION');
+});
+
+test('waitSync takes what was signalled before, holds the thread until something is, and tells the listeners as well', async (t) => {
+  const { kernel, device } = install(t);
+  const msi = device.irq('msi');
+  const vector = msi.vector(1);
+  throwsCode(() => vector.waitSync(1), IsmioError, 'ERR_ISMIO_CLOSED');
+  msi.enable(2);
+  const interrupts = heard(msi);
+  const ofVector = heard(vector);
+  kernel.interrupt(1, 1, 3);
+  assert.deepEqual(vector.waitSync(0), { vector: 1, count: 3 });
+  assert.deepEqual([interrupts, ofVector], [[{ vector: 1, count: 3 }], [{ vector: 1, count: 3 }]]);
+  const began = performance.now();
+  assert.equal(vector.waitSync(30), null, 'nothing was signalled');
+  assert.ok(performance.now() - began >= 29);
+  kernel.interrupt(1, 0);
+  assert.equal(vector.waitSync(0), null, 'another vector');
+  assert.equal(vector.signalled, 3);
+  await until(() => interrupts.length > 1);
+  assert.deepEqual(interrupts.at(-1), { vector: 0, count: 1 }, 'which the event loop tells');
+  msi.disable();
+  throwsCode(() => vector.waitSync(1), IsmioError, 'ERR_ISMIO_CLOSED');
+  throwsCode(() => vector.waitSync(-1), RangeError, 'ERR_ISMIO_OPTION');
+  throwsCode(() => vector.waitSync('1' as never), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+});
+
+test('a Worker that waits in waitSync is terminated at once, not when the time is over', async (t) => {
+  const kernel = StandInKernel.install(t, { functions: [interruptedFunction] });
+  const worker = new Worker(new URL('./support/waiter.js', import.meta.url), { workerData: { trees: kernel.trees } });
+  const said: unknown[] = [];
+  worker.on('message', (message) => said.push(message));
+  await once(worker, 'message');
+  await setTimeout(50);
+  assert.deepEqual(said, ['waits']);
+  const began = performance.now();
+  await worker.terminate();
+  assert.ok(performance.now() - began < patience(5000));
 });

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, symlinkSync, unlinkSync, writeFileSync 
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ErrorCode, IsmioError } from '../src/errors.js';
+import { type ErrorCode, IsmioError } from '../src/support/errors.js';
 import { openVfio } from '../src/vfio/open.js';
 import { thrownBy, throwsCode } from './support/errors.js';
 import { type StandInFunction, StandInKernel, type StandInOptions } from './support/kernel.js';

@@ -4,7 +4,7 @@ import { rmSync, unlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { IsmioError } from '../src/errors.js';
+import { IsmioError } from '../src/support/errors.js';
 import { openVfio } from '../src/vfio/open.js';
 import { throwsCode } from './support/errors.js';
 import { type Call, type StandInFunction, StandInKernel } from './support/kernel.js';

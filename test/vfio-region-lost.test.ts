@@ -3,9 +3,10 @@
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, openSync, readdirSync, readlinkSync, truncateSync } from 'node:fs';
 import { after, type TestContext, test } from 'node:test';
-import { native } from '../src/binding.js';
-import { IsmioError } from '../src/errors.js';
+import { native } from '../src/addon/binding.js';
 import { Pool } from '../src/pool/pool.js';
+import { IsmioError } from '../src/support/errors.js';
+import { KernelCalls } from '../src/vfio/access.js';
 import type { VfioDevice } from '../src/vfio/device.js';
 import { openVfio } from '../src/vfio/open.js';
 import { openRegion } from '../src/vfio/region.js';
@@ -91,7 +92,7 @@ test('an EIO of the kernel is the answer of the device, without a condition code
       },
     ],
   };
-  using region = openRegion(memory, bdf, served, 0, {});
+  using region = openRegion(new KernelCalls(memory), bdf, served, 0, {});
   assert.equal(native.vfio.close(memory), 0);
   const accesses: readonly (() => unknown)[] = [
     () => region.load8(0),

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { describe, type TestContext, test } from 'node:test';
 import fc from 'fast-check';
+import type { Rules } from '../src/access/rules.js';
 import type { Queue } from '../src/queue/queue.js';
 import type { Region, RegionStats } from '../src/region/region.js';
-import type { Rules } from '../src/region/rules.js';
 import { openVfio } from '../src/vfio/open.js';
 import { anyRules } from './support/arbitraries.js';
 import { throwsCode } from './support/errors.js';

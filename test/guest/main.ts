@@ -20,7 +20,15 @@ const s390x = '/usr/s390x-linux-gnu/lib';
 
 const guests: Readonly<Record<string, { readonly tools: Tools; readonly load: () => Promise<unknown> }>> = {
   'x86-64': {
-    tools: { ...anyGuest, 'qemu-system-x86_64': 'qemu-system-x86', zstd: 'zstd', gcc: 'gcc', strip: 'binutils' },
+    tools: {
+      ...anyGuest,
+      'qemu-system-x86_64': 'qemu-system-x86',
+      zstd: 'zstd',
+      gcc: 'gcc',
+      strip: 'binutils',
+      'mkfs.ext4': 'e2fsprogs',
+      agetty: 'util-linux',
+    },
     load: () => import('./x86-64/host.js'),
   },
   s390x: {

@@ -36,11 +36,32 @@ Outcome outcomeOf(const Batch& batch, const Report& report, uint32_t index) {
   return {static_cast<wire::State>(told.state), static_cast<uint64_t>(told.done)};
 }
 
+// Where the next store would go on with it.
+uint64_t seriesAtRandom(Batch& batch, Random& random, uint64_t following) {
+  constexpr int64_t kSteps[] = {8, 8, 8, 8, 16, 24, 0, -8, -16};
+  const int64_t step = kSteps[random.below(std::size(kSteps))];
+  const uint64_t places = kSize / 8;
+  uint64_t at = (random.oneIn(3) ? random.below(places) : following / 8) * 8;
+  std::vector<uint64_t> words;
+  const uint64_t count = random.between(1, 16);
+  for (uint64_t last = at; words.size() < count && last < kSize; last += step) {
+    const std::vector<uint8_t> bytes = random.bytes(8);
+    words.push_back(0);
+    for (const uint8_t byte : bytes) words.back() = words.back() << 8 | byte;
+  }
+  batch.series(at, step, words, random.oneIn(2));
+  return at + (words.size() - 1) * step + 8;
+}
+
 void fillAtRandom(Batch& batch, Random& random) {
   uint64_t following = 0;
   const uint64_t count = random.between(1, 24);
   const bool mostlyWords = random.oneIn(3);
-  for (uint64_t i = 0; i < count; i++) {
+  for (uint64_t i = 0; i < count && batch.operations.size() < Batch::kDepth - 16; i++) {
+    if (random.oneIn(8)) {
+      following = seriesAtRandom(batch, random, following % kSize);
+      continue;
+    }
     const uint64_t choice = mostlyWords ? random.below(4) : random.below(10);
     const bool follows = random.below(3) != 0;
     if (choice < 4) {
@@ -153,6 +174,7 @@ void judge(Merge merge, bool relaxed, uint64_t seed) {
     Batch batch(random.smallRules(), merge, relaxed, kSize, random.oneIn(2) ? 1 : 512);
     fillAtRandom(batch, random);
     failAtRandom(batch, random);
+    if (random.oneIn(2)) batch.refill();
     const Report report = batch.run();
     CAPTURE(i);
     CAPTURE(batch.device.told());

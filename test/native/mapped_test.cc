@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "region/counters.h"
 #include "support/batch.h"
 #include "support/pages.h"
 #include "support/test_file.h"
@@ -140,6 +141,48 @@ TEST_CASE("a file that is truncated while it is mapped loses the region; the pro
     CHECK(backend->store(0, bytes.data(), 8, failure) == Status::regionLost);
     CHECK(backend->storeBlock(3 * kPage, bytes.data(), 256, failure) == Status::regionLost);
   }
+}
+
+TEST_CASE("memory may be touched in place, a device loaded from where loads keep its order, and bursts not at all") {
+  const TestFile file(2 * kPage);
+  const InPlace memory = mapped(file, Rules{}, kernels().memory)->inPlace();
+  CHECK(memory.length == 2 * kPage);
+  CHECK_FALSE(memory.device);
+  const InPlace device = mapped(file, Rules{}, kernels().mapped)->inPlace();
+  CHECK(device.length == (order::kOfAccesses ? 0 : 2 * kPage));
+  CHECK((device.length == 0 || device.device));
+  if (kernels().burst != nullptr) CHECK(mapped(file, Rules{}, kernels().burst)->inPlace().length == 0);
+}
+
+TEST_CASE("whoever touches a mapping in place sees by one byte that it is lost") {
+  const TestFile file(2 * kPage);
+  const auto backend = mapped(file, Rules{}, kernels().memory);
+  const InPlace offered = backend->inPlace();
+  volatile uint8_t* const last = offered.base + kPage;
+  *last = 7;
+  CHECK(offered.lost->load() == 0);
+  file.resize(kPage);
+  CHECK(*last == 0);
+  CHECK((offered.lost->load() & 0xff) != 0);
+}
+
+TEST_CASE("what is counted by width adds up to loads, stores and bytes") {
+  CounterSet set;
+  Counters& counters = *set.take();
+  counters.loads.add(1);
+  counters.bytes.add(3);
+  for (size_t i = 0; i < CountsInPlace::kWidths; i++) {
+    counters.inPlace.loads[i].store(static_cast<double>(i + 1));
+    counters.inPlace.stores[i].store(10);
+  }
+  Totals ofCalls;
+  counters.addTo(ofCalls);
+  CHECK(ofCalls.loads == 1);
+  const Totals totals = set.sum();
+  CHECK(totals.loads == 1 + 1 + 2 + 3 + 4);
+  CHECK(totals.stores == 40);
+  CHECK(totals.bytes == 3 + (1 + 2 * 2 + 3 * 4 + 4 * 8) + 10 * (1 + 2 + 4 + 8));
+  CHECK(totals.crossings == 0);
 }
 
 TEST_CASE("losing one region leaves another alone") {

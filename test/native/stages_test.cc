@@ -1,6 +1,6 @@
 // The clock of the CPU and the times of the stages: what goes where, and that nothing is taken unless asked for. How
 // long something takes is only ever compared with a wait that it must have held.
-#include "region/stages.h"
+#include "support/stages.h"
 
 #include <doctest.h>
 

@@ -1,5 +1,5 @@
 // A file that is read and written by system calls: it never grows, and what it lost is told.
-#include "backend/file/unmapped.h"
+#include "backend/vfio/unmapped.h"
 
 #include <doctest.h>
 

@@ -47,11 +47,14 @@ export function deviceFile({ root }: Trees, bdf: string): string {
   return join(root, 'devices', bdf);
 }
 
+const anyIds = { vendor: 0x1014, device: 0x04ed, subsystem_vendor: 0x1af4, subsystem_device: 0x1100, class: 0x0280_01 };
+/** By the names of sysfs. */
+export type SysfsIds = Readonly<typeof anyIds>;
+
 /** What the kernel shows of one function. */
-export function plantFunction(trees: Trees, { bdf, driver, group, cdev }: FunctionDescription): void {
+export function plantFunction(trees: Trees, { bdf, driver, group, cdev }: FunctionDescription, ids = anyIds): void {
   const folder = join(trees.sysfs, 'bus/pci/devices', bdf);
   mkdirSync(folder, { recursive: true });
-  const ids = { vendor: 0x1014, device: 0x04ed, subsystem_vendor: 0x1af4, subsystem_device: 0x1100, class: 0x0280_01 };
   for (const [name, value] of Object.entries(ids)) writeFileSync(join(folder, name), `0x${value.toString(16)}\n`);
   if (driver !== null) symlinkSync(`../../../bus/pci/drivers/${driver}`, join(folder, 'driver'));
   makeSparse(deviceFile(trees, bdf));

@@ -1,25 +1,24 @@
 // Stands in for the kernel's VFIO: answers each call of native.vfio as Linux does, from a description of functions that are not
 // there. Device nodes are files of a folder of the test's own; pread, pwrite and regions go to them through the addon itself.
+// One that has a device behind it is answered by that.
 //
 // What it keeps of Linux: the order in which calls have to come, the state of groups, containers and iommufds, the errno of what is
 // refused, and which descriptors are open. Tests that use it import internals ('../src/..'), never 'ismio': the functions it
 // replaces are those of one copy of the package.
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type DescriptorHandle, type NativeVfio, native } from '../../src/binding.js';
-import { IsmioError } from '../../src/errors.js';
+import { type DescriptorHandle, type NativeVfio, native } from '../../src/addon/binding.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { DeviceBehind } from './kernel-device.js';
+import type { StandInFunction, StandInOptions } from './kernel-functions.js';
 import { StandInInterrupts } from './kernel-interrupts.js';
 import {
   deviceStruct,
-  type IrqDescription,
   iommuStruct,
-  irqFlags,
   irqStruct,
   type RegionDescription,
-  regionFlags,
   regionStruct,
   tell,
-  type ZpciDescription,
   zpciCapabilities,
 } from './kernel-structs.js';
 import {
@@ -33,38 +32,13 @@ import {
 
 const { EBUSY, EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOSPC, ENOTTY } = constants.errno;
 
+export { interruptedFunction, type StandInFunction, type StandInOptions } from './kernel-functions.js';
+
 /** On s390x a mapped BAR is reached with instructions and system calls that a plain file does not answer. */
 export const noMapping =
   native.kernels().cpu === 's390x' ? 'on s390x the mapping of a made-up device cannot be accessed' : false;
 
 export type Call = Exclude<keyof NativeVfio, 'pageSize'>;
-
-export interface StandInFunction extends Partial<FunctionDescription> {
-  readonly bdf: string;
-  /** Of vfio_device_info. Default: reset and pci. */
-  readonly flags?: number;
-  readonly regions?: readonly RegionDescription[];
-  readonly irqs?: readonly IrqDescription[];
-  readonly zpci?: ZpciDescription;
-  /** These bytes in place of vfio_device_info. */
-  readonly struct?: Uint8Array;
-  /** These bytes in place of vfio_region_info, by index. */
-  readonly regionStructs?: Readonly<Record<number, Uint8Array>>;
-}
-
-export interface StandInOptions {
-  readonly functions: readonly StandInFunction[];
-  /** Of every group. Default true. */
-  readonly viable?: boolean;
-  readonly type1?: boolean;
-  readonly iovaRanges?: readonly (readonly [first: bigint, last: bigint])[];
-  /** Those of another thread's kernel, with the same functions: they stay when this one goes. Default: its own. */
-  readonly trees?: Trees;
-  /** These bytes in place of vfio_iommu_type1_info. */
-  readonly iommuStruct?: Uint8Array;
-  /** Most DMA mappings at once. Default: no limit. */
-  readonly mappings?: number;
-}
 
 /** A test, or whoever else ends: then the kernel goes. */
 interface Ending {
@@ -83,6 +57,8 @@ interface Opened {
   readonly bdf: string;
   /** A group's container; a device's iommufd. */
   joined: DescriptorHandle | null;
+  /** Of a device: where its memory is mapped. */
+  holder: DescriptorHandle | null;
   /** A container has an IOMMU; a device is attached to an IOAS. */
   ready: boolean;
   readonly mapped: Map<bigint, { readonly length: number; readonly flags: number }>;
@@ -93,20 +69,13 @@ const page = BigInt(real.pageSize);
 /** Config space comes after the BARs and the ROM. */
 const config: RegionDescription = { index: 7, size: 256n };
 
-/** A function with a BAR that can be mapped, configuration space, and interrupts. */
-export const interruptedFunction: StandInFunction = {
-  bdf: '0000:00:04.0',
-  cdev: 'vfio0',
-  regions: [{ index: 0, size: 8192n, flags: regionFlags.read | regionFlags.write | regionFlags.mmap }],
-  irqs: [{ index: 1, count: 4, flags: irqFlags.eventfd }],
-};
-
 export class StandInKernel {
   readonly trees: Trees;
   /** Every call since the start, by name. */
   readonly calls: Call[] = [];
   readonly #options: StandInOptions;
   readonly #functions = new Map<string, Required<FunctionDescription> & StandInFunction>();
+  readonly #behind = new Map<string, DeviceBehind>();
   readonly #opened = new Map<DescriptorHandle, Opened>();
   readonly #errnos = new Map<Call, number>();
   readonly #interrupts = new StandInInterrupts();
@@ -135,7 +104,9 @@ export class StandInKernel {
     for (const given of options.functions) {
       const whole = { driver: 'vfio-pci', group: 26, cdev: null, ...given };
       this.#functions.set(given.bdf, whole);
-      if (options.trees === undefined) plantFunction(this.trees, whole);
+      const behind = given.answers === undefined ? undefined : new DeviceBehind(given.answers);
+      if (behind !== undefined) this.#behind.set(given.bdf, behind);
+      if (options.trees === undefined) plantFunction(this.trees, whole, behind?.ids);
     }
   }
 
@@ -192,7 +163,9 @@ export class StandInKernel {
       scripted > 0 || name === 'close' ? scripted : this.calls.length === this.#failing.call ? this.#failing.errno : 0;
     if (errno > 0) return name === 'region' ? { call: 'mmap', errno } : -errno;
     const own = this.#own as Partial<Record<Call, (...given: never[]) => unknown>>;
-    return (own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
+    const behind = this.#behind.get(this.#device(given[0] as unknown as DescriptorHandle)?.bdf ?? '');
+    const answered = behind?.calls as typeof own | undefined;
+    return (answered?.[name] ?? own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
   }
 
   #find(descriptor: DescriptorHandle, kind: Kind): Opened | undefined {
@@ -203,7 +176,10 @@ export class StandInKernel {
   #add(path: string, kind: Kind, bdf = ''): DescriptorHandle {
     const descriptor = real.open(path, kind === 'device');
     if (descriptor >= 0)
-      this.#opened.set(descriptor, { kind, path, bdf, joined: null, ready: false, mapped: new Map() });
+      this.#opened.set(descriptor, {
+        ...{ kind, path, bdf, joined: null, holder: null, ready: false },
+        mapped: new Map(),
+      });
     return descriptor;
   }
 
@@ -224,7 +200,38 @@ export class StandInKernel {
     return opened?.ready === true ? this.#functions.get(opened.bdf) : undefined;
   }
 
-  #map(holder: Opened | undefined, iova: bigint, length: number, flags: number): number {
+  /** A device answers from now on; its memory is mapped there. */
+  #begin(descriptor: DescriptorHandle, holder: DescriptorHandle | null): void {
+    const opened = this.#opened.get(descriptor) as Opened;
+    opened.ready = true;
+    opened.holder = holder;
+    this.#behind.get(opened.bdf)?.opened();
+  }
+
+  #close(descriptor: DescriptorHandle): number {
+    const opened = this.#opened.get(descriptor);
+    if (opened === undefined) return -constants.errno.EBADF;
+    this.#opened.delete(descriptor);
+    const others = [...this.#opened.values()].some(({ bdf }) => bdf === opened.bdf);
+    if (opened.ready && !others) this.#behind.get(opened.bdf)?.closed();
+    return real.close(descriptor);
+  }
+
+  /** The devices whose memory is mapped there. */
+  #reached(holder: DescriptorHandle): DeviceBehind[] {
+    const there = [...this.#opened.values()].filter((one) => one.holder === holder).map(({ bdf }) => bdf);
+    return [...this.#behind].filter(([bdf]) => there.includes(bdf)).map(([, behind]) => behind);
+  }
+
+  #map(
+    descriptor: DescriptorHandle,
+    kind: Kind,
+    iova: bigint,
+    pinned: readonly [memory: number, position: number, length: number],
+    flags: number,
+  ): number {
+    const holder = this.#find(descriptor, kind);
+    const [, , length] = pinned;
     if (holder === undefined) return -ENOTTY;
     if (iova % page !== 0n || length % Number(page) !== 0 || length === 0) return -EINVAL;
     const last = iova + BigInt(length) - 1n;
@@ -232,12 +239,14 @@ export class StandInKernel {
     for (const [at, other] of holder.mapped) if (iova < at + BigInt(other.length) && last >= at) return -EEXIST;
     if (holder.mapped.size >= (this.#options.mappings ?? Number.POSITIVE_INFINITY)) return -ENOSPC;
     holder.mapped.set(iova, { length, flags });
+    for (const behind of this.#reached(descriptor)) behind.map(iova, pinned, flags);
     return 0;
   }
 
-  #unmap(holder: Opened | undefined, iova: bigint): number {
+  #unmap(descriptor: DescriptorHandle, kind: Kind, iova: bigint): number {
+    const holder = this.#find(descriptor, kind);
     const length = holder?.mapped.get(iova)?.length ?? 0;
-    holder?.mapped.delete(iova);
+    if (holder?.mapped.delete(iova)) for (const behind of this.#reached(descriptor)) behind.unmap(iova, length);
     return length;
   }
 
@@ -252,7 +261,7 @@ export class StandInKernel {
       const taken = [...this.#opened.values()].some((one) => one.kind === 'group' && one.path === path);
       return taken ? refusal(EBUSY) : this.#add(path, kind, bdf);
     },
-    close: (descriptor) => (this.#opened.delete(descriptor) ? real.close(descriptor) : -constants.errno.EBADF),
+    close: (descriptor) => this.#close(descriptor),
     apiVersion: (container) => (this.#find(container, 'container') === undefined ? -ENOTTY : 0),
     checkExtension: (_, extension) => (extension === 3 && this.#options.type1 !== false ? 1 : 0),
     setIommu: (container) => {
@@ -281,16 +290,16 @@ export class StandInKernel {
       if (found === undefined || join(this.trees.dev, 'vfio', String(found.group)) !== opened.path)
         return refusal(ENODEV);
       const device = this.#add(deviceFile(this.trees, bdf), 'device', bdf);
-      (this.#opened.get(device) as Opened).ready = true;
+      this.#begin(device, opened.joined);
       return device;
     },
     iommuInfo: (container, into) =>
       this.#find(container, 'container')?.ready === true
         ? tell(into, this.#options.iommuStruct ?? iommuStruct(this.#ranges))
         : -ENODEV,
-    mapDma: (container, iova, _memory, _position, length, flags) =>
-      this.#map(this.#find(container, 'container'), iova, length, flags),
-    unmapDma: (container, iova) => this.#unmap(this.#find(container, 'container'), iova),
+    mapDma: (container, iova, memory, position, length, flags) =>
+      this.#map(container, 'container', iova, [memory, position, length], flags),
+    unmapDma: (container, iova) => this.#unmap(container, 'container', iova),
     deviceInfo: (descriptor, into) => {
       const device = this.#device(descriptor);
       if (device === undefined) return -EINVAL;
@@ -326,7 +335,7 @@ export class StandInKernel {
       const opened = this.#find(device, 'device');
       if (opened === undefined || opened.joined === null) return -EINVAL;
       if (ioas !== 3) return -ENOENT;
-      opened.ready = true;
+      this.#begin(device, opened.joined);
       return 0;
     },
     iovaRanges: (iommufd, _ioas, pairs) => {
@@ -336,9 +345,9 @@ export class StandInKernel {
       pairs.set(ranges.slice(0, pairs.length / 2).flat());
       return ranges.length;
     },
-    mapIoas: (iommufd, _ioas, iova, _memory, _position, length, flags) =>
-      this.#map(this.#find(iommufd, 'iommufd'), iova, length, flags),
-    unmapIoas: (iommufd, _ioas, iova) => this.#unmap(this.#find(iommufd, 'iommufd'), iova),
+    mapIoas: (iommufd, _ioas, iova, memory, position, length, flags) =>
+      this.#map(iommufd, 'iommufd', iova, [memory, position, length], flags),
+    unmapIoas: (iommufd, _ioas, iova) => this.#unmap(iommufd, 'iommufd', iova),
   };
 }
 

@@ -96,10 +96,23 @@ export function claim(
       return { taken: queue.load(offset, target), target };
     }
     case 'write':
-      return { taken: queue.write(offset, memory(operation.own).fill(byteOf(number))), target: null };
+      return { taken: claimWrite(queue, operation, number, memory(operation.own)), target: null };
     default:
       return { taken: claimStore(queue, operation, byteOf(number)), target: null };
   }
+}
+
+/** By turns as a copy and in place in the queue's memory, where the source is not the queue's to keep. */
+function claimWrite(
+  queue: Queue,
+  { offset, length, own }: Operation & { kind: 'write' | 'load' },
+  number: number,
+  source: Uint8Array,
+): boolean {
+  if (own || number % 2 === 0) return queue.write(offset, source.fill(byteOf(number)));
+  const room = queue.reserve(offset, length);
+  room?.bytes.fill(byteOf(number));
+  return room?.commit() ?? false;
 }
 
 function claimStore(queue: Queue, operation: Operation & { kind: 'store' }, byte: number): boolean {

@@ -9,12 +9,19 @@ export function missing(...programs: readonly string[]): string | false {
   return absent.length === 0 ? false : `not installed: ${absent.join(', ')}`;
 }
 
+/** What is typed as it stands, such as '\t' for completions, and what the terminal shows then. */
+export interface Keys {
+  readonly keys: string;
+  readonly until: RegExp;
+}
+
 /**
- * Starts a shell, types, and gives all that the terminal has shown once that has `until` in it.
+ * Starts a shell, types, and gives all that the terminal has shown.
  * @param shell the command, such as 'zsh -f'
- * @param typed lines, and at the end what is not sent off: '\t' asks for completions
+ * @param lines each is waited for
+ * @param typed behind them, one after the other
  */
-export async function typedInto(shell: string, typed: readonly string[], until: RegExp): Promise<string> {
+export async function typedInto(shell: string, lines: readonly string[], ...typed: readonly Keys[]): Promise<string> {
   const child = spawn('script', ['--quiet', '--return', '--command', shell, '/dev/null'], {
     env: { ...process.env, TERM: 'dumb', PS1: 'prompt> ', NODE_TEST_CONTEXT: undefined },
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -30,10 +37,13 @@ export async function typedInto(shell: string, typed: readonly string[], until: 
     const end = performance.now() + patience(20_000);
     while (!what.test(shown) && performance.now() < end) await sleep(20);
   };
-  for (const [index, text] of typed.entries()) {
-    const last = index === typed.length - 1;
-    child.stdin.write(last ? text : `${text}; echo line-$((${index} + 1000))\n`);
-    await reaches(last ? until : new RegExp(`line-${index + 1000}\\s`));
+  const numbered = lines.map((line, index) => ({
+    keys: `${line}; echo line-$((${index} + 1000))\n`,
+    until: new RegExp(`line-${index + 1000}\\s`),
+  }));
+  for (const { keys, until } of [...numbered, ...typed]) {
+    child.stdin.write(keys);
+    await reaches(until);
   }
   child.kill('SIGKILL'); // with it goes the terminal, and the shell hears of that
   await ended;

@@ -1,7 +1,8 @@
 // From an eventfd to a handler in JavaScript, against a loop in C that polls.
 import { spawn } from 'node:child_process';
 import { median } from 'simple-statistics';
-import { noHandle } from '../../../src/binding.js';
+import { noHandle } from '../../../src/addon/binding.js';
+import { KernelCalls } from '../../../src/vfio/access.js';
 import { VfioIrq } from '../../../src/vfio/irq.js';
 import { kernel } from '../../../src/vfio/kernel.js';
 import { said } from '../../support/child.js';
@@ -33,7 +34,7 @@ async function told(program: string, count: number): Promise<number[]> {
     return 0;
   };
   const info = { index: 1, name: 'msi', count: 1, maskable: false, autoMasked: false, resizable: false };
-  const irq = new VfioIrq(() => noHandle, info, 'no device');
+  const irq = new VfioIrq(() => new KernelCalls(noHandle), info, 'no device');
   const times: bigint[] = [];
   irq.on('interrupt', (interrupt) => {
     const now = process.hrtime.bigint();

@@ -10,13 +10,16 @@ import { after, before, describe, test } from 'node:test';
 import { pattern } from '../../support/bytes.js';
 import { packageRoot } from '../../support/child.js';
 import { buildInitramfs } from '../support/initramfs.js';
+import { newestQemu } from '../support/newest-qemu.js';
 import { type GuestRun, runGuest } from '../support/qemu.js';
 import { type Access, PciFunction } from './double/device.js';
 import { serve } from './double/server.js';
 import { cases } from './inside/refusals.js';
-import { kernel, qemu, qemuFolder } from './kernel.js';
+import { kernel } from './kernel.js';
 import { functions, machineWords, socketOf, strayRegister } from './machine.js';
 import { nodeFiles, packageFiles } from './node.js';
+import { type Peers, servePeers } from './peers.js';
+import { blocks, fills, gids, longMove } from './speech.js';
 import { asBlocksArrive, ismTransfers, plainTransfers, resetBatch, type Transfer } from './transfers.js';
 
 const init = join(packageRoot, 'test', 'guest', 's390x', 'init.sh');
@@ -34,18 +37,21 @@ describe('the s390x guest', () => {
   let work: string;
   let guest: GuestRun;
   let mortal: ChildProcess | undefined;
+  let peers: Peers | undefined;
 
   before(async () => {
     work = mkdtempSync(join(tmpdir(), 'ismio-guest-s390x-'));
     for (const name of Object.keys(doubles) as (keyof typeof doubles)[]) {
       servers.push(await serve(doubles[name], socketOf(work, name)));
     }
+    peers = await servePeers(socketOf(work, 'fabric'));
     mortal = await serveMortal(socketOf(work, 'orphan'));
     guest = await boot(work);
   });
 
   after(() => {
     for (const server of servers) server.close();
+    peers?.close();
     mortal?.kill('SIGKILL'); // when the guest did not get as far
     rmSync(work, { recursive: true, force: true });
   });
@@ -94,6 +100,24 @@ describe('the s390x guest', () => {
     assert.equal(words, Number(told) * 16);
   });
 
+  test('fabric: nothing failed on the host, and its driver heard the others go', () => {
+    assert.deepEqual(peers?.errors, []);
+    assert.deepEqual(peers?.gone, [gids.leaver, gids.guest, gids.guest]);
+  });
+
+  test('fabric: every word of a block came as a move, each of the last block with its signal', () => {
+    const { guest, peer } = peers as Peers;
+    const moved = [...blocks, longMove].reduce((sum, { length }) => sum + length, 0);
+    const { moves, movedBytes, refused, interrupts, signals, events } = guest.stats();
+    assert.deepEqual([movedBytes, moves], [moved, moved / 8]);
+    assert.deepEqual(refused, { address: 0, unknown: 2, sender: 0, bounds: 0, page: 0, memory: 0 });
+    const alone = blocks.reduce((sum, { length }) => sum + length / 8, 0);
+    const last = peer.stats().signals - alone;
+    assert.ok(last >= 2 && last <= 16, `${last} words of the long move's last block`);
+    assert.equal(signals, fills.length);
+    console.log(`fabric: ${interrupts} interrupts for ${signals} signals and ${events} events`);
+  });
+
   for (const [name, transfer] of Object.entries(plainTransfers)) {
     test(`plain function, ${name}: its bytes arrived`, () => {
       const bytes = pattern(transfer.length, transfer.seed);
@@ -110,8 +134,7 @@ async function serveMortal(path: string): Promise<ChildProcess> {
 }
 
 async function boot(work: string): Promise<GuestRun> {
-  const folder = await qemuFolder();
-  const { version, program } = qemu(folder);
+  const { version, program, folder } = await newestQemu('s390x');
   const [debian, node, own] = await Promise.all([kernel(folder), nodeFiles(), packageFiles()]);
   const order = join(work, 'order');
   writeFileSync(order, debian.modules.map((path) => `${basename(path)}\n`).join(''));

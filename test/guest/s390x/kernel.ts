@@ -1,8 +1,8 @@
-// What the s390x guest is made of: Debian's newest kernel with ism-vfio-pci built for it, and a QEMU that has a vfio-user
-// client (11.1 or later). Resolved when this runs, kept in the cache by version.
+// What the s390x guest is made of: Debian's newest kernel with ism-vfio-pci built for it. Resolved when this runs, kept in the
+// cache by version.
 import { copyFileSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { packageRoot } from '../../support/child.js';
 import { kept } from '../support/cache.js';
 import { dependencies, fetchPackages, unpack } from '../support/packages.js';
@@ -16,35 +16,11 @@ export interface Kernel {
   readonly busybox: string;
 }
 
-export interface Qemu {
-  readonly version: string;
-  /** The words that start it: its own dynamic loader, because its C library is newer than the machine's. */
-  readonly program: readonly string[];
-}
-
 const suite = 'sid';
 const guest = { suite, architecture: 's390x' };
 const host = { suite, architecture: 'amd64' };
 
 const vfio = ['irqbypass', 'vfio', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci'];
-
-/** A folder with QEMU and all that it needs, down to the C library. */
-export async function qemuFolder(): Promise<string> {
-  if (process.arch !== 'x64') throw new Error(`the s390x guest runs under a QEMU for x64, which is no ${process.arch}`);
-  const packages = await fetchPackages(['qemu-system-s390x'], { ...host, dependencies: true });
-  const own = packages.find((path) => basename(path).startsWith('qemu-system-s390x_'));
-  if (own === undefined) throw new Error(`apt named no qemu-system-s390x among ${packages.length} packages`);
-  return kept(`qemu-${versionOf(own)}`, (empty) => unpack(packages, empty));
-}
-
-export function qemu(folder: string): Qemu {
-  const usr = join(folder, 'usr');
-  const loader = [join(usr, 'lib64', 'ld-linux-x86-64.so.2'), '--library-path', join(usr, 'lib', 'x86_64-linux-gnu')];
-  return {
-    version: basename(folder).replace('qemu-', ''),
-    program: [...loader, join(usr, 'bin', 'qemu-system-s390x'), '-L', join(usr, 'share', 'qemu')],
-  };
-}
 
 export async function kernel(qemuFolder: string): Promise<Kernel> {
   const newest = await dependencies('linux-headers-s390x', guest);
@@ -91,9 +67,4 @@ async function buildIsm(release: string, qemuFolder: string, into: string): Prom
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
-}
-
-/** Without its epoch: a colon would divide a list of folders. */
-function versionOf(path: string): string {
-  return decodeURIComponent(basename(path)).replace(/^[^_]*_(\d+:)?([^_]*)_.*$/, '$2');
 }

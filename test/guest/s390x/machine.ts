@@ -1,4 +1,4 @@
-// The s390x machine: the functions that QEMU gives the guest, served by test doubles, and where the guest finds them.
+// The s390x machine: the functions that QEMU gives the guest, served by test doubles but for one, and where the guest finds them.
 import { join } from 'node:path';
 import type { FunctionOptions } from './double/device.js';
 import type { Kernel } from './kernel.js';
@@ -26,6 +26,8 @@ export const functions = {
   leaving: { ...ism, uid: 0x5678, fid: 0x7b },
   /** Reads memory by itself, where it was not given any. */
   stray: { ...ism, uid: 0x6789, fid: 0x7c },
+  /** No double: a function of this package's fabric. */
+  fabric: { ...ism, uid: 0x789a, fid: 0x7d },
 } as const satisfies Record<string, Placed>;
 
 /** At a load of this register in BAR 0 the function `stray` reads memory, at the bus address that it holds. */

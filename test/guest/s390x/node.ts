@@ -49,14 +49,14 @@ async function unpackNode(into: string): Promise<void> {
 export async function packageFiles(): Promise<Record<string, string>> {
   const addon = join(await kept(`addon-s390x-${await sourcesDigest()}`, buildAddon), 'ismio.node');
   const files: Record<string, string> = { '/package/prebuilds/linux-s390x/ismio.glibc.node': addon };
-  const programs = ['src/pci', 'test/guest', 'test/support'].flatMap((place) =>
+  const programs = ['src/pci', 'src/support', 'src/addon', 'test/guest', 'test/support'].flatMap((place) =>
     readdirSync(join(packageRoot, 'dist', place), { recursive: true, encoding: 'utf8' })
       .filter((name) => name.endsWith('.js'))
       .map((name) => join('dist', place, name)),
   );
-  // What src/pci imports, among others.
-  const ofSources = readdirSync(join(packageRoot, 'dist/src')).filter((name) => name.endsWith('.js'));
-  const built = ['dist/ismio.js', 'dist/ismio.cjs', ...ofSources.map((name) => join('dist/src', name))];
+  const built = readdirSync(join(packageRoot, 'dist'))
+    .filter((name) => /\.c?js$/.test(name))
+    .map((name) => join('dist', name));
   for (const name of ['package.json', ...built, ...programs]) files[`/package/${name}`] = join(packageRoot, name);
   return files;
 }

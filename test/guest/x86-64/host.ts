@@ -4,15 +4,17 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, before, describe, test } from 'node:test';
 import { pattern } from '../../support/bytes.js';
 import { packageRoot } from '../../support/child.js';
 import { buildFloors } from '../figures/floors.js';
 import { buildInitramfs } from '../support/initramfs.js';
 import { command } from '../support/monitor.js';
+import { newestQemu } from '../support/newest-qemu.js';
 import { type GuestRun, runGuest } from '../support/qemu.js';
 import { type Kernel, kernel, type Modules, plan9Modules } from './kernel.js';
 import {
+  fileSeed,
   ivshmem,
   ivshmemFile,
   machineWords,
@@ -22,6 +24,7 @@ import {
   pluggableName,
   unplugLine,
 } from './machine.js';
+import { operator, type Served, serveAll } from './served.js';
 
 const init = join(packageRoot, 'test', 'guest', 'x86-64', 'init.sh');
 const program = join(packageRoot, 'dist', 'test', 'guest', 'x86-64', 'inside', 'main.js');
@@ -58,23 +61,51 @@ for (const [modules, described] of [
   });
 }
 
+describe('x86-64 guest with devices of this package, served over vfio-user', () => {
+  const shared = join(work, 'served');
+  let devices: Served;
+
+  before(async () => {
+    devices = await serveAll(shared);
+  });
+  after(() => devices.close());
+
+  test("its tests pass, and those of Linux's own drivers", async () => {
+    const { version, program } = await newestQemu('x86-64');
+    const run = await boot('debian', shared, program);
+    console.log(`x86-64, served: QEMU ${version}, ${run.seconds.toFixed(1)} s`);
+    for (const [name, server] of Object.entries(devices.servers))
+      console.log(`${name}: ${JSON.stringify(server.stats())}`);
+    assert.equal(run.closing[1], '0', 'every test in the guest passed');
+  });
+
+  test('a login on the serial line got a shell, which answered', () => {
+    assert.match(devices.line.said(), new RegExp(`hello ${operator}\\s[^]*\\bsum 42\\s`));
+  });
+
+  test("the host finds in the disk's file what the guest wrote to its file system", () => {
+    const disk = readFileSync(nvmeFile(shared));
+    assert.ok(disk.includes(Buffer.from(pattern(4096, fileSeed))), 'a page of the file that the guest wrote');
+  });
+});
+
 after(() => rmSync(work, { recursive: true, force: true }));
 
 /** Runs the guest's tests; `shared` is the folder that host and guest both write. */
-async function boot(modules: Modules, shared: string): Promise<GuestRun> {
-  mkdirSync(shared);
+async function boot(modules: Modules, shared: string, served: readonly string[] | null = null): Promise<GuestRun> {
+  mkdirSync(shared, { recursive: true });
   const file = new Uint8Array(ivshmem.size);
   file.set(pattern(ivshmem.piece, ivshmem.hostSeed), ivshmem.hostPiece * ivshmem.piece);
   writeFileSync(ivshmemFile(shared), file);
-  writeFileSync(nvmeFile(shared), new Uint8Array(nvmeBytes));
+  if (served === null) writeFileSync(nvmeFile(shared), new Uint8Array(nvmeBytes));
   await buildFloors(shared);
-  writeFileSync(join(shared, 'command.sh'), script(shared, modules));
+  writeFileSync(join(shared, 'command.sh'), script(shared, modules, served !== null));
   let unplugged: Promise<void> = Promise.reject(new Error(`the guest never said '${unplugLine}'`));
   unplugged.catch(() => {});
   const run = await runGuest({
     name: `x86-64, ${modules}`,
-    program: ['qemu-system-x86_64'],
-    words: machineWords({ kernel: debian, modules, initramfs, work: shared }),
+    program: served ?? ['qemu-system-x86_64'],
+    words: machineWords({ kernel: debian, modules, initramfs, work: shared, served: served !== null }),
     closing: /^guest: ended with status (\d+)$/,
     seconds: 600,
     onLine: (line) => {
@@ -82,7 +113,7 @@ async function boot(modules: Modules, shared: string): Promise<GuestRun> {
       unplugged = command(monitorSocket(shared), 'device_del', { id: pluggableName });
     },
   });
-  await unplugged;
+  if (served === null) await unplugged;
   return run;
 }
 
@@ -91,11 +122,11 @@ function sha256(bytes: Uint8Array): string {
 }
 
 /** What the guest runs, on the host's root and with the host's programs. */
-function script(shared: string, modules: Modules): string {
+function script(shared: string, modules: Modules, served: boolean): string {
   return [
     'export HOME=/run TMPDIR=/run PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
     `cd '${packageRoot}'`,
-    `exec '${process.execPath}' --test-reporter=tap '${program}' '${shared}' ${modules}`,
+    `exec '${process.execPath}' --test-reporter=tap '${program}' '${shared}' ${modules}${served ? ' served' : ''}`,
     '',
   ].join('\n');
 }

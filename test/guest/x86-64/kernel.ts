@@ -23,8 +23,8 @@ export interface Kernel {
 
 const suite = { suite: 'bookworm-backports', architecture: 'amd64' };
 const plan9 = ['netfs', '9pnet', '9pnet_virtio', '9p'];
-/** Whose work is compared with that of a driver on VFIO. */
-const ownDrivers = ['nvme'];
+/** Whose work is compared with that of a driver on VFIO, and a file system for their disk. */
+const ownDrivers = ['nvme', 'crc32c_generic', 'ext4'];
 const vfio = ['vfio', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci'];
 
 export async function kernel(): Promise<Kernel> {

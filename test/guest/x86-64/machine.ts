@@ -21,6 +21,14 @@ export const places = {
   pluggable: '0000:02:00.0',
 } as const;
 
+/** Those that only a machine with served devices has. */
+export const servedPlaces = {
+  /** A serial port. */
+  serial: '0000:00:0b.0',
+  /** The device of the contract. */
+  contract: '0000:00:0c.0',
+} as const;
+
 /** Those with an IOMMU group of their own. */
 export const alone = ['edu', 'ivshmem', 'testdev', 'rng', 'nvme', 'pluggable'] as const;
 
@@ -31,12 +39,24 @@ export const unplugLine = 'guest: take the pluggable device away';
 /** The file behind ivshmem's BAR 2: its pieces, in bytes, the first of which the guest fills, and one of the host's. */
 export const ivshmem = { size: 1 << 20, piece: 128 << 10, filled: 2, hostPiece: 7, hostSeed: 77 } as const;
 
+/** Of the bytes of the file that the guest writes to a file system on its disk. */
+export const fileSeed = 4242;
+
+/** Devices that this package serves over vfio-user, in the machine that has them. */
+export const servedNames = ['edu', 'nvme', 'serial', 'contract'] as const;
+
+export function socketOf(work: string, name: (typeof servedNames)[number]): string {
+  return join(work, `${name}.sock`);
+}
+
 export interface Machine {
   readonly kernel: Kernel;
   readonly modules: Modules;
   readonly initramfs: string;
   /** The folder that host and guest share, at the same path. */
   readonly work: string;
+  /** Whether edu and nvme are not QEMU's but served, as a serial port is. */
+  readonly served: boolean;
 }
 
 /** The disk behind nvme, in bytes: a file of the host. */
@@ -56,7 +76,7 @@ export function monitorSocket(work: string): string {
   return join(work, 'monitor');
 }
 
-export function machineWords({ kernel, modules, initramfs, work }: Machine): string[] {
+export function machineWords({ kernel, modules, initramfs, work, served }: Machine): string[] {
   const folders = [kernel.modules[modules], kernel.drivers, work];
   const odd = folders.find((path) => /[\s,]/.test(path));
   if (odd !== undefined) throw new Error(`QEMU and the guest take no blank or comma in a path: '${odd}'`);
@@ -64,11 +84,15 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
   const shared = (name: string, path: string, more: string) =>
     `local,id=${name},mount_tag=${name},path=${path},security_model=none,multidevs=remap${more}`;
   const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]} ismio.drivers=${kernel.drivers}`;
-  const line = 'console=ttyS0 rdinit=/init quiet intel_iommu=on nokaslr cryptomgr.notests random.trust_cpu=on panic=-1';
+  // Linux's own drivers would map and unmap each transfer, and each map is a message: they pass the IOMMU by.
+  const iommu = `intel_iommu=on${served ? ' iommu=pt' : ''}`;
+  // On a busy machine the emulated timer comes too late for the kernel's look at it, which then gives up.
+  const line = `console=ttyS0 rdinit=/init quiet ${iommu} nokaslr no_timer_check cryptomgr.notests random.trust_cpu=on panic=-1`;
   return [
     ...[
       '-machine',
-      'q35,kernel-irqchip=split',
+      // A server of vfio-user asks for the guest's memory; this is how QEMU can share it.
+      `q35,kernel-irqchip=split${served ? ',memory-backend=memory' : ''}`,
       '-accel',
       'tcg',
       '-cpu',
@@ -81,19 +105,33 @@ export function machineWords({ kernel, modules, initramfs, work }: Machine): str
     ],
     ...['-display', 'none', '-serial', 'stdio', '-no-reboot', '-qmp', `unix:${monitorSocket(work)},server=on,wait=off`],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
-    ...['-device', 'intel-iommu,intremap=on'],
+    ...(served ? ['-object', 'memory-backend-memfd,id=memory,size=1024M,share=on'] : []),
+    // What is not QEMU's own has to be told of each mapping.
+    ...['-device', `intel-iommu,intremap=on${served ? ',caching-mode=on' : ''}`],
     ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
     ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmem.size},share=on`],
-    ...['-device', `edu,${at(places.edu)}`],
+    ...(served ? servedNames.flatMap((name) => servedWords(name, work)) : ownWords(work, at)),
     ...['-device', `ivshmem-plain,memdev=shared,${at(places.ivshmem)}`],
     ...['-device', `pci-testdev,${at(places.testdev)}`],
     ...['-device', `virtio-rng-pci,disable-legacy=on,${at(places.rng)}`],
-    ...['-drive', `file=${nvmeFile(work)},if=none,id=disk,format=raw`],
-    ...['-device', `nvme,serial=ismio-guest,drive=disk,${at(places.nvme)}`],
     ...['-device', 'pcie-pci-bridge,id=bridge,addr=0x8'],
     ...['-device', `edu,bus=bridge,${at(places.shared)}`],
     ...['-device', `virtio-rng-pci,bus=bridge,${at(places.neighbour)}`],
     ...['-device', 'pcie-root-port,id=socket,chassis=1,slot=2,addr=0x9'],
     ...['-device', `virtio-rng-pci,disable-legacy=on,bus=socket,id=${pluggableName}`],
   ];
+}
+
+function ownWords(work: string, at: (bdf: string) => string): string[] {
+  return [
+    ...['-device', `edu,${at(places.edu)}`],
+    ...['-drive', `file=${nvmeFile(work)},if=none,id=disk,format=raw`],
+    ...['-device', `nvme,serial=ismio-guest,drive=disk,${at(places.nvme)}`],
+  ];
+}
+
+function servedWords(name: (typeof servedNames)[number], work: string): string[] {
+  const socket = { type: 'unix', path: socketOf(work, name) };
+  const addr = { ...places, ...servedPlaces }[name].slice(8, 10);
+  return ['-device', JSON.stringify({ driver: 'vfio-user-pci', id: name, addr, socket })];
 }

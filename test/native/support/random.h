@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "plan/rules.h"
+#include "access/rules.h"
 
 namespace ismio::test {
 

@@ -41,6 +41,9 @@ class Recorder final : public Backend {
     call_ = std::move(call);
   }
 
+  // Called before each.
+  void beforeEach(std::function<void()> call) { callEach_ = std::move(call); }
+
   // What was taken, as "B0+16 S16+8".
   std::string told() const {
     std::string text;
@@ -86,6 +89,7 @@ class Recorder final : public Backend {
     REQUIRE(access.offset + access.length <= memory.size());
     tried_++;
     if (tried_ == callAt_) call_();
+    if (callEach_) callEach_();
     if (tried_ >= failAt_ && tried_ - failAt_ < times_) {
       failed = access;
       failure.conditionCode = answer_ == Status::busy ? 2 : answer_ == Status::deviceError ? 1 : 0;
@@ -102,6 +106,7 @@ class Recorder final : public Backend {
   Status answer_ = Status::ok;
   uint64_t callAt_ = 0;
   std::function<void()> call_;
+  std::function<void()> callEach_;
 };
 
 }  // namespace ismio::test

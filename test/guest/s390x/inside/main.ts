@@ -5,4 +5,5 @@ import './refused.js';
 import './plain.js';
 import './witness.js';
 import './ratio.js';
+import './fabric.js';
 import './faults.js';

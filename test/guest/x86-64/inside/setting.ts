@@ -6,5 +6,8 @@ export { bind, driverOf, sysfs } from '../../support/pci.js';
 export const work = process.argv[2];
 export const modules = process.argv[3] as Modules;
 
+/** Whether edu, nvme and a serial port are served by this package. */
+export const served = process.argv[4] === 'served';
+
 /** The way to open a device that this run is there for. */
 export const api = modules === 'iommufd' ? 'cdev' : 'group';
