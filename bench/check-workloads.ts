@@ -1,6 +1,6 @@
 // What a module of workloads has to be: said before anything of it is measured, since a run takes minutes.
 import { fileURLToPath } from 'node:url';
-import { IsmioError, shown } from '../src/errors.js';
+import { IsmioError, shown } from '../src/support/errors.js';
 import type { Workload } from './workload.js';
 
 /** 'suite/what/how'. */

@@ -1,5 +1,6 @@
 // The process that measures one workload: none finds the compiler or the caches as another left them. Started by run.ts.
-import * as ismio from 'ismio';
+import { packageRoot } from '../src/support/package.js';
+import { loadEngine } from './engine.js';
 import { type Floors, loadFloors } from './floors.js';
 import { measure, type Timing, type Turns } from './measure.js';
 import { profileStages } from './profile/stages.js';
@@ -8,7 +9,7 @@ import type { BenchResult } from './results.js';
 import { loadWorkloads } from './suites/index.js';
 import { reached } from './target.js';
 import { windowAt } from './window.js';
-import type { Counters, Floor, Running, Window, Workload } from './workload.js';
+import type { Counters, Engine, Floor, Running, Window, Workload } from './workload.js';
 
 export interface ChildRequest {
   readonly name: string;
@@ -35,16 +36,22 @@ async function countsOf(running: Running): Promise<Counters | null> {
   ) as unknown as Counters;
 }
 
-async function openFloor(floor: Floor, window: Window, floors: Floors | string) {
+async function openFloor(engine: Engine, floor: Floor, window: Window, floors: Floors | string) {
   // Where there is no addon, only floors that need none come here: see why().
-  const running = await floor.open(window, floors as Floors, ismio);
+  const running = await floor.open(window, floors as Floors, engine);
   return { operations: floor.operations, running };
 }
 
-async function measureWorkload(workload: Workload, window: Window, floors: Floors | string, turns: Turns) {
+async function measureWorkload(
+  engine: Engine,
+  workload: Workload,
+  window: Window,
+  floors: Floors | string,
+  turns: Turns,
+) {
   const { operations } = workload;
-  const running = await workload.open(ismio, window);
-  const floor = workload.floor === undefined ? null : await openFloor(workload.floor, window, floors);
+  const running = await workload.open(engine, window);
+  const floor = workload.floor === undefined ? null : await openFloor(engine, workload.floor, window, floors);
   const timing = await measure({ operations, running }, floor, turns);
   const counters = await countsOf(running);
   await floor?.running.close();
@@ -57,8 +64,8 @@ const stageSeconds = 0.2;
 const mostAdded = 0.25;
 
 /** Nanoseconds of each stage for one operation; null where there is none, or timing them would tell more of itself. */
-async function stagesOf(workload: Workload, window: Window): Promise<BenchResult['stages']> {
-  const subject = fromWorkload(workload);
+async function stagesOf(engine: Engine, workload: Workload, window: Window): Promise<BenchResult['stages']> {
+  const subject = fromWorkload(workload, engine);
   const opened = await subject.open(window);
   try {
     if (opened.regions.length === 0) return null;
@@ -70,8 +77,8 @@ async function stagesOf(workload: Workload, window: Window): Promise<BenchResult
   }
 }
 
-function why(workload: Workload, floors: Floors | string): string | null {
-  const missing = workload.missing?.(ismio) ?? null;
+function why(engine: Engine, workload: Workload, floors: Floors | string): string | null {
+  const missing = workload.missing?.(engine) ?? null;
   if (missing !== null) return missing;
   return workload.floor?.native === true && typeof floors === 'string' ? floors : null;
 }
@@ -83,12 +90,13 @@ async function answer({ name, suites, turns, windowPath }: ChildRequest): Promis
   );
   const workload = workloads.find((one) => one.name === name);
   if (workload === undefined) throw new Error(`no suite has a workload ${name}`);
+  const engine = await loadEngine(packageRoot);
   const floors = loadFloors();
-  const skipped = why(workload, floors);
+  const skipped = why(engine, workload, floors);
   if (skipped !== null) return { skipped };
   const window = windowAt(windowPath, workload.windowBytes);
-  const { timing, counters } = await measureWorkload(workload, window, floors, turns);
-  const stages = await stagesOf(workload, window);
+  const { timing, counters } = await measureWorkload(engine, workload, window, floors, turns);
+  const stages = await stagesOf(engine, workload, window);
   return { result: resultOf(workload, timing, counters, stages) };
 }
 

@@ -6,7 +6,9 @@ import type { Engine } from './workload.js';
 
 interface Manifest {
   readonly version: string;
-  readonly exports: { readonly '.': { readonly import: string } };
+  readonly exports: Readonly<Record<string, { readonly import?: string } | string>> & {
+    readonly '.': { readonly import: string };
+  };
 }
 
 function manifestOf(packageRoot: string): Manifest {
@@ -22,6 +24,15 @@ export function entryOf(packageRoot: string): string {
   return pathToFileURL(join(packageRoot, manifestOf(packageRoot).exports['.'].import)).href;
 }
 
+function entriesOf(packageRoot: string): Record<string, string> {
+  const entries: Record<string, string> = {};
+  for (const [name, entry] of Object.entries(manifestOf(packageRoot).exports)) {
+    if (typeof entry === 'string' || entry.import === undefined) continue;
+    entries[name] = pathToFileURL(join(packageRoot, entry.import)).href;
+  }
+  return entries;
+}
+
 export async function loadEngine(packageRoot: string): Promise<Engine> {
-  return (await import(entryOf(packageRoot))) as Engine;
+  return { ...((await import(entryOf(packageRoot))) as Engine), entries: entriesOf(packageRoot) };
 }

@@ -1,6 +1,6 @@
 // Programs that are run to their end, and that end with this process: a build, interrupted, must not go on by itself.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { atExit } from '../src/exit.js';
+import { atExit } from '../src/support/exit.js';
 import { holdSignals, releaseSignals } from './signals.js';
 
 export interface Output {

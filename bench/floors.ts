@@ -1,7 +1,7 @@
 // The floors' addon: what plain C++, or a plain Node-API addon, does with the same mapping. See bench/native/floors.cc.
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { packageRoot } from '../src/package.js';
+import { packageRoot } from '../src/support/package.js';
 
 /**
  * Blocks in C++, of so many bytes: the first at an offset of the window, each so far behind the one before. On the other side
@@ -18,7 +18,11 @@ export interface Floors {
   use(memory: Uint8Array): void;
   /** One plain Node-API call that makes one 8-byte store. */
   store(offset: number, low: number, high: number): void;
-  /** The same, with the value as JavaScript has it. */
+  /** One plain Node-API call that makes one 4-byte store. */
+  storeWord(offset: number, value: number): void;
+  /** One plain Node-API call that makes one 4-byte load. */
+  loadWord(offset: number): number;
+  /** One 8-byte store, with the value as JavaScript has it. */
   storeBigInt(offset: number, value: bigint): void;
   /** One plain Node-API call that makes one 8-byte load. */
   loadBigInt(offset: number): bigint;
@@ -36,6 +40,21 @@ export interface Floors {
   /** One pwrite or pread for each block. */
   readonly pwriteLoop: Loop;
   readonly preadLoop: Loop;
+  /** A C process at the other end, until `hangUp`: one at a time. See bench/native/processes.cc. */
+  startAnswerer(): void;
+  startTaker(): void;
+  startRinger(): void;
+  hangUp(): void;
+  /** One request of the answerer, and its reply. */
+  roundTrip(): void;
+  /** So many times 64 messages of 4 KiB to the taker; returns when all have been taken. */
+  sendBlocks(times: number): void;
+  /** Has the ringer write to its eventfd. */
+  ring(): void;
+  /** Called for each ring, by the event loop. */
+  hear(callback: () => void): void;
+  /** Rings, and reads the eventfd itself. */
+  ringAndWait(): void;
 }
 
 /** Where it may be: built in this checkout, or shipped. As with the addon itself, the C library decides which loads. */

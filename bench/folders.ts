@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { atExit } from '../src/exit.js';
+import { atExit } from '../src/support/exit.js';
 import { attempt, makeFolder } from './outputs/write.js';
 import { holdSignals, releaseSignals } from './signals.js';
 

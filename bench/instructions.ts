@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { reasonIn } from '../src/reason.js';
+import { reasonIn } from '../src/support/reason.js';
 import { execute, type Failed } from './execute.js';
 import { cacheAdvice, cacheFolder, passingFolder } from './folders.js';
 

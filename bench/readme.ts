@@ -1,8 +1,8 @@
 // npm run bench:readme -- results.json: puts the figures that have targets into the table of README.md.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { IsmioError } from '../src/errors.js';
-import { packageRoot } from '../src/package.js';
+import { IsmioError } from '../src/support/errors.js';
+import { packageRoot } from '../src/support/package.js';
 import { median, quantity, times } from './outputs/figures.js';
 import { readBench } from './outputs/read.js';
 import { writeWhole } from './outputs/write.js';

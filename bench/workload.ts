@@ -7,7 +7,10 @@ import type * as ismio from 'ismio';
 import type { Floors } from './floors.js';
 
 /** The package under measurement, of whichever build. */
-export type Engine = typeof ismio;
+export type Engine = typeof ismio & {
+  /** URLs of the modules that programs import of this build, such as './device': for what its processes load. */
+  readonly entries?: Readonly<Record<string, string>>;
+};
 
 /** A file of `bytes` zeros, on tmpfs where there is one. Every arm of a comparison uses the same. */
 export interface Window {

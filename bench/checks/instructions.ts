@@ -1,7 +1,7 @@
 // node dist/bench/checks/instructions.js [ROOT]: counts the instructions of every scenario twice, in two fresh processes
 // each, and says whether the two counts are the same to the instruction.
 import Table from 'cli-table3';
-import { packageRoot } from '../../src/package.js';
+import { packageRoot } from '../../src/support/package.js';
 import { instructionsOf } from '../instructions.js';
 
 const root = process.argv[2] ?? packageRoot;

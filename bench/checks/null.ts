@@ -1,5 +1,5 @@
 // A build against itself, many times: nothing may be found. `node dist/bench/checks/null.js [times]`
-import { packageRoot } from '../../src/package.js';
+import { packageRoot } from '../../src/support/package.js';
 import { quickOptions, runMany } from './runs.js';
 
 const times = Number(process.argv[2] ?? 50);

@@ -1,5 +1,6 @@
 // Comparison after comparison, each told in a line.
-import { type CompareOptions, compare } from '../compare/compare.js';
+import { compare } from '../compare/compare.js';
+import type { CompareOptions } from '../compare/options.js';
 import { efforts } from '../compare/processes.js';
 import type { CompareReport } from '../results.js';
 

@@ -10,8 +10,8 @@ import { type ArmName, armNames } from './slices.js';
 
 export type Arms = Readonly<Record<ArmName, string>>;
 
-/** What a package needs to be loaded. */
-const needed = ['package.json', 'dist/ismio.js', 'dist/ismio.cjs', 'dist/worker.cjs', 'dist/src', 'prebuilds'];
+/** What a package needs to be loaded, but for the files in dist. */
+const needed = ['package.json', 'dist/src', 'prebuilds'];
 
 export function makeArms(base: BuiltSide, head: BuiltSide, scratch: string): Arms {
   const sides = { base, null: base, head };
@@ -25,7 +25,8 @@ export function makeArms(base: BuiltSide, head: BuiltSide, scratch: string): Arm
 
 /** What is needed of a build to load it, in a folder of its own. */
 export function copyOf({ folder, nodeModules = nodeModulesOf(folder) ?? undefined }: BuiltSide, into: string): string {
-  for (const part of needed) {
+  const files = readdirSync(join(folder, 'dist')).filter((name) => /\.c?js$/.test(name));
+  for (const part of [...needed, ...files.map((name) => join('dist', name))]) {
     if (existsSync(join(folder, part))) cpSync(join(folder, part), join(into, part), { recursive: true });
   }
   const built = join(folder, 'build', 'Release');

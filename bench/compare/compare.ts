@@ -1,8 +1,8 @@
 // ismio compare: two builds, three gates, one verdict. docs/compare.md tells what is done and why.
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { IsmioError } from '../../src/errors.js';
-import { packageRoot } from '../../src/package.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { packageRoot } from '../../src/support/package.js';
 import { versionOf } from '../engine.js';
 import { environment } from '../environment.js';
 import { passingFolder, scratchAdvice } from '../folders.js';
@@ -20,36 +20,10 @@ import { makeArms } from './arms.js';
 import type { CountResult } from './counting.js';
 import { compareFresh, freshNames } from './fresh.js';
 import { type Counted, countedByOne, gateCounters, gateInstructions, scenariosOfOne } from './gates.js';
-import { countsOf, type Effort } from './processes.js';
+import type { CompareOptions, Watcher } from './options.js';
+import { countsOf } from './processes.js';
 import { type BuiltSide, prepareSide } from './sides.js';
 import { compareTimes } from './times.js';
-
-export interface CompareOptions {
-  readonly base: string;
-  readonly head: string;
-  readonly filter?: RegExp;
-  /** URLs of modules with workloads to compare instead of the package's own; start-up and memory are left out then. */
-  readonly suites?: readonly string[];
-  readonly quick: boolean;
-  readonly seed: number;
-  /** A change of less than this share is no regression. */
-  readonly delta: number;
-  /** Confidence over the whole suite. */
-  readonly level: number;
-  /** Null: the gate is off. */
-  readonly counterTolerance: number | null;
-  /** Null: the gate is off. */
-  readonly instructionTolerance: number | null;
-  readonly effort: Effort;
-}
-
-/** Whoever looks on. */
-export interface Watcher {
-  /** What is being done now. */
-  say(what: string): void;
-  /** So much of the present work is done. */
-  progress(label: string, done: number, total: number): void;
-}
 
 type Skipped = CompareReport['skipped'][number];
 

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { quantile, shuffle } from 'simple-statistics';
-import { IsmioError } from '../../src/errors.js';
-import { reasonIn } from '../../src/reason.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { reasonIn } from '../../src/support/reason.js';
 import type { ComparedTime, Distribution } from '../results.js';
 import { randomFrom } from '../statistics/random.js';
 import type { Arms } from './arms.js';
-import type { CompareOptions, Watcher } from './compare.js';
+import type { CompareOptions, Watcher } from './options.js';
 import { type ArmName, armNames } from './slices.js';
 import { type Judged, judge, type Round } from './verdict.js';
 

@@ -3,9 +3,9 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { shuffle } from 'simple-statistics';
-import { IsmioError } from '../../src/errors.js';
-import { atExit } from '../../src/exit.js';
-import { reasonIn } from '../../src/reason.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { atExit } from '../../src/support/exit.js';
+import { reasonIn } from '../../src/support/reason.js';
 import { randomFrom } from '../statistics/random.js';
 import { type Arms, renewAddons } from './arms.js';
 import type { Request } from './child.js';
@@ -116,7 +116,8 @@ async function runChild<Result>(request: Request, take: (result: Result) => void
   forget();
   if (code === 0) return;
   const howItEnded = `its process ended with ${signal ?? `exit code ${code}`}`;
-  const benchmark = request.workloads[done];
+  // It may have ended behind the last of them.
+  const benchmark = request.workloads[done] ?? request.workloads.at(-1);
   const why = threw ?? reasonIn(complaint) ?? howItEnded;
   throw new IsmioError('ERR_ISMIO_BENCH', `${benchmark} could not be measured: ${why}`, { benchmark, log: complaint });
 }

@@ -12,8 +12,8 @@ import {
   symlinkSync,
 } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
-import { IsmioError } from '../../src/errors.js';
-import { reasonIn } from '../../src/reason.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { reasonIn } from '../../src/support/reason.js';
 import { commitOf } from '../commit.js';
 import { execute, type Failed } from '../execute.js';
 import { cacheAdvice, cacheFolder, passingFolder, scratchAdvice } from '../folders.js';

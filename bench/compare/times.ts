@@ -4,7 +4,7 @@ import type { ComparedTime, Distribution } from '../results.js';
 import { randomFrom } from '../statistics/random.js';
 import type { Workload } from '../workload.js';
 import type { Arms } from './arms.js';
-import type { CompareOptions, Watcher } from './compare.js';
+import type { CompareOptions, Watcher } from './options.js';
 import { type RoundResults, runRound } from './processes.js';
 import type { SliceResult } from './slices.js';
 import { type Judged, judge } from './verdict.js';

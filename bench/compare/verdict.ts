@@ -1,5 +1,4 @@
 // From the ratios of the processes to a verdict. Ratios are head over base: above 1 is slower.
-
 import { digitsBeside } from '../outputs/figures.js';
 import type { Estimate, Verdict } from '../results.js';
 import { bootstrap, type Interval, intervalOf, midmean, pValueInside } from '../statistics/bootstrap.js';

@@ -3,7 +3,7 @@
 // A run is one line, written by one call at the file's end, so that two writers do not mix theirs. A writer that is cut
 // off leaves half a line. It stays where it is: the next one begins on a line of its own, and readers tell of it.
 import { closeSync, fstatSync, fsyncSync, openSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
-import { IsmioError } from '../../src/errors.js';
+import { IsmioError } from '../../src/support/errors.js';
 import { resultsError } from '../outputs/check.js';
 import { type HistoryRecord, historySchema, keyOf, parseRecord } from './record.js';
 

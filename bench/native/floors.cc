@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "insn/mmio.h"
+#include "processes.h"
 
 namespace {
 
@@ -49,6 +50,11 @@ uint64_t little(uint64_t value) {
   return value;
 }
 
+uint32_t little(uint32_t value) {
+  if constexpr (std::endian::native == std::endian::big) return __builtin_bswap32(value);
+  return value;
+}
+
 // empty(): one plain Node-API call that does nothing
 napi_value empty(napi_env, napi_callback_info) { return nullptr; }
 
@@ -64,6 +70,26 @@ Napi::Value store(const Napi::CallbackInfo& info) {
   if (offset < 0 || offset + 8 > static_cast<double>(windowBytes)) return info.Env().Undefined();
   *reinterpret_cast<volatile uint64_t*>(window + static_cast<size_t>(offset)) = value;
   return info.Env().Undefined();
+}
+
+// storeWord(offset, value): the same of 4 bytes
+Napi::Value storeWord(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  uint32_t value = 0;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  napi_get_value_uint32(info.Env(), info[1], &value);
+  if (offset < 0 || offset + 4 > static_cast<double>(windowBytes)) return info.Env().Undefined();
+  *reinterpret_cast<volatile uint32_t*>(window + static_cast<size_t>(offset)) = little(value);
+  return info.Env().Undefined();
+}
+
+// loadWord(offset): one plain Node-API call that makes one 4-byte load
+Napi::Value loadWord(const Napi::CallbackInfo& info) {
+  double offset = 0;
+  napi_get_value_double(info.Env(), info[0], &offset);
+  if (offset < 0 || offset + 4 > static_cast<double>(windowBytes)) return info.Env().Undefined();
+  const uint32_t value = *reinterpret_cast<volatile uint32_t*>(window + static_cast<size_t>(offset));
+  return Napi::Number::New(info.Env(), little(value));
 }
 
 // storeBigInt(offset, value): the same with the value as JavaScript has it, a BigInt
@@ -172,6 +198,8 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<open>(env, exports, "open");
   add<use>(env, exports, "use");
   add<store>(env, exports, "store");
+  add<storeWord>(env, exports, "storeWord");
+  add<loadWord>(env, exports, "loadWord");
   add<storeBigInt>(env, exports, "storeBigInt");
   add<loadBigInt>(env, exports, "loadBigInt");
   add<pwriteBigInt>(env, exports, "pwriteBigInt");
@@ -183,6 +211,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<loop<loadBlock>>(env, exports, "loadLoop");
   add<loop<pwriteBlock>>(env, exports, "pwriteLoop");
   add<loop<preadBlock>>(env, exports, "preadLoop");
+  ismio::bench::addProcesses(env, exports);
   return exports;
 }
 

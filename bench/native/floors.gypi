@@ -5,6 +5,7 @@
       'target_name': 'ismio_floors',
       'sources': [
         'floors.cc',
+        'processes.cc',
         '../../native/insn/aarch64.cc',
         '../../native/insn/portable.cc',
         '../../native/insn/s390x.cc',

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OutputUnit, type Schema, Validator } from '@cfworker/json-schema';
-import { IsmioError } from '../../src/errors.js';
-import { packageRoot } from '../../src/package.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { packageRoot } from '../../src/support/package.js';
 import { benchSchema, compareSchema, type Environment } from '../results.js';
 import { isBench, type Report } from './report.js';
 

@@ -1,6 +1,6 @@
 // Results that were saved.
 import { readFileSync } from 'node:fs';
-import { IsmioError } from '../../src/errors.js';
+import { IsmioError } from '../../src/support/errors.js';
 import { type BenchReport, benchSchema } from '../results.js';
 import { checkReport, resultsError } from './check.js';
 import { isBench, type Report } from './report.js';

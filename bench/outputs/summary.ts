@@ -1,6 +1,6 @@
 // The summary of a job on GitHub, and on those who do it likewise: a file that steps append Markdown to.
 import { appendFileSync } from 'node:fs';
-import { IsmioError } from '../../src/errors.js';
+import { IsmioError } from '../../src/support/errors.js';
 import { render } from './index.js';
 import type { Report } from './report.js';
 

@@ -1,8 +1,8 @@
 // Folders that are there with all of their files, or not at all.
 import { existsSync, mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { placeOf } from '../../src/files/place.js';
-import { attempt, checkPlace, checkWritable, writeWhole } from '../../src/files/write.js';
+import { placeOf } from '../../src/support/files/place.js';
+import { attempt, checkPlace, checkWritable, writeWhole } from '../../src/support/files/write.js';
 
 export { attempt, checkWritable, writeWhole };
 

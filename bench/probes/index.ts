@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
-import { reasonIn } from '../../src/reason.js';
+import { reasonIn } from '../../src/support/reason.js';
 import { entryOf } from '../engine.js';
 import type { Effort, Probe } from '../probe.js';
 import type { MeasureName } from './child.js';

@@ -1,7 +1,7 @@
 // A profile of one workload: stages and latency first, on their own; then, where files are wanted, the timeline and the CPU
 // profile, which disturb more.
-import { IsmioError } from '../../src/errors.js';
-import { packageRoot } from '../../src/package.js';
+import { IsmioError } from '../../src/support/errors.js';
+import { packageRoot } from '../../src/support/package.js';
 import type { BuiltSide } from '../compare/sides.js';
 import { versionOf } from '../engine.js';
 import { environment } from '../environment.js';

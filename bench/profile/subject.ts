@@ -1,8 +1,10 @@
 // What is profiled: a workload of the benchmark by its name, or a recording by its file. Opened so that the regions which it
 // opens are known: their stages are to be timed.
 import { existsSync } from 'node:fs';
-import * as ismio from 'ismio';
-import { IsmioError } from '../../src/errors.js';
+import type * as ismio from 'ismio';
+import { IsmioError } from '../../src/support/errors.js';
+import { packageRoot } from '../../src/support/package.js';
+import { loadEngine } from '../engine.js';
 import { loadWorkloads, suitesFrom } from '../suites/index.js';
 import type { Engine, Running, Window, Workload } from '../workload.js';
 import { near } from './near.js';
@@ -23,11 +25,12 @@ export interface Subject {
 }
 
 /**
- * @param engine of the build that is profiled
+ * @param given the engine of the build that is profiled; without, the package's own
  * @param suites URLs of modules with workloads, instead of the package's own
  * @throws IsmioError ERR_ISMIO_USAGE with names that are near, where there is no such workload and no such file
  */
-export async function subjectFor(what: string, engine: Engine = ismio, suites?: readonly string[]): Promise<Subject> {
+export async function subjectFor(what: string, given?: Engine, suites?: readonly string[]): Promise<Subject> {
+  const engine = given ?? (await loadEngine(packageRoot));
   const workloads = await loadWorkloads('', suitesFrom(suites));
   const workload = workloads.find(({ name }) => name === what);
   if (workload !== undefined) return fromWorkload(workload, engine);
@@ -44,7 +47,7 @@ export async function subjectFor(what: string, engine: Engine = ismio, suites?: 
 }
 
 /** A workload, opened with an engine that notes its regions. */
-export function fromWorkload(workload: Workload, of: Engine = ismio): Subject {
+export function fromWorkload(workload: Workload, of: Engine): Subject {
   const missing = workload.missing?.(of) ?? null;
   if (missing !== null) throw new IsmioError('ERR_ISMIO_BENCH', `${workload.name} cannot run here: ${missing}`);
   const { name, title, operations, bytes, windowBytes } = workload;

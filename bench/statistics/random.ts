@@ -1,5 +1,4 @@
 // Chance that can be repeated: everything here that is random starts from a seed that was printed.
-
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 

@@ -1,6 +1,7 @@
 // Accesses without a queue, one call each: 8 bytes to 64 KiB on every backend, and so with every access kernel.
 import type { Region } from 'ismio';
-import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
+import type { Floors } from '../floors.js';
+import type { Engine, Running, Window, Workload } from '../workload.js';
 import { type Blocks, nativeLoop, noPread, oneSource, openFloors } from './native-floor.js';
 
 const windowBytes = 1 << 20;
@@ -91,13 +92,23 @@ function storeBlock(region: Region, source: Uint8Array, operations: number): voi
   for (let i = 0; i < operations; i++) region.storeBlock(i * length, source);
 }
 
-function store64(region: Region): void {
-  for (let at = 0; at < words * 8; at += 8) region.store64(at, 0x5a5a5a5an);
-}
+const words32 = {
+  store(region: Region): void {
+    for (let at = 0; at < words * 4; at += 4) region.store32(at, 0x5a5a5a5a);
+  },
+  load(region: Region): void {
+    for (let at = 0; at < words * 4; at += 4) region.load32(at);
+  },
+};
 
-function load64(region: Region): void {
-  for (let at = 0; at < words * 8; at += 8) region.load64(at);
-}
+const words64 = {
+  store(region: Region): void {
+    for (let at = 0; at < words * 8; at += 8) region.store64(at, 0x5a5a5a5an);
+  },
+  load(region: Region): void {
+    for (let at = 0; at < words * 8; at += 8) region.load64(at);
+  },
+};
 
 /** One access of this backend after the other. */
 function running(region: Region, batch: () => void): Running {
@@ -177,70 +188,90 @@ function blocks(backend: Backend): Workload {
   };
 }
 
-type StoreCall = 'storeBigInt' | 'pwriteBigInt';
-type LoadCall = 'loadBigInt' | 'preadBigInt';
-
-function plainStores(call: StoreCall): Floor {
-  return {
-    title: `one plain Node-API call per store, the value a BigInt${call === 'pwriteBigInt' ? ', by pwrite' : ''}`,
-    operations: words,
-    native: true,
-    open(window, floors) {
-      openFloors(floors, window);
-      const store = floors[call];
-      const batch = (): void => {
-        for (let at = 0; at < words * 8; at += 8) store(at, 0x5a5a5a5an);
-      };
-      return { batch, close: () => undefined };
+/** A batch of plain calls, by the name of the access. */
+const plainCalls: Readonly<Record<string, { readonly title: string; run(floors: Floors): void }>> = {
+  store32: {
+    title: 'one plain Node-API call per store',
+    run({ storeWord }) {
+      for (let at = 0; at < words * 4; at += 4) storeWord(at, 0x5a5a5a5a);
     },
-  };
+  },
+  load32: {
+    title: 'one plain Node-API call per load',
+    run({ loadWord }) {
+      for (let at = 0; at < words * 4; at += 4) loadWord(at);
+    },
+  },
+  store64: {
+    title: 'one plain Node-API call per store, the value a BigInt',
+    run({ storeBigInt }) {
+      for (let at = 0; at < words * 8; at += 8) storeBigInt(at, 0x5a5a5a5an);
+    },
+  },
+  load64: {
+    title: 'one plain Node-API call per load, the value a BigInt',
+    run({ loadBigInt }) {
+      for (let at = 0; at < words * 8; at += 8) loadBigInt(at);
+    },
+  },
+  'store64/pread': {
+    title: 'one plain Node-API call per store, the value a BigInt, by pwrite',
+    run({ pwriteBigInt }) {
+      for (let at = 0; at < words * 8; at += 8) pwriteBigInt(at, 0x5a5a5a5an);
+    },
+  },
+  'load64/pread': {
+    title: 'one plain Node-API call per load, the value a BigInt, by pread',
+    run({ preadBigInt }) {
+      for (let at = 0; at < words * 8; at += 8) preadBigInt(at);
+    },
+  },
+};
+
+/** Against the plain call that does the same, where there is one. */
+function single(backend: Backend, access: string, bytes: number, run: (region: Region) => void): Workload[] {
+  const plain = plainCalls[backend.name === 'pread' ? `${access}/pread` : access];
+  if (plain === undefined) return [];
+  const name = `access/${access}/${backend.name}`;
+  return [
+    {
+      name,
+      title: `region.${access}, one call each, ${backend.title}`,
+      operations: words,
+      bytes: words * bytes,
+      quick: backend.name === 'device' && bytes === 8,
+      ...onBackend(backend),
+      ...leastOf(backend, access),
+      floor: {
+        title: plain.title,
+        operations: words,
+        native: true,
+        open(window, floors) {
+          openFloors(floors, window);
+          return { batch: () => plain.run(floors), close: () => undefined };
+        },
+      },
+      open(engine, window) {
+        const region = backend.open(engine, window);
+        return running(region, () => run(region));
+      },
+    },
+  ];
 }
 
-function plainLoads(call: LoadCall): Floor {
-  return {
-    title: `one plain Node-API call per load, the value a BigInt${call === 'preadBigInt' ? ', by pread' : ''}`,
-    operations: words,
-    native: true,
-    open(window, floors) {
-      openFloors(floors, window);
-      const load = floors[call];
-      const batch = (): void => {
-        for (let at = 0; at < words * 8; at += 8) load(at);
-      };
-      return { batch, close: () => undefined };
-    },
-  };
+/** Memory is accessed without a call, everything else by one. */
+function leastOf({ name }: Backend, access: string): Pick<Workload, 'target' | 'note'> {
+  if (name === 'pread' && access === 'store64') return { note: 'each store looks at the length of the file first' };
+  const ofMemory = access.endsWith('32') ? 3 : 1.6;
+  return { target: { atLeast: name === 'memory' ? ofMemory : 0.9 } };
 }
 
 function singles(backend: Backend): Workload[] {
-  const bySystem = backend.name === 'pread';
-  const each = {
-    operations: words,
-    bytes: words * 8,
-    quick: backend.name === 'device',
-    ...onBackend(backend),
-  };
   return [
-    {
-      name: `access/store64/${backend.name}`,
-      title: `region.store64, one call each, ${backend.title}`,
-      ...each,
-      floor: plainStores(bySystem ? 'pwriteBigInt' : 'storeBigInt'),
-      open(engine, window) {
-        const region = backend.open(engine, window);
-        return running(region, () => store64(region));
-      },
-    },
-    {
-      name: `access/load64/${backend.name}`,
-      title: `region.load64, one call each, ${backend.title}`,
-      ...each,
-      floor: plainLoads(bySystem ? 'preadBigInt' : 'loadBigInt'),
-      open(engine, window) {
-        const region = backend.open(engine, window);
-        return running(region, () => load64(region));
-      },
-    },
+    ...single(backend, 'store32', 4, words32.store),
+    ...single(backend, 'load32', 4, words32.load),
+    ...single(backend, 'store64', 8, words64.store),
+    ...single(backend, 'load64', 8, words64.load),
   ];
 }
 

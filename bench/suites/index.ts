@@ -1,9 +1,20 @@
 // The table of all workloads, and of the modules that they are in.
-
 import { checkedWorkloads, suiteError } from '../check-workloads.js';
 import type { Workload } from '../workload.js';
 
-const names = ['headline', 'floor', 'planner', 'queue', 'drain', 'access', 'pool', 'peers'];
+const names = [
+  'headline',
+  'floor',
+  'planner',
+  'queue',
+  'drain',
+  'access',
+  'pool',
+  'peers',
+  'device',
+  'vfio-user',
+  'ism',
+];
 
 /** Every suite's module, in the order of the table. */
 export const suites: readonly URL[] = names.map((name) => new URL(`./${name}.js`, import.meta.url));

@@ -57,6 +57,27 @@ function writeMany(queue: Queue, offsets: Int32Array, source: Uint8Array): void 
   queue.submit();
 }
 
+function writeManyBlocks(queue: Queue, offsets: Int32Array, source: Uint8Array): void {
+  if (queue.writeMany(offsets, block, source) !== blocks) full();
+  queue.submit();
+}
+
+/** Words made in place, a block of them at a time; four a turn, as one that is a loop of its own takes as long again. */
+function fillReserved(queue: Queue): void {
+  for (let first = 0; first < words; first += block / 8) {
+    const room = queue.reserve(first * 8, block) ?? full();
+    const made = new Float64Array(room.bytes.buffer, room.bytes.byteOffset, block / 8);
+    for (let i = 0; i < made.length; i += 4) {
+      made[i] = first + i;
+      made[i + 1] = first + i + 1;
+      made[i + 2] = first + i + 2;
+      made[i + 3] = first + i + 3;
+    }
+    room.commit();
+  }
+  queue.submit();
+}
+
 /** What filling an entry of the ring is at the least: 32 bytes, four words and two doubles of them. */
 function fillEntries(entries: Int32Array, doubles: Float64Array): void {
   for (let i = 0; i < words; i++) {
@@ -74,6 +95,22 @@ type Store = (offset: number, low: number, high: number) => void;
 function oneCallEach(store: Store, offsets: Int32Array, count: number): void {
   for (let i = 0; i < count; i++) store(offsets[i] as number, i, 0);
 }
+
+/** Doubles that count up, as pairs of words. */
+const counting = new Int32Array(Float64Array.from({ length: words }, (_, i) => i).buffer);
+
+const doubleCalls: Floor = {
+  title: 'one plain Node-API call per store, the value in two 32-bit words',
+  operations: words,
+  native: true,
+  open(window, floors) {
+    openFloors(floors, window);
+    const storeAll = (): void => {
+      for (let i = 0; i < words; i++) floors.store(i * 8, counting[2 * i] as number, counting[2 * i + 1] as number);
+    };
+    return { batch: storeAll, close: () => undefined };
+  },
+};
 
 function plainCalls(offsets: Int32Array, count = words): Floor {
   return {
@@ -137,7 +174,7 @@ const claims: Workload[] = [
 ];
 
 /** Builds from before there was one are compared with newer ones, too. */
-function without(method: 'storeMany' | 'writeMany') {
+function without(method: 'storeMany' | 'writeMany' | 'reserve') {
   return (engine: Engine): string | null => {
     const region = engine.emulate({ size: 8 });
     const known = method in region.queue({ depth: 1 });
@@ -161,6 +198,49 @@ const many: Workload[] = (['adjacent', 'none'] as const).map((merge) => {
     }),
   };
 });
+
+/** Offsets that are a stride: one series after another. */
+const strided: Workload = {
+  name: 'queue/many-8B/stride',
+  title: 'sequential 8-byte stores, queued by one storeMany with a stride, merged',
+  ...stores,
+  missing: without('storeMany'),
+  floor: plainCalls(sequential),
+  target: { atLeast: 30 },
+  open: queued({ merge: 'adjacent' }, (queue) => {
+    const values = Uint32Array.from({ length: 2 * words }, (_, i) => (i % 2 === 0 ? i / 2 : 0));
+    return () => {
+      if (queue.storeMany({ first: 0 }, values) !== words) full();
+      queue.submit();
+    };
+  }),
+};
+
+/** The same words as one write: what an array of them is, where its bytes are in the order of the region's. */
+const written: Workload = {
+  name: 'queue/written-8B/memory',
+  title: 'an array of 8-byte words, queued by one write',
+  ...stores,
+  floor: doubleCalls,
+  target: { atLeast: 30 },
+  open: queued({ merge: 'none' }, (queue) => {
+    const values = new Uint8Array(counting.buffer);
+    return () => {
+      if (!queue.write(0, values)) full();
+      queue.submit();
+    };
+  }),
+};
+
+const reserved: Workload = {
+  name: 'queue/reserved-4KiB/memory',
+  title: '8-byte words made in the memory of the queue, 512 to a reserve, stored as blocks',
+  ...stores,
+  missing: without('reserve'),
+  floor: doubleCalls,
+  target: { atLeast: 20 },
+  open: queued({ merge: 'none' }, (queue) => () => fillReserved(queue)),
+};
 
 const modes: readonly { name: string; title: string; options: QueueOptions; offsets: Int32Array }[] = [
   { name: 'none-sequential', title: 'none', options: { merge: 'none' }, offsets: sequential },
@@ -235,6 +315,20 @@ const inPlace: Workload[] = kinds.flatMap(({ over, title, loop, ...rest }) => [
   },
 ]);
 
+const manyBlocks: Workload = {
+  name: 'queue/blocks-4KiB/many',
+  title: '4 KiB blocks from allocBuffer, queued by one writeMany, memory region',
+  ...fromMemory,
+  missing: without('writeMany'),
+  floor: nativeLoop('copyLoop', { operations: blocks, bytes: block, memory: wholeSource }),
+  target: { atLeast: 0.97 },
+  open: queued({ over: 'memory' }, (queue, engine, window) => {
+    const source = wholeSource(window, engine);
+    const offsets = Int32Array.from({ length: blocks }, (_, i) => i * block);
+    return () => writeManyBlocks(queue, offsets, source);
+  }),
+};
+
 const small = { operations: pieces, bytes: pieces * piece, windowBytes };
 const smallInPlace = {
   ...small,
@@ -276,4 +370,15 @@ const smallWrites: Workload[] = [
   },
 ];
 
-export const workloads: Workload[] = [...claims, ...many, ...merging, ...batchSizes, ...inPlace, ...smallWrites];
+export const workloads: Workload[] = [
+  ...claims,
+  ...many,
+  strided,
+  written,
+  reserved,
+  ...merging,
+  ...batchSizes,
+  ...inPlace,
+  manyBlocks,
+  ...smallWrites,
+];

@@ -1,6 +1,6 @@
 // An NVMe controller from its reset to its shutdown: an admin queue, one pair of queues for reads and writes, one namespace.
 import { setTimeout as pause } from 'node:timers/promises';
-import { allocBuffer, type DmaMapping, openVfio, type Region, type VfioDevice, type VfioOptions } from 'ismio';
+import { allocBuffer, type DmaMapping, openVfio, type PciDevice, type RegionLike, type VfioOptions } from 'ismio';
 import { type Command, NvmeError, QueuePair } from './queue.js';
 import {
   admin,
@@ -34,8 +34,8 @@ const mostPages = bytesOf.page / 8 + 1;
 export class NvmeController {
   readonly controller: Controller;
   readonly namespace: Namespace;
-  readonly device: VfioDevice;
-  readonly #bar: Region;
+  readonly device: PciDevice;
+  readonly #bar: RegionLike;
   readonly #namespace: number;
   readonly #admin: QueuePair;
   readonly #io: QueuePair;
@@ -50,10 +50,13 @@ export class NvmeController {
     this.namespace = parts.namespace;
   }
 
-  /** Resets and sets up the controller at `bdf`, which a VFIO driver has. What it held in its queues is gone. */
-  static async open(bdf: string, options: NvmeOptions = {}): Promise<NvmeController> {
+  /**
+   * Resets and sets up the controller at a BDF, which a VFIO driver has, or one that is open already, by whatever road: it is
+   * closed with the controller. What it held in its queues is gone.
+   */
+  static async open(at: string | PciDevice, options: NvmeOptions = {}): Promise<NvmeController> {
     const { api = 'auto', wait = 'interrupt', namespace = 1, timeout = 5000 } = options;
-    const device = openVfio(bdf, { api });
+    const device = typeof at === 'string' ? openVfio(at, { api }) : at;
     try {
       return new NvmeController(await setUp(device, { wait, namespace, timeout }));
     } catch (error) {
@@ -122,8 +125,8 @@ interface Settings {
 }
 
 interface Parts {
-  readonly device: VfioDevice;
-  readonly bar: Region;
+  readonly device: PciDevice;
+  readonly bar: RegionLike;
   readonly options: Settings;
   readonly admin: QueuePair;
   readonly io: QueuePair;
@@ -131,7 +134,7 @@ interface Parts {
   readonly namespace: Namespace;
 }
 
-async function setUp(device: VfioDevice, options: Settings): Promise<Parts> {
+async function setUp(device: PciDevice, options: Settings): Promise<Parts> {
   device.enableMemory();
   const bar = device.region(0);
   const capabilities = capabilitiesOf(bar.load64(register.capabilities));
@@ -166,7 +169,7 @@ async function setUp(device: VfioDevice, options: Settings): Promise<Parts> {
 }
 
 /** Tells the controller its admin queue, and waits until it is ready (7.6.1). */
-async function enable(bar: Region, queue: QueuePair, timeout: number): Promise<void> {
+async function enable(bar: RegionLike, queue: QueuePair, timeout: number): Promise<void> {
   const last = queue.entries - 1;
   bar.store32(register.adminQueueAttributes, last | (last << 16));
   bar.store64(register.adminSubmissionQueue, queue.submission.iova);
@@ -175,14 +178,14 @@ async function enable(bar: Region, queue: QueuePair, timeout: number): Promise<v
   await until(bar, status.ready, status.ready, timeout, 'become ready');
 }
 
-async function disable(bar: Region): Promise<void> {
+async function disable(bar: RegionLike): Promise<void> {
   const { readyTimeout } = capabilitiesOf(bar.load64(register.capabilities));
   bar.store32(register.configuration, (bar.load32(register.configuration) & ~configuration.enable) >>> 0);
   await until(bar, status.ready, 0, readyTimeout, 'stop');
 }
 
 /** Until the bits of the status register are as wanted. */
-async function until(bar: Region, mask: number, wanted: number, timeout: number, what: string): Promise<void> {
+async function until(bar: RegionLike, mask: number, wanted: number, timeout: number, what: string): Promise<void> {
   const deadline = performance.now() + Math.max(timeout, 500);
   for (;;) {
     const word = bar.load32(register.status);
@@ -194,7 +197,7 @@ async function until(bar: Region, mask: number, wanted: number, timeout: number,
   }
 }
 
-async function identified(device: VfioDevice, queue: QueuePair, what: number, namespace = 0): Promise<Uint8Array> {
+async function identified(device: PciDevice, queue: QueuePair, what: number, namespace = 0): Promise<Uint8Array> {
   const mapping = device.dmaMap(allocBuffer(bytesOf.identify));
   const data = { mapping, offset: 0, length: bytesOf.identify };
   await queue.submit({ opcode: admin.identify, namespace, words: [what], data });

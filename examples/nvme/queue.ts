@@ -4,7 +4,7 @@
 //   tail: where the host writes next        submission   [ . . c c c c . . ]   c: the controller has not taken it yet
 //   head: where the host looks next         completion   [ n n . . . . o o ]   n: of this round, o: of the one before
 import { setImmediate } from 'node:timers/promises';
-import { allocBuffer, type DmaMapping, type IsmioError, type Region, type VfioDevice, type VfioVector } from 'ismio';
+import { allocBuffer, type DmaMapping, type IsmioError, type PciDevice, type RegionLike, type VfioVector } from 'ismio';
 import { bytesOf, register, status } from './registers.js';
 
 /** A command without what the queue fills in: its number, and where its data is. */
@@ -54,7 +54,7 @@ export class QueuePair {
   /** What the controller is told of the queues: where they are. */
   readonly submission: DmaMapping;
   readonly completion: DmaMapping;
-  readonly #bar: Region;
+  readonly #bar: RegionLike;
   /** A page for each command: the list of its data's pages, where these are more than two. */
   readonly #lists: DmaMapping;
   readonly #doorbell: { readonly tail: number; readonly head: number };
@@ -70,7 +70,7 @@ export class QueuePair {
   readonly #turns: (() => void)[] = [];
   #dead: Error | null = null;
 
-  constructor(device: VfioDevice, bar: Region, options: QueueOptions) {
+  constructor(device: PciDevice, bar: RegionLike, options: QueueOptions) {
     this.id = options.id;
     this.entries = options.entries;
     this.#bar = bar;
