@@ -108,7 +108,7 @@ export class VfioUserAccess implements DeviceAccess, DeviceCalls {
   }
 
   region(
-    { index, size, writable, burst, areas }: RegionRequest,
+    { index, size, writable, burst, posted, areas }: RegionRequest,
     ...rest: [...RuleArguments, name: string]
   ): RegionHandle | { call: string; errno: number } {
     const [maxStoreBlock] = rest;
@@ -118,7 +118,8 @@ export class VfioUserAccess implements DeviceAccess, DeviceCalls {
       throw rangeError('ERR_ISMIO_OPTION', text, { maxStoreBlock, transfer });
     }
     const { handle } = this.#connection;
-    const made = native.connections.region(handle, index, size, writable, burst, this.#posted, areas, ...rest);
+    const isPosted = posted ?? this.#posted;
+    const made = native.connections.region(handle, index, size, writable, burst, isPosted, areas, ...rest);
     if (typeof made !== 'number') this.#answered(-made.errno);
     return made;
   }

@@ -18,6 +18,8 @@ export interface RegionRequest {
   readonly size: number;
   readonly writable: boolean;
   readonly burst: boolean;
+  /** Whether stores wait for no reply, where there are replies; null: as the device was opened. */
+  readonly posted: boolean | null;
   /** Pairs of offset and length: what of it is to be mapped. */
   readonly areas: Float64Array;
 }

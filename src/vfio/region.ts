@@ -33,6 +33,11 @@ export interface VfioRegionOptions {
   writable?: boolean;
   /** Whether what is mapped is stored to in bursts of 64 bytes, where the CPU has them. Default false. */
   burst?: boolean;
+  /**
+   * Over vfio-user, whether stores of this region are posted. Default: as `openVfioUser` was told. Whoever has a region of each kind
+   * has their stores in one order. Elsewhere it says nothing: the bus posts what it posts.
+   */
+  posted?: boolean;
   /** What messages call it. Default: the function and the region, such as '0000:00:04.0 bar0'. */
   name?: string;
 }
@@ -87,7 +92,7 @@ export function openRegion(
   index: number,
   options: VfioRegionOptions,
 ): Region {
-  checkOptions(options, ['access', 'rules', 'writable', 'burst', 'name'], 'device.region');
+  checkOptions(options, ['access', 'rules', 'writable', 'burst', 'posted', 'name'], 'device.region');
   const info = served.regions.find((region) => region.index === index);
   if (info === undefined) throw noRegion(bdf, served, index);
   const areas = areasFor(info, checkWord(options.access ?? 'auto', 'access', ['auto', 'mmap', 'pread']), bdf);
@@ -105,7 +110,8 @@ export function openRegion(
   const writable = checkFlag(options.writable ?? info.writable, 'writable');
   const pairs = Float64Array.from(areas.flatMap(({ offset, size }) => [Number(offset), Number(size)]));
   const size = Number(info.size);
-  const request = { index, offset: info.offset, size, writable, burst, areas: pairs };
+  const posted = options.posted === undefined ? null : checkFlag(options.posted, 'posted');
+  const request = { index, offset: info.offset, size, writable, burst, posted, areas: pairs };
   const made = calls.region(request, ...ruleArguments(rules), name);
   if (typeof made === 'number') {
     if (areas.length > 0) keepGuard();

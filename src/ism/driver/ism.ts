@@ -78,7 +78,7 @@ export class Ism extends EventEmitter<IsmEvents> {
     this.device = device;
     device.enableMemory(true);
     device.enableBusMaster(true);
-    this.#moves = new Moves(device.region(windowBar));
+    this.#moves = new Moves(device.region(windowBar, { posted: false })); // a move is there when it returns
     this.strict = this.#moves.strict;
     this.#page = device.region(commandBar);
     this.#commander = new Commander(this.#page);

@@ -44,7 +44,8 @@ export class IsmStream extends Duplex {
   /** @internal */
   constructor({ session, settings, port, peer }: Opened) {
     const objectMode = settings.mode === 'messages';
-    super({ objectMode, allowHalfOpen: settings.allowHalfOpen, autoDestroy: true });
+    const writableHighWaterMark = objectMode ? undefined : peer.ring;
+    super({ objectMode, writableHighWaterMark, allowHalfOpen: settings.allowHalfOpen, autoDestroy: true });
     this.remoteGid = session.gid;
     this.port = port;
     this.#session = session;
