@@ -22,6 +22,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportSignals(env, exports);
   ismio::binding::exportDevices(env, exports);
   ismio::binding::exportIsm(env, exports);
+  ismio::binding::exportLanes(env, exports);
   ismio::binding::exportServers(env, exports);
   ismio::binding::exportVfio(env, exports);
   ismio::binding::exportConnections(env, exports);

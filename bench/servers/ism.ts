@@ -1,5 +1,5 @@
 // What is at the other end while ISM streams are measured, told what to be: 'fabric' serves two functions in a folder; 'sink'
-// and 'echo' answer on function 1 of one, or as a socket of node:net where the floor is measured. Each lives until its standard
+// and 'echo' answer on function 1 of one ('direct-sink' and 'direct-echo' by lanes), or as a socket of node:net where the floor is measured. Each lives until its standard
 // input ends. Started by suites/ism.ts.
 //
 // A sink answers one byte for each so many that it has taken, so that whoever sends knows when all have come. An echo sends
@@ -36,14 +36,14 @@ async function begin(): Promise<() => unknown> {
   const { createFabric, openIsm } = (await import(ismURL as string)) as typeof ism;
   if (duty === 'fabric') {
     const { serve } = (await import(deviceURL as string)) as typeof stack;
-    const fabric = createFabric();
+    const fabric = createFabric({ direct: true }); // drivers that are not go through it
     for (const number of [0, 1]) {
       await serve(fabric.function({ gid: BigInt(number + 1) }), { path: `${place}/${number}.sock` });
     }
     return () => fabric.close();
   }
   const { openVfioUser } = (await import(engineURL as string)) as typeof ismio;
-  const driver = await openIsm(openVfioUser(`${place}/1.sock`));
+  const driver = await openIsm(openVfioUser(`${place}/1.sock`), { direct: duty.startsWith('direct') });
   driver.listen(1, answer);
   return () => driver.close();
 }

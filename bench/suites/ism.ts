@@ -90,7 +90,8 @@ async function throughFabric(engine: Engine, window: Window, duty: string, every
   const { openIsm } = await moduleOf(engine);
   await company.start(engine, 'fabric', company.folder, every);
   await company.start(engine, duty, company.folder, every);
-  const driver = await openIsm(engine.openVfioUser(join(company.folder, '0.sock')));
+  const direct = duty.startsWith('direct');
+  const driver = await openIsm(engine.openVfioUser(join(company.folder, '0.sock')), { direct });
   const stream = await driver.connect(2n, 1, { ring: 524_288 });
   return {
     stream,
@@ -210,6 +211,18 @@ const writes: Floor = {
   },
 };
 
+const netStream: Floor = {
+  title: 'the same over a unix socket of node:net',
+  operations: chunks,
+  open: async (window, _floors, engine) => sending(await throughSocket(engine, window, 'sink', chunks * chunk)),
+};
+
+const netEcho: Floor = {
+  title: 'the same over a unix socket of node:net',
+  operations: 1,
+  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small)),
+};
+
 function partsOf(bytes: Uint8Array, length: number): Uint8Array[] {
   return Array.from({ length: bytes.length / length }, (_, i) => bytes.subarray(i * length, (i + 1) * length));
 }
@@ -266,12 +279,18 @@ export const workloads: Workload[] = [
     bytes: chunks * chunk,
     ...common,
     target: { atLeast: 1 },
-    floor: {
-      title: 'the same over a unix socket of node:net',
-      operations: chunks,
-      open: async (window, _floors, engine) => sending(await throughSocket(engine, window, 'sink', chunks * chunk)),
-    },
+    floor: netStream,
     open: async (engine, window) => sending(await throughFabric(engine, window, 'sink', chunks * chunk)),
+  },
+  {
+    name: 'ism/stream-64KiB/direct',
+    title: 'a stream to another process by lanes, writes of 64 KiB',
+    operations: chunks,
+    bytes: chunks * chunk,
+    ...common,
+    target: { atLeast: 3 },
+    floor: netStream,
+    open: async (engine, window) => sending(await throughFabric(engine, window, 'direct-sink', chunks * chunk)),
   },
   {
     name: 'ism/echo-64B/fabric',
@@ -280,11 +299,17 @@ export const workloads: Workload[] = [
     bytes: 2 * small,
     ...common,
     target: { atLeast: 0.5 },
-    floor: {
-      title: 'the same over a unix socket of node:net',
-      operations: 1,
-      open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small)),
-    },
+    floor: netEcho,
     open: async (engine, window) => echoing(await throughFabric(engine, window, 'echo', small)),
+  },
+  {
+    name: 'ism/echo-64B/direct',
+    title: 'a round trip of 64 bytes to another process by lanes',
+    operations: 1,
+    bytes: 2 * small,
+    ...common,
+    target: { atLeast: 1 },
+    floor: netEcho,
+    open: async (engine, window) => echoing(await throughFabric(engine, window, 'direct-echo', small)),
   },
 ];

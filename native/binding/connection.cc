@@ -7,6 +7,7 @@
 
 #include "backend/vfio/vfio.h"
 #include "binding/exports.h"
+#include "binding/held_connection.h"
 #include "binding/held_region.h"
 #include "memory/memory.h"
 #include "vfio-user/connection.h"
@@ -30,37 +31,6 @@ Napi::Value refusal(const Napi::CallbackInfo& info, const char* call, int errorN
   return told;
 }
 
-// The regions of a connection, which are lost with it: what of them is mapped would answer still.
-class Regions {
- public:
-  void add(const std::shared_ptr<Region>& region) {
-    const std::lock_guard lock(mutex_);
-    std::erase_if(all_, [](const std::weak_ptr<Region>& one) { return one.expired(); });
-    all_.push_back(region);
-  }
-  void lose() {
-    const std::lock_guard lock(mutex_);
-    for (const std::weak_ptr<Region>& one : all_) {
-      if (const auto region = one.lock()) region->lose(Loss::device);
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::vector<std::weak_ptr<Region>> all_;
-};
-
-struct HeldConnection final : Held {
-  static constexpr HandleKind kKind = HandleKind::connection;
-  HeldConnection(std::shared_ptr<Connection> connection, Napi::Function told)
-      : connection(std::move(connection)), told(Napi::Persistent(told)) {}
-  ~HeldConnection() override { connection->close(); }
-
-  const std::shared_ptr<Connection> connection;
-  const std::shared_ptr<Regions> regions = std::make_shared<Regions>();
-  const Napi::FunctionReference told;
-};
-
 class Lost final : public Message {
  public:
   Lost(uint64_t number, Connection::Lost why) : number_(number), why_(why) {}
@@ -75,10 +45,6 @@ class Lost final : public Message {
   const uint64_t number_;
   const Connection::Lost why_;
 };
-
-HeldConnection* connectionAt(const Napi::CallbackInfo& info) {
-  return Environment::of(info.Env()).handles.find<HeldConnection>(handleAt(info, 0));
-}
 
 // connect(path, milliseconds, told: (why) => void) -> {connection, process, user} | {call, errno}
 Napi::Value connect(const Napi::CallbackInfo& info) {

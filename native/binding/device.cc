@@ -240,6 +240,7 @@ Napi::Value mapDma(const Napi::CallbackInfo& info) {
   mapping.readable = flagAt(info, 5);
   mapping.writable = flagAt(info, 6);
   mapping.base = memory->base() + position;
+  if (position == 0) mapping.descriptor = memory->descriptor();
   mapping.held = std::move(memory);
   return tell(info, -function->dma.map(wideAt(info, 1), std::move(mapping)));
 }

@@ -18,6 +18,7 @@ void exportSeals(Napi::Env env, Napi::Object exports);
 void exportSignals(Napi::Env env, Napi::Object exports);
 void exportDevices(Napi::Env env, Napi::Object exports);
 void exportIsm(Napi::Env env, Napi::Object exports);
+void exportLanes(Napi::Env env, Napi::Object exports);
 void exportServers(Napi::Env env, Napi::Object exports);
 void exportVfio(Napi::Env env, Napi::Object exports);
 void exportConnections(Napi::Env env, Napi::Object exports);

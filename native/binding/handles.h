@@ -32,6 +32,7 @@ enum class HandleKind : uint8_t {
   function,    // a device of this thread's own
   engine,      // of a BAR of one
   fabric,      // that connects several
+  bell,        // of a lane past one
   counts,      // of a region that was closed
   device,      // a descriptor of a VFIO device
   descriptor,  // a group, a container or an iommufd, oldest first: a group lets go of its container before that goes

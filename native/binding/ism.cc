@@ -15,7 +15,8 @@ using ism::Port;
 
 struct HeldFabric final : Held {
   static constexpr HandleKind kKind = HandleKind::fabric;
-  const std::shared_ptr<Fabric> fabric = std::make_shared<Fabric>();
+  explicit HeldFabric(bool direct) : fabric(std::make_shared<Fabric>(direct)) {}
+  const std::shared_ptr<Fabric> fabric;
 };
 
 // The port that is argument 0. (What `port` adds to the table are the only engines there are.)
@@ -28,9 +29,9 @@ Napi::Value tell(const Napi::CallbackInfo& info, int64_t answer) {
   return Napi::Number::New(info.Env(), static_cast<double>(answer));
 }
 
-// fabric() -> handle
+// fabric(direct) -> handle
 Napi::Value fabric(const Napi::CallbackInfo& info) {
-  return tell(info, static_cast<int64_t>(Environment::of(info.Env()).handles.add(std::make_unique<HeldFabric>())));
+  return tell(info, static_cast<int64_t>(Environment::of(info.Env()).handles.add(std::make_unique<HeldFabric>(flagAt(info, 0)))));
 }
 
 // port(fabric, gid: bigint, reversed) -> handle | -EEXIST
@@ -121,6 +122,7 @@ Napi::Value counts(const Napi::CallbackInfo& info) {
   tellOne("signals", seen.signals);
   tellOne("interrupts", seen.interrupts);
   tellOne("events", seen.events);
+  tellOne("lanes", seen.lanes);
   tellOne("dmbs", port->dmbs());
   Napi::Array refused = Napi::Array::New(info.Env(), seen.refused.size());
   for (uint32_t i = 0; i < seen.refused.size(); i++) refused[i] = static_cast<double>(seen.refused[i]);

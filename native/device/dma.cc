@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <mutex>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <utility>
 
 namespace ismio::device {
@@ -148,6 +151,17 @@ bool DmaMap::covers(uint64_t iova, uint64_t length) const {
     done += found->second.length - (iova + done - found->first);
   }
   return true;
+}
+
+int DmaMap::share(uint64_t iova, uint64_t length) const {
+  const std::shared_lock lock(mutex_);
+  const auto found = at(iova);
+  if (baseOf(iova, length) == nullptr || found->first != iova || found->second.descriptor < 0) return -1;
+  struct stat file;
+  const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+  const int descriptor = found->second.descriptor;
+  if (fstat(descriptor, &file) != 0 || static_cast<uint64_t>(file.st_size) > (length + page - 1) / page * page) return -1;
+  return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 }
 
 uint64_t DmaMap::mappings() const {

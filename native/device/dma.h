@@ -34,6 +34,7 @@ class DmaMap {
     std::shared_ptr<void> held;  // what keeps `base` where it is
     std::shared_ptr<Far> far;
     std::function<bool()> lost = nullptr;  // whether its owner took it away; null: nobody can
+    int descriptor = -1;                   // of the file whose first `length` bytes it is, while held; -1: not known
   };
   // A view of mapped memory; `held` keeps it.
   struct View {
@@ -69,6 +70,9 @@ class DmaMap {
   }
   // Null where it is far, lies in no single mapping, or may not be read and written.
   View view(uint64_t iova, uint64_t length) const;
+  // Another descriptor, the caller's, of the file that the range is, and that holds nothing else but the rest of its
+  // last page. -1 where there is no such file.
+  int share(uint64_t iova, uint64_t length) const;
   // Whether all of it is mapped in this process, in one piece or in several (a guest's memory comes page by page), and
   // may be read and written.
   bool covers(uint64_t iova, uint64_t length) const;

@@ -24,6 +24,13 @@ uint8_t* Function::memoryAt(uint32_t bar, uint64_t offset, uint64_t length) cons
   return stretch.length == length ? stretch.memory : nullptr;
 }
 
+Engine* Function::lender() const {
+  for (const Bar& bar : bars) {
+    if (bar.engine != nullptr && bar.engine->lends()) return bar.engine.get();
+  }
+  return nullptr;
+}
+
 int32_t Function::dmaRead(uint64_t iova, uint8_t* target, uint64_t length) const {
   return masters.load() ? dma.read(iova, target, length) : EPERM;
 }

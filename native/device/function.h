@@ -79,6 +79,8 @@ class Function : public std::enable_shared_from_this<Function> {
     Engine* engine = nullptr;
   };
   Stretch stretchAt(uint32_t bar, uint64_t offset, uint64_t length) const;
+  // The engine that has lanes past it; null: there is none.
+  Engine* lender() const;
   // DMA of the device, in the name of its command register: EPERM where it is no bus master.
   int32_t dmaRead(uint64_t iova, uint8_t* target, uint64_t length) const;
   int32_t dmaWrite(uint64_t iova, const uint8_t* source, uint64_t length) const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
 #include <linux/vfio.h>
 #include <span>
 #include <string>
@@ -140,6 +141,13 @@ bool Interrupts::enabled(Irq irq, uint32_t vector) const {
   const std::lock_guard lock(mutex_);
   const std::vector<Vector>& vectors = vectors_[static_cast<uint32_t>(irq)];
   return vector < vectors.size() && vectors[vector].eventfd >= 0;
+}
+
+int Interrupts::share(Irq irq, uint32_t vector) const {
+  const std::lock_guard lock(mutex_);
+  const std::vector<Vector>& vectors = vectors_[static_cast<uint32_t>(irq)];
+  if (vector >= vectors.size() || vectors[vector].masked || vectors[vector].eventfd < 0) return -1;
+  return fcntl(vectors[vector].eventfd, F_DUPFD_CLOEXEC, 0);
 }
 
 void Interrupts::flush(Irq irq) {

@@ -39,6 +39,8 @@ class Interrupts {
   bool pending(Irq irq, uint32_t vector) const;
   // Whether the driver has set it up: it has an eventfd.
   bool enabled(Irq irq, uint32_t vector) const;
+  // Another descriptor, the caller's, of the eventfd that a vector has; -1: it has none, or is masked.
+  int share(Irq irq, uint32_t vector) const;
   // What was held back because it was not allowed is signalled now.
   void flush(Irq irq);
 

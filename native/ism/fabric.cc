@@ -1,13 +1,14 @@
 #include "ism/fabric.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "ism/port.h"
 
 namespace ismio::ism {
 
-Fabric::Fabric() = default;
+Fabric::Fabric(bool direct) : direct_(direct) {}
 
 Fabric::~Fabric() {
   for (const std::atomic<Slot*>& slot : slots_) delete slot.load();
@@ -83,6 +84,17 @@ Refusal Fabric::move(const Port& sender, uint64_t token, const Move& move) {
   if (dmb.sender != sender.gid) return Refusal::sender;
   if (move.offset > dmb.length || move.length > dmb.length - move.offset) return Refusal::bounds;
   return slot->owner->receive(dmb, move, function) ? Refusal::none : Refusal::memory;
+}
+
+int32_t Fabric::lane(const Port& sender, uint64_t token, device::Lane& made) {
+  if (!direct_) return ENOTTY;
+  Slot* slot = token % (uint64_t{1} << kTokenShift) == 0 ? slotOf(token) : nullptr;
+  if (slot == nullptr) return ENOENT;
+  std::shared_ptr<device::Function> function;
+  const std::lock_guard held(slot->mutex);
+  if (slot->owner == nullptr) return ENOENT;
+  if (slot->dmb.sender != sender.gid) return EACCES;
+  return slot->owner->lend(slot->dmb, made, function);
 }
 
 }  // namespace ismio::ism

@@ -15,6 +15,7 @@
 #include <mutex>
 #include <vector>
 
+#include "device/engine.h"
 #include "ism/layout.h"
 
 namespace ismio::ism {
@@ -51,7 +52,8 @@ struct Move {
 
 class Fabric {
  public:
-  Fabric();
+  // `direct`: a sender may have the memory of a DMB itself, and its owner's signals.
+  explicit Fabric(bool direct = false);
   ~Fabric();
   Fabric(const Fabric&) = delete;
   Fabric& operator=(const Fabric&) = delete;
@@ -68,6 +70,10 @@ class Fabric {
   uint32_t releaseAll(const Port& owner);
 
   Refusal move(const Port& sender, uint64_t token, const Move& move);
+  // 0, or an errno: ENOTTY where the fabric is not direct, ENOENT for no DMB's token, EACCES for another sender's, or
+  // what the owner's port answers.
+  int32_t lane(const Port& sender, uint64_t token, device::Lane& made);
+  bool direct() const { return direct_; }
 
  private:
   struct Slot {
@@ -77,6 +83,7 @@ class Fabric {
   };
   Slot* slotOf(uint64_t token) const;
 
+  const bool direct_;
   std::array<std::atomic<Slot*>, kTokens> slots_{};  // made when first used, kept to the end
   std::mutex mutex_;
   uint32_t next_ = 0;  // tokens come round: the one given back last is given out last

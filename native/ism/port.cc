@@ -8,6 +8,8 @@
 #include <endian.h>
 #include <utility>
 
+#include "ism/signals.h"
+
 namespace ismio::ism {
 namespace {
 
@@ -151,19 +153,37 @@ bool Port::receive(const Dmb& dmb, const Move& move, std::shared_ptr<device::Fun
   return true;
 }
 
+int32_t Port::lane(uint64_t token, device::Lane& made) {
+  const int32_t refused = fabric_->lane(*this, token, made);
+  if (refused == 0) counts.lanes.fetch_add(1, std::memory_order_relaxed);
+  return refused;
+}
+
+int32_t Port::lend(const Dmb& dmb, device::Lane& made, std::shared_ptr<device::Function>& held) {
+  const std::shared_ptr<device::Function> function = held = function_.lock();
+  const std::lock_guard lock(mutex_);
+  if (function == nullptr || !function->masters.load() || !sba_.has_value()) return ENXIO;
+  auto& [memory, signals, interrupt] = made.descriptors;
+  memory = function->dma.share(dmb.iova, dmb.length);
+  signals = function->dma.share(*sba_, kPage);
+  if (memory < 0 || signals < 0) return ENXIO;
+  interrupt = function->interrupts.share(device::Irq::msix, 0);
+  if (interrupt < 0) interrupt = function->interrupts.share(device::Irq::msi, 0);
+  if (interrupt < 0) return EAGAIN;
+  made.length = dmb.length;
+  made.index = dmb.index;
+  return 0;
+}
+
 // First what is looked at last: mask, bit of the DMB, summary bit, interrupt. Where a driver of this process has not
 // taken colour and bit of before, it will look at the memory behind that, and is not told again.
 void Port::signal(device::Function& function, uint32_t index, uint32_t colour) {
   const bool near = function.near.load();
   const std::lock_guard lock(mutex_);
   raise(function, kSummary, [&](uint8_t* sba) {
-    const uint16_t raised = htobe16(static_cast<uint16_t>(1u << colour));
-    auto* masks = reinterpret_cast<uint16_t*>(sba + kDmbMasks);
-    const uint16_t before = __atomic_fetch_or(masks + index, raised, __ATOMIC_SEQ_CST);
-    const auto bit = static_cast<uint8_t>(0x80u >> index % 8);
-    uint8_t* bits = sba + kDmbBits + index / 8;
-    if (near && (before & raised) != 0 && (__atomic_load_n(bits, __ATOMIC_SEQ_CST) & bit) != 0) return false;
-    __atomic_fetch_or(bits, bit, __ATOMIC_SEQ_CST);
+    const bool was = raiseMask(sba, index, colour);
+    if (near && was && raised(sba, index)) return false;
+    raiseBit(sba, index);
     return true;
   });
 }

@@ -31,6 +31,7 @@ class Port final : public device::Engine {
     std::atomic<uint64_t> signals{0};     // of those, with a signal
     std::atomic<uint64_t> interrupts{0};  // raised: fewer, where one was raised already
     std::atomic<uint64_t> events{0};
+    std::atomic<uint64_t> lanes{0};  // that it was lent
     std::array<std::atomic<uint64_t>, kRefusals> refused{};
   };
 
@@ -47,6 +48,8 @@ class Port final : public device::Engine {
   bool join() { return joined_ = fabric_->join(gid, *this); }
   void attach(const std::shared_ptr<device::Function>& function) override { function_ = function; }
   int32_t store(uint64_t offset, const uint8_t* source, uint32_t length, uint8_t& status) override;
+  bool lends() const override { return fabric_->direct(); }
+  int32_t lane(uint64_t token, device::Lane& made) override;
 
   // 0 or an errno: EBUSY where one is registered, EINVAL for an address that is no page's, or a length that is not the
   // queue's, EFAULT where the memory there is not mapped in this process, in one piece, for both directions.
@@ -69,6 +72,9 @@ class Port final : public device::Engine {
   // A move of somebody else's into a DMB of its own. False where its memory is not there. `held` is let go of when
   // nothing is locked any more: it may be the last to hold the function, and that this port.
   bool receive(const Dmb& dmb, const Move& move, std::shared_ptr<device::Function>& held);
+  // A DMB of its own for the one that may move into it. 0, or an errno: ENXIO where its memory or the signal bits are no
+  // files of their own, EAGAIN where it has no interrupt now. `held` as above.
+  int32_t lend(const Dmb& dmb, device::Lane& made, std::shared_ptr<device::Function>& held);
 
  private:
   template <class Mark>

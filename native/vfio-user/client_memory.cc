@@ -23,6 +23,7 @@ class ClientMemory {
   ~ClientMemory() {
     guard_.release();
     if (pages_ != nullptr) unmapPages(pages_, length_);
+    if (descriptor_ >= 0) close(descriptor_);
   }
   ClientMemory(const ClientMemory&) = delete;
   ClientMemory& operator=(const ClientMemory&) = delete;
@@ -34,12 +35,18 @@ class ClientMemory {
     length_ = length;
     return guard_.watch(pages_, length_, pageSize);
   }
+  int32_t keep(int descriptor) {
+    descriptor_ = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    return descriptor_ < 0 ? errno : 0;
+  }
   uint8_t* pages() const { return pages_; }
+  int descriptor() const { return descriptor_; }
   bool lost() const { return guard_.lost(); }
 
  private:
   uint8_t* pages_ = nullptr;
   size_t length_ = 0;
+  int descriptor_ = -1;
   Guard guard_;
 };
 
@@ -51,9 +58,14 @@ size_t pageSizeOf(int descriptor) {
   return static_cast<size_t>(status.f_bsize);
 }
 
+bool isMemory(int descriptor) {
+  struct statfs status;
+  return fstatfs(descriptor, &status) == 0 && status.f_type == TMPFS_MAGIC;
+}
+
 }  // namespace
 
-int32_t mapClientMemory(int descriptor, const DmaMapRequest& asked, device::DmaMap::Mapping& mapping) {
+int32_t mapClientMemory(int descriptor, const DmaMapRequest& asked, bool kept, device::DmaMap::Mapping& mapping) {
   struct stat status;
   if (fstat(descriptor, &status) != 0) return errno;
   if (!S_ISREG(status.st_mode)) return EINVAL;
@@ -66,6 +78,10 @@ int32_t mapClientMemory(int descriptor, const DmaMapRequest& asked, device::DmaM
   const int protection = (mapping.readable ? PROT_READ : 0) | (mapping.writable ? PROT_WRITE : 0);
   const auto memory = std::make_shared<ClientMemory>();
   if (const int32_t refused = memory->map(descriptor, begin, length, protection, page); refused != 0) return refused;
+  if (kept && asked.offset == 0 && isMemory(descriptor)) {
+    if (const int32_t refused = memory->keep(descriptor); refused != 0) return refused;
+    mapping.descriptor = memory->descriptor();
+  }
   mapping.base = memory->pages() + before;
   mapping.held = memory;
   mapping.lost = [held = memory.get()] { return held->lost(); };

@@ -29,6 +29,7 @@ int32_t Requests::answer(Message& message, Reply& reply) {
     case Command::deviceGetIrqInfo: return irqInfo(message, reply);
     case Command::deviceSetIrqs: return setIrqs(message);
     case Command::deviceFeature: return feature(message);
+    case Command::ismLane: return lane(message, reply);
     default: return ENOSYS;
   }
 }
@@ -47,7 +48,7 @@ int32_t Requests::dmaMap(Message& message) {
   mapping.writable = (asked.flags & kDmaWritable) != 0;
   if (message.descriptors.size() == 0) {
     mapping.far = far_;
-  } else if (const int32_t refused = mapClientMemory(message.descriptors.numbers().front(), asked, mapping)) {
+  } else if (const int32_t refused = mapClientMemory(message.descriptors.numbers().front(), asked, function_->lender() != nullptr, mapping)) {
     return refused;
   }
   const int32_t refused = function_->dma.map(asked.address, std::move(mapping));
@@ -109,6 +110,20 @@ int32_t Requests::feature(const Message& message) {
   const bool probe = (asked.flags & VFIO_DEVICE_FEATURE_PROBE) != 0;
   if (!probe && get == set) return EINVAL;
   return ENOTTY;
+}
+
+int32_t Requests::lane(const Message& message, Reply& reply) const {
+  LaneRequest asked{};
+  device::Engine* lender = function_->lender();
+  if (lender == nullptr) return ENOSYS;
+  if (message.payload.size() != sizeof asked || !structOf(message, asked)) return EINVAL;
+  if (asked.argsz < sizeof(LaneReply) || asked.flags != 0 || message.descriptors.size() > 0) return EINVAL;
+  device::Lane made;
+  if (clientFds_ < made.descriptors.size()) return EINVAL;
+  if (const int32_t refused = lender->lane(asked.token, made)) return refused;
+  putStruct(reply, LaneReply{sizeof(LaneReply), 0, made.length, made.index});
+  for (int& descriptor : made.descriptors) reply.given.add(std::exchange(descriptor, -1));
+  return 0;
 }
 
 }  // namespace ismio::vfio_user

@@ -16,6 +16,7 @@ namespace ismio::vfio_user {
 struct Reply {
   std::vector<uint8_t> payload;
   int descriptor = -1;  // goes beside it, and stays ours
+  Descriptors given;    // the same, but closed behind it
 };
 
 class Requests {
@@ -38,6 +39,7 @@ class Requests {
   int32_t regionFiles(const Message& message, Reply& reply) const;
   int32_t irqInfo(const Message& message, Reply& reply) const;
   static int32_t feature(const Message& message);
+  int32_t lane(const Message& message, Reply& reply) const;
 
   const std::shared_ptr<device::Function> function_;
   const uint64_t maxDmaMaps_;

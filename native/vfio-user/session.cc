@@ -232,9 +232,10 @@ void Session::answer(const Header& to, int32_t error, const Reply& reply) {
   const bool failed = error != 0;
   const auto size = static_cast<uint32_t>(sizeof(Header) + (failed ? 0 : reply.payload.size()));
   const Header header{to.id, to.command, size, kReply | (failed ? kError : 0), static_cast<uint32_t>(error)};
-  const bool beside = !failed && reply.descriptor >= 0;
+  const std::span<const int> own(&reply.descriptor, reply.descriptor >= 0 ? 1 : 0);
+  const std::span<const int> beside = reply.given.size() > 0 ? std::span<const int>(reply.given.numbers()) : own;
   // Where it does not go, the server's thread finds that nothing can be sent any more.
-  outbox_->send(header, failed ? Parts{} : Parts{parts}, std::span(&reply.descriptor, beside ? 1 : 0));
+  outbox_->send(header, failed ? Parts{} : Parts{parts}, failed ? std::span<const int>{} : beside);
 }
 
 bool Session::tellJavaScript(device::Handled kind, std::function<void()> told) {

@@ -30,6 +30,8 @@ enum class Command : uint16_t {
   deviceFeature = 16,
   migDataRead = 17,
   migDataWrite = 18,
+  // Of this package alone, far from those of the specification.
+  ismLane = 0x4953,
 };
 
 struct Header {
@@ -91,6 +93,21 @@ struct MultiWrite {
   uint8_t bytes[8];
 };
 static_assert(sizeof(MultiWrite) == 24);
+
+// For the descriptors of what a token names (device::Lane), which come with the reply in their order.
+struct LaneRequest {
+  uint32_t argsz;
+  uint32_t flags;  // 0
+  uint64_t token;
+};
+static_assert(sizeof(LaneRequest) == 16);
+struct LaneReply {
+  uint32_t argsz;
+  uint32_t flags;  // 0
+  uint32_t length;
+  uint32_t index;
+};
+static_assert(sizeof(LaneReply) == 16);
 
 // What is taken where a version says nothing (vfio-user.rst, "Version"), and what this package announces.
 inline constexpr uint32_t kDefaultMaxMessageFds = 1;

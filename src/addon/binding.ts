@@ -24,6 +24,8 @@ export type FunctionHandle = Handle<'function'>;
 export type PortHandle = Handle<'port'>;
 /** What connects ports. */
 export type FabricHandle = Handle<'fabric'>;
+/** The signals of whoever owns the memory of a lane. */
+export type BellHandle = Handle<'bell'>;
 /** A device that is served over a socket. */
 export type ServerHandle = Handle<'server'>;
 /** An open file of VFIO. */
@@ -145,6 +147,7 @@ export interface Binding {
   readonly devices: NativeDevices;
   readonly servers: NativeServers;
   readonly ism: NativeIsm;
+  readonly lanes: NativeLanes;
 
   /** Writes the checksum of what follows into the first 32 bytes. */
   seal(block: Uint8Array): void;
@@ -258,7 +261,7 @@ export interface NativeDevices {
 
 /** native/binding/ism.cc. A negative answer is -errno. */
 export interface NativeIsm {
-  fabric(): FabricHandle;
+  fabric(direct: boolean): FabricHandle;
   closeFabric(fabric: FabricHandle): void;
   /** -EEXIST where the fabric has one of this GID. */
   port(fabric: FabricHandle, gid: bigint, reversed: boolean): PortHandle | number;
@@ -284,6 +287,7 @@ export interface PortCounts {
   readonly signals: number;
   readonly interrupts: number;
   readonly events: number;
+  readonly lanes: number;
   readonly dmbs: number;
   /** By reason, in the order of `moveRefusals`. */
   readonly refused: readonly number[];
@@ -347,6 +351,18 @@ export interface NativeConnections {
     areas: Float64Array,
     ...rest: [...RuleArguments, name: string]
   ): RegionHandle | { call: string; errno: number };
+}
+
+/** native/binding/lane.cc */
+export interface NativeLanes {
+  open(
+    connection: ConnectionHandle,
+    token: bigint,
+    ...rest: [...RuleArguments, name: string]
+  ): { region: RegionHandle; bell: BellHandle } | { call: string; errno: number };
+  /** 0 or an errno. */
+  ring(bell: BellHandle, colour: number): number;
+  closeBell(bell: BellHandle): void;
 }
 
 /** native/vfio/kernel.h: one function for each ioctl. A negative answer is -errno. */

@@ -15,10 +15,12 @@ interface ServeOptions {
   dir: string;
   chid?: number;
   gid?: bigint[];
+  direct?: boolean;
   json?: boolean;
 }
 
 const mostFunctions = 256;
+const defaultChid = 1;
 
 const serveNotes = `
 Each function is a socket of vfio-user in DIR: 0.sock, 1.sock, and so on. Who opens one is that function's driver, until it
@@ -49,8 +51,9 @@ function serveCommand(): Command {
     .description('serve the functions of one fabric, each at a socket of its own')
     .requiredOption('--dir <folder>', 'where their sockets are made')
     .option('--functions <number>', `how many: 1 to ${mostFunctions}`, parseFunctions, 2)
-    .option('--chid <number>', 'channel identifier of the fabric, below 0xff00 (default: 1)', parseCount)
+    .option('--chid <number>', `channel identifier of the fabric, below 0xff00 (default: ${defaultChid})`, parseCount)
     .option('--gid <gid...>', 'their global identifiers, in turn (default: random)', addGid)
+    .option('--direct', 'lend drivers the memory that they may move into: their processes must trust each other')
     .option('--json', 'print what happens as JSON, a line each')
     .addHelpText('after', serveNotes)
     .action(serveFabric);
@@ -73,7 +76,8 @@ async function serveFabric(options: ServeOptions): Promise<void> {
   const { dir, json } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const say = json === true ? sayInJson : sayInWords;
-  const fabric = createFabric(options.chid === undefined ? {} : { chid: options.chid });
+  const { chid = defaultChid, direct = false } = options;
+  const fabric = createFabric({ chid, direct });
   const status = await served(fabric, options, say).catch((error: unknown) => {
     fabric.close(); // no half of a fabric
     throw error;

@@ -2,7 +2,7 @@
 import { constants } from 'node:os';
 import { native, type RegionHandle, type RuleArguments } from '../addon/binding.js';
 import { type IsmioError, rangeError } from '../support/errors.js';
-import type { DeviceAccess, DeviceCalls, Pinned, RegionRequest } from '../vfio/access.js';
+import type { DeviceAccess, DeviceCalls, Lent, Pinned, RegionRequest } from '../vfio/access.js';
 import type { FunctionIds } from '../vfio/info.js';
 import { IovaSpace } from '../vfio/iova.js';
 import { configIndex, irqSet, kernel } from '../vfio/kernel.js';
@@ -121,6 +121,12 @@ export class VfioUserAccess implements DeviceAccess, DeviceCalls {
     const isPosted = posted ?? this.#posted;
     const made = native.connections.region(handle, index, size, writable, burst, isPosted, areas, ...rest);
     if (typeof made !== 'number') this.#answered(-made.errno);
+    return made;
+  }
+
+  lane(token: bigint, ...rest: [...RuleArguments, name: string]): Lent | { call: string; errno: number } {
+    const made = native.lanes.open(this.#connection.handle, token, ...rest);
+    if ('errno' in made) this.#answered(-made.errno);
     return made;
   }
 

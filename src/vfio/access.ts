@@ -1,7 +1,7 @@
 // How a device is reached: what is asked of it is the same on every road, by whom it is answered is not.
 
 import type { Rules } from '../access/rules.js';
-import type { DescriptorHandle, RegionHandle, RuleArguments } from '../addon/binding.js';
+import type { BellHandle, DescriptorHandle, RegionHandle, RuleArguments } from '../addon/binding.js';
 import type { Singles } from '../region/singles.js';
 import type { IsmioError } from '../support/errors.js';
 import type { IovaSpace } from './iova.js';
@@ -24,6 +24,12 @@ export interface RegionRequest {
   readonly areas: Float64Array;
 }
 
+/** Memory of somebody else's that a server lends, and the bell that tells them of what was stored there. */
+export interface Lent {
+  readonly region: RegionHandle;
+  readonly bell: BellHandle;
+}
+
 /** What is asked of an open device, in VFIO's words. A negative answer is -errno. */
 export interface DeviceCalls {
   /** Fills `into` with a struct of <linux/vfio.h>, and answers how long it would have to be for all. */
@@ -35,6 +41,8 @@ export interface DeviceCalls {
   /** Of configuration space, which begins at `position` 0 of its region's offset in the device's file. */
   pread(position: bigint, target: Uint8Array): number;
   pwrite(position: bigint, source: Uint8Array): number;
+  /** The memory of a token, where the device is of a fabric in another process. */
+  lane?(token: bigint, ...rest: [...RuleArguments, name: string]): Lent | { call: string; errno: number };
   region(
     request: RegionRequest,
     ...rest: [...RuleArguments, name: string]

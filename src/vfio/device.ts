@@ -1,8 +1,11 @@
 // One PCI function behind VFIO: its regions, configuration space, interrupts, DMA. What is open is closed with it.
 import { EventEmitter } from 'node:events';
-import type { Region } from '../region/region.js';
+import { constants } from 'node:os';
+import { checkRules, ruleArguments } from '../access/rules.js';
+import type { BellHandle } from '../addon/binding.js';
+import { adopt, type Region } from '../region/region.js';
 import { checkFlag } from '../support/check.js';
-import { IsmioError, isIsmioError, rangeError, shown } from '../support/errors.js';
+import { hex, IsmioError, isIsmioError, rangeError, shown } from '../support/errors.js';
 import { ofThisThread } from '../support/thread.js';
 import type { DeviceAccess, DeviceApi, DeviceCalls } from './access.js';
 import { ConfigSpace } from './config.js';
@@ -82,11 +85,25 @@ export class VfioDevice extends EventEmitter<{ lost: [IsmioError] }> implements 
 
   /** Region `index`, as `info.regions` has it: 0 to 5 are the BARs. Each call opens another handle. */
   region(index: number, options: VfioRegionOptions = {}): Region {
-    const region = openRegion(this.#calls(), this.bdf, this.info, index, options);
+    return this.#own(openRegion(this.#calls(), this.bdf, this.info, index, options));
+  }
+
+  /** It is closed with the device. */
+  #own(region: Region): Region {
     for (const known of this.#regions) if (known.deref()?.closed !== false) this.#regions.delete(known);
     this.#regions.add(new WeakRef(region));
     owners.set(region, this);
     return region;
+  }
+
+  /** @internal Memory that the server of an ISM function lends, in its place of a fabric. */
+  lane(token: bigint): { region: Region; bell: BellHandle } | { call: string; errno: number } {
+    const name = `${this.bdf} lane ${hex(token)}`;
+    const lent = this.#calls().lane?.(token, ...ruleArguments(checkRules({})), name) ?? {
+      call: 'lane',
+      errno: constants.errno.ENOSYS,
+    };
+    return 'errno' in lent ? lent : { region: this.#own(adopt(lent.region, true)), bell: lent.bell };
   }
 
   /** The configuration space of the function, read and written by width. */

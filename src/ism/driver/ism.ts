@@ -3,13 +3,14 @@ import { EventEmitter } from 'node:events';
 import { allocBuffer, type SharedBytes } from '../../access/memory.js';
 import type { QueueOptions } from '../../queue/options.js';
 import type { Region } from '../../region/region.js';
-import { type BytesLike, checkBetween, checkOptions, checkWord } from '../../support/check.js';
-import { hex, IsmioError } from '../../support/errors.js';
+import { type BytesLike, checkBetween, checkFlag, checkOptions, checkWord } from '../../support/check.js';
+import { hex, IsmioError, isIsmioError } from '../../support/errors.js';
 import type { DmaMapping } from '../../vfio/dma.js';
 import type { VfioIrq } from '../../vfio/irq.js';
 import type { PciDevice } from '../../vfio/pci-device.js';
 import { checkGid } from '../gid.js';
 import { type ConnectOptions, connect } from '../stream/connect.js';
+import type { StreamWay } from '../stream/driver.js';
 import { type IsmListener, type ListenOptions, listen } from '../stream/listen.js';
 import { Station } from '../stream/station.js';
 import type { IsmStream } from '../stream/stream.js';
@@ -31,6 +32,7 @@ import {
 } from '../wire.js';
 import { Commander } from './commander.js';
 import { Dmb } from './dmb.js';
+import { type IsmLane, laneOf } from './lane.js';
 import { MoveQueue, Moves } from './moves.js';
 import { Notices } from './notices.js';
 import type { DmbOptions, IsmEvent, IsmInfo, IsmOptions, MoveOptions } from './options.js';
@@ -58,6 +60,7 @@ export class Ism extends EventEmitter<IsmEvents> {
    */
   readonly strict: boolean;
   readonly #moves: Moves;
+  readonly #direct: boolean;
   readonly #commander: Commander;
   readonly #page: Region;
   readonly #notices: Notices;
@@ -73,7 +76,8 @@ export class Ism extends EventEmitter<IsmEvents> {
   /** @internal */
   constructor(device: PciDevice, options: IsmOptions) {
     super();
-    checkOptions(options, ['interrupts'], 'openIsm');
+    checkOptions(options, ['interrupts', 'direct'], 'openIsm');
+    this.#direct = checkFlag(options.direct ?? false, 'direct');
     const polled = checkWord(options.interrupts ?? 'event', 'interrupts', ['event', 'poll']) === 'poll';
     this.device = device;
     device.enableMemory(true);
@@ -201,6 +205,24 @@ export class Ism extends EventEmitter<IsmEvents> {
     return new MoveQueue(this.#moves, options);
   }
 
+  /**
+   * The memory of a peer's DMB itself, where a direct fabric in another process lends it: what is stored there is there, without the
+   * fabric. It ends with the driver at the latest.
+   * @throws IsmioError ERR_ISMIO_ISM where there is none, with the reason
+   */
+  lane(token: bigint): IsmLane {
+    this.#checkOpen();
+    return laneOf(this.device, token);
+  }
+
+  /** @internal The shortest way into a DMB: a lane where this driver is direct and there is one. */
+  way(token: bigint): StreamWay {
+    const lane = this.#direct ? this.#laneOr(token) : null;
+    if (lane !== null)
+      return { move: (offset, bytes, options) => lane.move(offset, bytes, options), close: () => lane.close() };
+    return { move: (offset, bytes, options) => this.move(token, offset, bytes, options), close: () => undefined };
+  }
+
   /** Puts a software event into a peer's event queue. @throws IsmioError ERR_ISMIO_ISM where there is no such peer */
   signal(
     peer: bigint,
@@ -278,6 +300,15 @@ export class Ism extends EventEmitter<IsmEvents> {
     for (const command of this.#registered.reverse()) attempt(() => this.#commander.run(command, {}));
     attempt(() => this.#irq?.disable());
     for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+  }
+
+  #laneOr(token: bigint): IsmLane | null {
+    try {
+      return this.lane(token);
+    } catch (error) {
+      if (isIsmioError(error, 'ERR_ISMIO_ISM')) return null;
+      throw error;
+    }
   }
 
   #start(): bigint {

@@ -7,6 +7,8 @@ export interface IsmOptions {
    * Default 'event'.
    */
   readonly interrupts?: 'event' | 'poll';
+  /** Whether its streams go by lanes, past the fabric, where the fabric has any. Default false. */
+  readonly direct?: boolean;
 }
 
 /** What the function tells: an entry of its event queue. */

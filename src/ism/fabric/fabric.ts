@@ -11,6 +11,11 @@ import { IsmFunction } from './function.js';
 export interface FabricOptions {
   /** Channel identifier, 16 bits: functions of one reach each other. 0xff00 and up are those of software (Linux net/smc/smc.h). Default 1. */
   readonly chid?: number;
+  /**
+   * Whether a driver in another process may have the memory of a DMB that it is authorised for, and its owner's signal bits and
+   * interrupt, and so move without the fabric (docs/api/ism.md, "Lanes"). Default false.
+   */
+  readonly direct?: boolean;
 }
 
 /** What a function of a fabric is. */
@@ -35,9 +40,9 @@ export class Fabric {
 
   /** @internal */
   constructor(options: FabricOptions) {
-    checkOptions(options, ['chid'], 'createFabric');
+    checkOptions(options, ['chid', 'direct'], 'createFabric');
     this.chid = checkBetween(options.chid ?? 1, 'chid', 0, 0xfeff);
-    this.#handle = native.ism.fabric();
+    this.#handle = native.ism.fabric(checkFlag(options.direct ?? false, 'direct'));
   }
 
   /** Those that were made and not closed. */

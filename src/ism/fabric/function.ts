@@ -58,6 +58,8 @@ export interface IsmFunctionStats {
   /** Raised: fewer than there were signals and events, where one was still to be served. */
   readonly interrupts: number;
   readonly events: number;
+  /** Lanes that its driver was lent: what it moves by them, nobody counts. */
+  readonly lanes: number;
   /** DMBs that it has registered. */
   readonly dmbs: number;
   /** Moves of its driver that were refused, by reason. */

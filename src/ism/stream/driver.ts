@@ -16,6 +16,12 @@ export interface StreamEvent {
   readonly info: bigint;
 }
 
+/** A way into the memory of a token, which is as `move` of a driver. */
+export interface StreamWay {
+  move(offset: number, bytes: Uint8Array, options?: { readonly signal?: number }): void;
+  close(): void;
+}
+
 export interface StreamDriver {
   readonly gid: bigint;
   /** Whether it takes blocks of certain lengths alone, of which no stream of bytes can be made. */
@@ -23,6 +29,8 @@ export interface StreamDriver {
   registerDmb(options: { readonly length: number; readonly peer: bigint }): StreamDmb;
   /** Returns when the bytes are there; throws an IsmioError when they are not. */
   move(token: bigint, offset: number, bytes: Uint8Array, options?: { readonly signal?: number }): void;
+  /** The shortest way to the same. Left out: `move`. */
+  way?(token: bigint): StreamWay;
   signal(peer: bigint, event: { readonly code: number; readonly info: bigint }): void;
   on(event: 'event', told: (event: StreamEvent) => void): unknown;
   on(event: 'gone', told: (gid: bigint) => void): unknown;

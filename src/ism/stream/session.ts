@@ -3,7 +3,7 @@
 // meanwhile has said it by then, in the same move.
 import { setImmediate } from 'node:timers';
 import type { IsmioError } from '../../support/errors.js';
-import { colour, type StreamDmb, type StreamDriver } from './driver.js';
+import { colour, type StreamDmb, type StreamDriver, type StreamWay } from './driver.js';
 import { End } from './end.js';
 import type { Hello } from './hello.js';
 import type { Reason } from './reasons.js';
@@ -44,6 +44,7 @@ export class Session implements Timed {
   readonly #clock: Clock;
   readonly #dmb: StreamDmb;
   readonly #closed: (() => void) | undefined;
+  readonly #way: StreamWay;
   #owner: Owner | null = null;
   #isFlushing = false;
   #isServing = false;
@@ -54,10 +55,11 @@ export class Session implements Timed {
     this.gid = gid;
     this.#clock = clock;
     this.#dmb = dmb;
-    const { token } = peer;
+    const way = wayTo(driver, peer.token);
+    this.#way = way;
     this.end = new End(
       {
-        move: (offset, bytes, signal) => driver.move(token, offset, bytes, signal ? colour : {}),
+        move: (offset, bytes, signal) => way.move(offset, bytes, signal ? colour : {}),
         memory: dmb.memory,
         epoch: own.epoch,
         ring: own.ring,
@@ -166,6 +168,7 @@ export class Session implements Timed {
     } catch (thrown) {
       error ??= thrown as Error;
     }
+    this.#way.close();
     this.#closed?.();
     if (error === null) {
       // Both ends have all of it, and the owner may not have seen the last of that.
@@ -175,4 +178,9 @@ export class Session implements Timed {
     this.#owner?.over(error);
     return true;
   }
+}
+
+function wayTo(driver: StreamDriver, token: bigint): StreamWay {
+  if (driver.way !== undefined) return driver.way(token);
+  return { move: (offset, bytes, options) => driver.move(token, offset, bytes, options), close: () => undefined };
 }
