@@ -84,6 +84,14 @@ Napi::Value sharedAt(const Napi::CallbackInfo& info) {
   return found;
 }
 
+// copy(target: Uint8Array, source: Uint8Array of the same length)
+Napi::Value copy(const Napi::CallbackInfo& info) {
+  const Bytes target = bytesAt(info, 0);
+  const Bytes source = bytesAt(info, 1);
+  if (source.length == target.length) std::copy_n(source.data, source.length, target.data);
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void exportMemory(Napi::Env env, Napi::Object exports) {
@@ -92,6 +100,7 @@ void exportMemory(Napi::Env env, Napi::Object exports) {
   exportFunction<share>(env, exports, "share");
   exportFunction<unseen>(env, exports, "unseen");
   exportFunction<sharedAt>(env, exports, "sharedAt");
+  exportFunction<copy>(env, exports, "copy");
 }
 
 }  // namespace ismio::binding

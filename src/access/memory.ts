@@ -153,6 +153,15 @@ export function memoryId(buffer: ArrayBufferLike): number | undefined {
   return memoryOf(buffer)?.id;
 }
 
+/** V8 copies shared memory word by word: 64 KiB took 2.6 µs where the addon took 0.7, a KiB as long as a call of the addon. */
+const mostByV8 = 1024;
+
+/** Copies all of the source into a target of the same length. */
+export function copy(target: Uint8Array, source: Uint8Array): void {
+  if (source.length <= mostByV8) target.set(source);
+  else native.copy(target, source);
+}
+
 /** Of memory that another thread shared, and posted here, the addon knows the address. */
 export function memoryOf(buffer: ArrayBufferLike): Known | undefined {
   const found = known.get(buffer);

@@ -56,6 +56,8 @@ export interface Binding {
   resourceRules(): Pick<NativeTraits, 'maxStoreBlock' | 'boundary' | 'strict'>;
 
   /** A number is one of noView. */
+  /** The bytes of one into the other, which is as long. */
+  copy(target: Uint8Array, source: Uint8Array): void;
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | number;
   /** Whether the buffer could be detached. */
   free(buffer: ArrayBuffer, id: number): boolean;

@@ -1,5 +1,6 @@
 // What comes in: bytes of the ring, and text of the control block, in the order of their positions. `cons` counts every byte
 // that was copied out; telling the peer is the control block's.
+import { copy } from '../../access/memory.js';
 import { ringOffset } from './layout.js';
 import type { Peer } from './peer.js';
 
@@ -36,7 +37,7 @@ export class Incoming {
       const length = Math.min(count - done, end - position, isText ? text.length : this.#ring - at);
       const from = isText ? text : this.#memory;
       const start = isText ? position - textPosition : ringOffset + at;
-      target.set(from.subarray(start, start + length), done);
+      copy(target.subarray(done, done + length), from.subarray(start, start + length));
       done += length;
     }
     this.cons += count;
