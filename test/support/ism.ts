@@ -7,8 +7,8 @@ import { openVfioUser } from 'ismio';
 import { serve } from 'ismio/device';
 import { createFabric, type Fabric, type Ism, type IsmFunction, type IsmOptions, openIsm } from 'ismio/ism';
 
-export type Road = 'device.open()' | 'vfio-user';
-export const roads: readonly Road[] = ['device.open()', 'vfio-user'];
+export type Road = 'device.open()' | 'vfio-user' | 'vfio-user, by lanes';
+export const roads: readonly Road[] = ['device.open()', 'vfio-user', 'vfio-user, by lanes'];
 
 export interface Pair {
   readonly fabric: Fabric;
@@ -21,13 +21,14 @@ export interface Pair {
 }
 
 export async function pairOn(road: Road, options: IsmOptions = {}): Promise<Pair> {
-  const fabric = createFabric();
+  const direct = road === 'vfio-user, by lanes';
+  const fabric = createFabric({ direct });
   const functions = [fabric.function({ gid: 0x11n }), fabric.function({ gid: 0x22n })] as const;
   const folder = await mkdtemp(join(tmpdir(), 'ismio-ism-'));
   const servers: AsyncDisposable[] = [];
   const drivers: Ism[] = [];
   const open = async (one: IsmFunction, own: IsmOptions = {}): Promise<Ism> => {
-    const driver = await openIsm(await deviceOf(one), own);
+    const driver = await openIsm(await deviceOf(one), { direct, ...own });
     drivers.push(driver);
     return driver;
   };
