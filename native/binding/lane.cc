@@ -62,9 +62,8 @@ Napi::Value lane(const Napi::CallbackInfo& info) {
   if (memory == nullptr) return refusal(info, problem.call, problem.errorNumber);
   auto bell = Doorbell::of(made, problem);
   if (bell == nullptr) return refusal(info, problem.call, problem.errorNumber);
-  auto region =
-      Region::create({made.length, rules, Kind::memory, true, textAt(info, 2 + kRuleArguments), mmio->name},
-                     std::make_unique<Mapped>(std::move(memory), rules, mmio));
+  auto region = Region::create({made.length, rules, Kind::memory, true, textAt(info, 2 + kRuleArguments), mmio->name},
+                               std::make_unique<Mapped>(std::move(memory), rules, mmio));
   regions->add(region);
   if (connection->lost() != Connection::Lost::no) region->lose(Loss::device);
   Napi::Object told = Napi::Object::New(info.Env());

@@ -160,7 +160,8 @@ int DmaMap::share(uint64_t iova, uint64_t length) const {
   struct stat file;
   const auto page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
   const int descriptor = found->second.descriptor;
-  if (fstat(descriptor, &file) != 0 || static_cast<uint64_t>(file.st_size) > (length + page - 1) / page * page) return -1;
+  if (fstat(descriptor, &file) != 0 || static_cast<uint64_t>(file.st_size) > (length + page - 1) / page * page)
+    return -1;
   return fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
 }
 

@@ -72,8 +72,8 @@ class Port final : public device::Engine {
   // A move of somebody else's into a DMB of its own. False where its memory is not there. `held` is let go of when
   // nothing is locked any more: it may be the last to hold the function, and that this port.
   bool receive(const Dmb& dmb, const Move& move, std::shared_ptr<device::Function>& held);
-  // A DMB of its own for the one that may move into it. 0, or an errno: ENXIO where its memory or the signal bits are no
-  // files of their own, EAGAIN where it has no interrupt now. `held` as above.
+  // A DMB of its own for the one that may move into it. 0, or an errno: ENXIO where its memory or the signal bits are
+  // no files of their own, EAGAIN where it has no interrupt now. `held` as above.
   int32_t lend(const Dmb& dmb, device::Lane& made, std::shared_ptr<device::Function>& held);
 
  private:

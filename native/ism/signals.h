@@ -1,5 +1,5 @@
-// Signals as the bits of them stand in the memory of whoever is signalled (layout.h). Bits are set in the order in which
-// nobody looks past one that is not there yet: mask, bit of the DMB, summary.
+// Signals as the bits of them stand in the memory of whoever is signalled (layout.h). Bits are set in the order in
+// which nobody looks past one that is not there yet: mask, bit of the DMB, summary.
 #pragma once
 
 #include <cstdint>

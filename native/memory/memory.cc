@@ -1,5 +1,6 @@
 #include "memory/memory.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
@@ -34,7 +35,12 @@ struct Lent {
   std::mutex mutex;
   std::unordered_map<uint64_t, std::shared_ptr<Memory>> all;
   std::unordered_map<const uint8_t*, uint64_t> views;
+  size_t shared = 0;  // since the kernel was asked last
 };
+
+// So many are shared before the kernel is asked which are still seen, or as many as there were then: its answer is a
+// line for each mapping of the process, which with a thousand takes milliseconds.
+constexpr size_t kSharedUnasked = 64;
 
 Lent& lent() {
   static auto& all = *new Lent;
@@ -72,7 +78,23 @@ std::shared_ptr<Memory> Memory::allocate(size_t bytes) {
 }
 
 int Memory::share(uint8_t* view, size_t bytes, std::shared_ptr<Memory>& made) {
-  giveBackUnseen();
+  if (isAskDue()) giveBackUnseen();
+  int refused = shareNow(view, bytes, made);
+  // What nobody sees any more may be what is lacking.
+  if (refused == ENOMEM || refused == EMFILE || refused == ENFILE) {
+    giveBackUnseen();
+    refused = shareNow(view, bytes, made);
+  }
+  return refused;
+}
+
+bool Memory::isAskDue() {
+  Lent& all = lent();
+  const std::lock_guard<std::mutex> lock(all.mutex);
+  return all.shared >= std::max(kSharedUnasked, all.views.size() / 2);
+}
+
+int Memory::shareNow(uint8_t* view, size_t bytes, std::shared_ptr<Memory>& made) {
   const size_t length = wholePages(bytes);
   const auto descriptor = static_cast<int>(syscall(SYS_memfd_create, "ismio", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (descriptor < 0) return errno;
@@ -92,10 +114,17 @@ int Memory::share(uint8_t* view, size_t bytes, std::shared_ptr<Memory>& made) {
   memory->base_ = static_cast<uint8_t*>(base);
   if (mmap(view, length, kAccess, MAP_SHARED | MAP_FIXED, descriptor, 0) == MAP_FAILED) return errno;
   memory->id_ = directory().add(memory);
+  std::shared_ptr<Memory> unseen;  // what V8 had at these pages before, and has unmapped
   Lent& all = lent();
   const std::lock_guard<std::mutex> lock(all.mutex);
-  all.views[view] = memory->id_;
+  const auto [place, added] = all.views.emplace(view, memory->id_);
+  if (!added) {
+    const auto before = all.all.find(std::exchange(place->second, memory->id_));
+    unseen = std::move(before->second);
+    all.all.erase(before);
+  }
   all.all[memory->id_] = memory;
+  all.shared++;
   made = std::move(memory);
   return 0;
 }
@@ -132,6 +161,7 @@ void Memory::giveBackUnseen() {
   std::vector<std::shared_ptr<Memory>> unseen;
   Lent& all = lent();
   const std::lock_guard<std::mutex> lock(all.mutex);
+  all.shared = 0;
   if (all.views.empty() || !mappedFiles(files)) return;
   for (auto view = all.views.begin(); view != all.views.end();) {
     const auto found = all.all.find(view->second);

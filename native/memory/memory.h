@@ -48,6 +48,8 @@ class Memory {
 
  private:
   Memory(uint8_t* base, size_t size, int descriptor = -1);
+  static bool isAskDue();
+  static int shareNow(uint8_t* view, size_t bytes, std::shared_ptr<Memory>& made);
 
   uint8_t* base_;
   const size_t size_;

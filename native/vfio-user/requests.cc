@@ -48,7 +48,8 @@ int32_t Requests::dmaMap(Message& message) {
   mapping.writable = (asked.flags & kDmaWritable) != 0;
   if (message.descriptors.size() == 0) {
     mapping.far = far_;
-  } else if (const int32_t refused = mapClientMemory(message.descriptors.numbers().front(), asked, function_->lender() != nullptr, mapping)) {
+  } else if (const int32_t refused = mapClientMemory(message.descriptors.numbers().front(), asked,
+                                                     function_->lender() != nullptr, mapping)) {
     return refused;
   }
   const int32_t refused = function_->dma.map(asked.address, std::move(mapping));

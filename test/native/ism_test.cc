@@ -8,10 +8,12 @@
 #include <endian.h>
 #include <span>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
+#include "ism/doorbell.h"
 #include "ism/fabric.h"
 #include "ism/port.h"
 
@@ -287,4 +289,117 @@ TEST_CASE("a function that is let go of while a peer moves into it ends without 
     b->function.reset();
     mover.join();
   }
+}
+
+namespace {
+
+// Memory that is a file of its own, as `allocBuffer(.., { shared: true })` makes it.
+struct Shared {
+  explicit Shared(size_t bytes) : length(bytes), descriptor(memfd_create("test", MFD_CLOEXEC)) {
+    REQUIRE(ftruncate(descriptor, static_cast<off_t>(length)) == 0);
+    base = static_cast<uint8_t*>(mmap(nullptr, length, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0));
+    REQUIRE(base != MAP_FAILED);
+  }
+  ~Shared() {
+    munmap(base, length);
+    close(descriptor);
+  }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  device::DmaMap::Mapping mapping() const { return {length, true, true, base, nullptr, nullptr, nullptr, descriptor}; }
+
+  const size_t length;
+  const int descriptor;
+  uint8_t* base = nullptr;
+};
+
+// Two functions of a direct fabric, of which b has its signals and a buffer in files.
+struct Direct {
+  Direct() {
+    uint64_t unmapped = 0;
+    REQUIRE(b.port->unregisterSba());
+    REQUIRE(b.function->dma.unmap(kSba, 0x2000, unmapped) == 0);
+    REQUIRE(b.function->dma.unmap(kBuffer, kBufferLength, unmapped) == 0);
+    REQUIRE(b.function->dma.map(kSba, signals.mapping()) == 0);
+    REQUIRE(b.function->dma.map(kBuffer, buffer.mapping()) == 0);
+    REQUIRE(b.port->registerSba(kSba) == 0);
+  }
+  int32_t lane(Member& sender, uint64_t token, device::Lane& made) const { return sender.port->lane(token, made); }
+
+  const std::shared_ptr<Fabric> fabric = std::make_shared<Fabric>(true);
+  Shared signals{0x1000};
+  Shared buffer{kBufferLength};
+  Member a{fabric, 1};
+  Member b{fabric, 2};
+};
+
+}  // namespace
+
+TEST_CASE("a lane has the buffer, the signals and the interrupt of its owner, and a bell that sets what a move sets") {
+  Direct two;
+  const uint64_t token = two.b.offer(1, 45, kBufferLength - 100);
+  device::Lane lane;
+  REQUIRE(two.lane(two.a, token, lane) == 0);
+  CHECK(lane.length == kBufferLength - 100);
+  CHECK(lane.index == 45);
+  CHECK(pwrite(lane.descriptors[device::Lane::memory], "word", 4, 8) == 4);
+  CHECK(memcmp(two.buffer.base + 8, "word", 4) == 0);
+  File::Problem problem;
+  const auto bell = ism::Doorbell::of(lane, problem);
+  REQUIRE(bell != nullptr);
+  CHECK(bell->ring(5) == 0);
+  std::vector<uint8_t> rung(two.signals.base, two.signals.base + 0x1000);
+  CHECK(two.b.interrupts() == 1);
+  memset(two.signals.base, 0, 0x1000);
+  CHECK(two.a.store(token | 5u << 24 | 1u << 23, {1}) == 0);
+  CHECK(rung == std::vector<uint8_t>(two.signals.base, two.signals.base + 0x1000));
+  CHECK(two.a.port->counts.lanes == 1);
+}
+
+TEST_CASE(
+    "a lane is lent of a DMB that is there, to its sender, where memory and signals are files with nothing else") {
+  Direct two;
+  const uint64_t token = two.b.offer(1);
+  const auto refused = [&](Member& sender, uint64_t asked) {
+    device::Lane lane;
+    const int32_t why = two.lane(sender, asked, lane);
+    if (why == 0) CHECK(lane.descriptors[device::Lane::memory] >= 0);
+    return why;
+  };
+  CHECK(refused(two.a, token) == 0);
+  CHECK(refused(two.b, token) == EACCES);
+  CHECK(refused(two.a, token + 1) == ENOENT);
+  CHECK(refused(two.a, token + (uint64_t{5} << 32)) == ENOENT);
+  CHECK(refused(two.a, UINT64_MAX) == ENOENT);
+  two.b.function->masters = false;
+  CHECK(refused(two.a, token) == ENXIO);
+  two.b.function->masters = true;
+  REQUIRE(ftruncate(two.buffer.descriptor, kBufferLength + 0x1000) == 0);
+  CHECK(refused(two.a, token) == ENXIO);  // there is something behind it
+  REQUIRE(ftruncate(two.buffer.descriptor, kBufferLength) == 0);
+  CHECK(refused(two.a, token) == 0);
+  REQUIRE(two.b.port->unregisterSba());
+  CHECK(refused(two.a, token) == ENXIO);
+  REQUIRE(two.b.port->registerSba(kSba) == 0);
+  two.b.function->interrupts.clear();
+  CHECK(refused(two.a, token) == EAGAIN);
+  CHECK(two.b.port->unregisterDmb(token));
+  CHECK(refused(two.a, token) == ENOENT);
+  Two indirect;
+  device::Lane lane;
+  CHECK(indirect.a.port->lane(indirect.b.offer(1), lane) == ENOTTY);
+}
+
+TEST_CASE("an owner that cuts its signals off has its peer's bell lost, and the process lives") {
+  Direct two;
+  device::Lane lane;
+  REQUIRE(two.lane(two.a, two.b.offer(1), lane) == 0);
+  File::Problem problem;
+  const auto bell = ism::Doorbell::of(lane, problem);
+  REQUIRE(bell != nullptr);
+  REQUIRE(ftruncate(two.signals.descriptor, 0) == 0);
+  CHECK(bell->ring(0) == ENODEV);
+  CHECK(bell->ring(0) == ENODEV);
+  CHECK(two.b.interrupts() == 0);
 }
