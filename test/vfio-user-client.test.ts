@@ -277,7 +277,7 @@ test('a batch of stores is a message each, and each store block is one', async (
 });
 
 test('a batch of 64 store blocks is on its way as a whole before the first of them is answered', async (t) => {
-  const { device } = await open(t, { together: 64 }, { timeout: 1000 });
+  const { device } = await open(t, { together: 64 });
   const region = device.region(0);
   const queue = region.queue({ depth: 64 });
   const source = allocBuffer(128).fill(7);
