@@ -276,6 +276,16 @@ test('a batch of stores is a message each, and each store block is one', async (
   assert.ok(writes.every(({ flags }) => flags === 0));
 });
 
+test('a batch of 64 store blocks is on its way as a whole before the first of them is answered', async (t) => {
+  const { device } = await open(t, { together: 64 });
+  const region = device.region(0);
+  const queue = region.queue({ depth: 64 });
+  const source = allocBuffer(128).fill(7);
+  for (let i = 0; i < 64; i++) queue.write(i * 128, source);
+  assert.equal(queue.submit().storeBlocks, 64);
+  assert.equal(region.load32(8188), 0x0707_0707);
+});
+
 test('a drain on another thread goes over the same connection', async (t) => {
   const { device } = await open(t);
   const region = device.region(0);

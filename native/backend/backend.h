@@ -21,13 +21,23 @@ struct InPlace {
   bool device = false;
 };
 
+// How many store blocks of 4 KiB are made without a look whether the work is to stop: some microseconds on memory, and
+// most of a millisecond on a device that takes 100 ns for 8 bytes.
+inline constexpr uint32_t kBlocksTogether = 16;
+// No backend is handed more blocks at once.
+inline constexpr uint32_t kMostBlocksTogether = 64;
+
 class Backend {
  public:
   // How many accesses may be handed over together: a caller looks between two calls whether it should stop, so only a
   // backend whose accesses take nanoseconds takes many. Loads may have a number of their own.
   explicit Backend(uint64_t together) : Backend(together, together) {}
-  Backend(uint64_t together, uint64_t loadsTogether, uint32_t sourceAlignment = 1)
-      : together(together), loadsTogether(loadsTogether), sourceAlignment(sourceAlignment) {}
+  Backend(uint64_t together, uint64_t loadsTogether, uint32_t sourceAlignment = 1,
+          uint32_t blocksTogether = kBlocksTogether)
+      : together(together),
+        loadsTogether(loadsTogether),
+        sourceAlignment(sourceAlignment),
+        blocksTogether(blocksTogether) {}
   Backend(const Backend&) = delete;
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
@@ -40,6 +50,8 @@ class Backend {
   const uint64_t loadsTogether;
   // A store block from a source that is no multiple of this is copied on its way, once.
   const uint32_t sourceAlignment;
+  // Store blocks that are gathered for one call, where it takes as many together.
+  const uint32_t blocksTogether;
 
   // One load of 1, 2, 4 or 8 bytes, naturally aligned, bytes in the order of their addresses.
   virtual Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) = 0;

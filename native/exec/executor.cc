@@ -155,7 +155,8 @@ Report Executor::skip(uint32_t from, uint32_t to, const Failure& why, uint32_t c
 
 // Writes that are one store block each, and that nothing can join, go to the backend together.
 bool Executor::takeBlocks(uint32_t to) {
-  Block blocks[kBlocksTogether];
+  Block blocks[kMostBlocksTogether];
+  const uint32_t most = attachment_.region().backend().blocksTogether;
   while (taken_ != to) {
     if (!isBlock(ring_.at(taken_), blocks[0])) return true;
     uint64_t done = 0;
@@ -164,8 +165,7 @@ bool Executor::takeBlocks(uint32_t to) {
     if (count > 1) {
       status = issuer_.storeSpan(blocks[0], count, done, failed_.failure);
     } else {
-      while (count < kBlocksTogether && taken_ + count != to && isBlock(ring_.at(taken_ + count), blocks[count]))
-        count++;
+      while (count < most && taken_ + count != to && isBlock(ring_.at(taken_ + count), blocks[count])) count++;
       status = issuer_.storeBlocks(blocks, count, done, failed_.failure);
     }
     taken_ += static_cast<uint32_t>(done);
@@ -201,7 +201,8 @@ uint32_t Executor::spanFrom(const Block& first, uint32_t to) const {
   if (!within || joined) return 1;
   const wire::Entry& begin = ring_.at(taken_);
   const uint64_t left = sources_.at(begin.source)->size() - static_cast<uint64_t>(begin.position);
-  const uint64_t most = spanOf(length, least(traits.size - first.offset, left));
+  const uint64_t most =
+      spanOf(length, least(traits.size - first.offset, left), attachment_.region().backend().blocksTogether);
   uint32_t count = 1;
   for (double ahead = length; count < most && taken_ + count != to; count++, ahead += length) {
     const wire::Entry& entry = ring_.at(taken_ + count);

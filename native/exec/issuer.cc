@@ -242,7 +242,8 @@ Status Issuer::planWrite(uint64_t offset, const uint8_t* source, uint64_t length
   while (done < length) {
     const Piece piece = cut(rules, offset + done, length - done);
     if constexpr (spans) {
-      const uint64_t span = piece.length == rules.boundary ? spanOf(piece.length, length - done) : 1;
+      const uint64_t span =
+          piece.length == rules.boundary ? spanOf(piece.length, length - done, backend_.blocksTogether) : 1;
       if (span > 1) {
         uint64_t part = 0;
         status = storeSpan({piece.offset, source + done, piece.length}, span, part, failure);

@@ -16,14 +16,10 @@ namespace ismio {
 // 128 us and give up after this many tries, some 8 ms.
 inline constexpr uint32_t kBusyTries = 64;
 
-// How many store blocks, or bytes of them, are made without a look whether the work is to stop: some microseconds on
-// memory, and most of a millisecond on a device that takes 100 ns for 8 bytes.
-inline constexpr uint32_t kBlocksTogether = 16;
-inline constexpr uint32_t kBytesTogether = kBlocksTogether * 4096;
-
-// How many blocks of this length one behind the other are made together, of so many bytes.
-constexpr uint64_t spanOf(uint64_t length, uint64_t bytes) {
-  return least(bytes, least(kBytesTogether, 64 * length)) / length;
+// How many blocks of this length one behind the other are made together, of so many bytes, where `together` of 4 KiB
+// are.
+constexpr uint64_t spanOf(uint64_t length, uint64_t bytes, uint64_t together) {
+  return least(bytes, least(together * 4096, kMostBlocksTogether * length)) / length;
 }
 
 constexpr bool spansBlocks(const Rules& rules) { return rules.maxStoreBlock >= rules.boundary && rules.boundary > 8; }

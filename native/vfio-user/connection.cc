@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <poll.h>
 #include <sys/eventfd.h>
@@ -48,12 +49,17 @@ int32_t Connection::write(uint32_t region, std::span<const Block> blocks, bool p
 }
 
 int32_t Connection::writeTogether(uint32_t region, std::span<const Block> blocks, bool posted, uint32_t& done) {
+  // A store of a word lies behind its header, so that a run of them is one piece: a piece of its own each costs as much
+  // as sending it.
   struct Begin {
     Header header;
     RegionAccess access;
+    uint8_t word[8];
   };
+  constexpr size_t kBegin = offsetof(Begin, word);
   Begin begins[Waiter::kMost];
   iovec pieces[2 * Waiter::kMost];
+  size_t count = 0;
   Waiter waiter(region, blocks);
   if (posted) {
     if (lost() != Lost::no) return ENODEV;
@@ -61,15 +67,25 @@ int32_t Connection::writeTogether(uint32_t region, std::span<const Block> blocks
   } else if (!begin(waiter)) {
     return ENODEV;
   }
+  bool joins = false;
   for (size_t i = 0; i < blocks.size(); i++) {
     const Block& block = blocks[i];
-    const auto size = static_cast<uint32_t>(sizeof(Begin) + block.length);
-    begins[i] = {{static_cast<uint16_t>(waiter.first() + i), Command::regionWrite, size, posted ? kNoReply : 0, 0},
-                 {block.offset, region, block.length}};
-    pieces[2 * i] = {&begins[i], sizeof begins[i]};
-    pieces[2 * i + 1] = {const_cast<uint8_t*>(block.source), block.length};
+    Begin& own = begins[i];
+    const auto size = static_cast<uint32_t>(kBegin + block.length);
+    own.header = {static_cast<uint16_t>(waiter.first() + i), Command::regionWrite, size, posted ? kNoReply : 0, 0};
+    own.access = {block.offset, region, block.length};
+    const bool word = block.length <= sizeof own.word;
+    if (word) memcpy(own.word, block.source, block.length);
+    const size_t length = word ? size : kBegin;
+    if (joins) {
+      pieces[count - 1].iov_len += length;
+    } else {
+      pieces[count++] = {&own, length};
+    }
+    if (!word) pieces[count++] = {const_cast<uint8_t*>(block.source), block.length};
+    joins = length == sizeof own;
   }
-  const std::span<iovec> all = std::span(pieces).first(2 * blocks.size());
+  const std::span<iovec> all = std::span(pieces).first(count);
   if (!posted) {
     const int32_t unsent = sendFor(waiter, all, {});
     done = unsent == 0 ? waiter.through() : 0;

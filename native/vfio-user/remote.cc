@@ -11,7 +11,8 @@ namespace ismio::vfio_user {
 namespace {
 
 // What one call of sendmsg carries.
-constexpr uint64_t kStoresTogether = Waiter::kMost;
+constexpr uint32_t kStoresTogether = Waiter::kMost;
+static_assert(kStoresTogether <= kMostBlocksTogether);
 // A read of a page is one message. Loads of registers may have effects, and where one of many fails the server does not
 // say which: there each is a message of its own.
 constexpr uint64_t kLoadsTogether = 512;
@@ -23,7 +24,7 @@ using Blocks = std::array<Block, kStoresTogether>;
 }  // namespace
 
 Remote::Remote(std::shared_ptr<Connection> connection, uint32_t region, const Rules& rules, bool posted)
-    : Backend(kStoresTogether, loadsAtOnce(rules)),
+    : Backend(kStoresTogether, loadsAtOnce(rules), 1, kStoresTogether),
       connection_(std::move(connection)),
       region_(region),
       rules_(rules),
@@ -96,7 +97,7 @@ Status Remote::storeWords(const Word* words, uint64_t count, uint64_t& done, Fai
   Blocks blocks;
   Status status = Status::ok;
   for (done = 0; done < count && status == Status::ok;) {
-    const uint64_t together = std::min(count - done, kStoresTogether);
+    const uint64_t together = std::min<uint64_t>(count - done, kStoresTogether);
     for (uint64_t i = 0; i < together; i++) {
       const Word& word = words[done + i];
       blocks[i] = {word.offset, reinterpret_cast<const uint8_t*>(&word.bytes), sizeof word.bytes};
@@ -124,7 +125,7 @@ Status Remote::storeSpan(const Block& first, uint64_t count, uint64_t& done, Fai
   Blocks blocks;
   Status status = Status::ok;
   for (done = 0; done < count && status == Status::ok;) {
-    const uint64_t together = std::min(count - done, kStoresTogether);
+    const uint64_t together = std::min<uint64_t>(count - done, kStoresTogether);
     for (uint64_t i = 0; i < together; i++) {
       const uint64_t at = (done + i) * first.length;
       blocks[i] = {first.offset + at, first.source + at, first.length};

@@ -52,7 +52,8 @@ export function negotiate(connection: Connection): Limits {
 
 function refused(connection: Connection, errno: number): IsmioError {
   const { path } = connection;
-  const why = connection.lost;
+  // A server that turns a client away hangs up behind its answer: what it answered is told, not that it has gone.
+  const why = errno === constants.errno.ENODEV ? connection.lost : null;
   if (why !== null) {
     const text = `${path}: ${why} before it agreed on a version; ${proposed} was proposed`;
     return new IsmioError('ERR_ISMIO_VFIO_USER', text, { path, proposed, reason: connection.reason });

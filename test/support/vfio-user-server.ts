@@ -33,6 +33,8 @@ export interface Plan {
   readonly later?: { readonly milliseconds: number; readonly address: number; readonly write: readonly number[] };
   /** With this seed, answers are changed at random, bits, lengths, ids and errors. */
   readonly mutate?: number;
+  /** Writes are answered when so many have come, all of them then. */
+  readonly together?: number;
   /** The server ends so long after the first access to BAR 0. */
   readonly ends?: number;
 }
@@ -104,6 +106,7 @@ class Device {
   readonly #config = new Uint8Array(256);
   readonly #random: ((limit: number) => number) | null;
   #held = Buffer.alloc(0);
+  readonly #unanswered: (() => void)[] = [];
 
   constructor(socket: Socket, plan: Plan, seen: Seen[]) {
     this.#socket = socket;
@@ -142,6 +145,9 @@ class Device {
       setTimeout(() => this.#reply(message, answer), 20);
     } else if (deed !== undefined && deed !== null) {
       this.#do(deed, message, answer);
+    } else if (command === commands.regionWrite && this.#plan.together !== undefined) {
+      this.#unanswered.push(() => this.#reply(message, answer));
+      if (this.#unanswered.length === this.#plan.together) for (const reply of this.#unanswered.splice(0)) reply();
     } else if ((flags & 16) === 0) {
       if (this.#random === null) this.#reply(message, answer);
       else this.#mutated(this.#random, message, answer);
