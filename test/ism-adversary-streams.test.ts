@@ -115,14 +115,21 @@ function checkWhole({ near, far, out, back }: Outcome): void {
   assert.ok(far.came.equals(out) && near.came.equals(back));
 }
 
-/** An end that closed without an error has all, and so has its peer, whose own end may not know it. */
+/**
+ * An end that closed without an error has all bytes of the other. That one may still fail behind it, and then has what came first:
+ * to close, it is enough that the bytes lie in the peer's memory.
+ */
 function checkFailed({ near, far, out, back }: Outcome): void {
-  for (const { failed } of [near, far]) assert.ok(failed === null || stable.includes(failed), String(failed));
-  assert.ok(out.subarray(0, far.came.length).equals(far.came), 'what came is what was sent first');
-  assert.ok(back.subarray(0, near.came.length).equals(near.came), 'what came is what was sent first');
-  if (far !== none && (near.failed === null || far.failed === null)) {
-    assert.deepEqual([far.came.length, near.came.length], [out.length, back.length]);
-  } else if (far === none) assert.notEqual(near.failed, null);
+  const ends = `near ended with ${near.failed}, far ${far === none ? 'never began' : `with ${far.failed}`}`;
+  for (const [seen, sent] of [
+    [near, back],
+    [far, out],
+  ] as const) {
+    assert.ok(seen.failed === null || stable.includes(seen.failed), ends);
+    assert.ok(sent.subarray(0, seen.came.length).equals(seen.came), 'what came is what was sent first');
+    if (seen !== none && seen.failed === null) assert.equal(seen.came.length, sent.length, ends);
+  }
+  if (far === none || far.came.length < out.length) assert.ok(near.failed ?? far.failed, ends);
 }
 
 for (const road of roads) {
@@ -156,7 +163,7 @@ for (const road of roads) {
 
 test('signals that are later than the slow timer waits for them are made up for and counted, and no byte is lost', async () => {
   let rescued = 0;
-  await each('device.open()', { coalesce: 600, latest: 400 }, { ...calm, heartbeat: 40 }, (outcome) => {
+  await each('device.open()', { coalesce: 600, latest: 300 }, { ...calm, heartbeat: 250 }, (outcome) => {
     checkWhole(outcome);
     rescued += outcome.rescued;
   });
