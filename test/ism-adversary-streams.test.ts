@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { AdversaryOptions, IsmStream, Mischief, StreamOptions } from 'ismio/ism';
-import { type Pair, pairOn, type Road, roads } from './support/ism.js';
+import { fabricRoads, type Pair, pairOn, type Road } from './support/ism.js';
 import { sequence } from './support/random.js';
 import { scaled } from './support/scale.js';
 
@@ -132,7 +132,7 @@ function checkFailed({ near, far, out, back }: Outcome): void {
   if (far === none || far.came.length < out.length) assert.ok(near.failed ?? far.failed, ends);
 }
 
-for (const road of roads) {
+for (const road of fabricRoads) {
   test(`${road}: with late, joined and overtaking signals and busy moves, each byte comes and no wake-up is lost`, async () => {
     const done = await each(
       road,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
 import { type AdversaryOptions, createFabric, type Mischief } from 'ismio/ism';
 import { throwsCode } from './support/errors.js';
-import { type Pair, pairOn, type Road, roads } from './support/ism.js';
+import { fabricRoads, type Pair, pairOn, type Road } from './support/ism.js';
 
 const polled = { interrupts: 'poll' } as const;
 
@@ -125,7 +125,7 @@ test('moves that fail leave nothing behind, and are counted', async () => {
   assert.deepEqual([done(pair).fail, pair.functions[0].stats().refused.failed], [failed, failed]);
 });
 
-for (const road of roads) {
+for (const road of fabricRoads) {
   test(`${road}: a function that is killed has moved its bytes and not its signal; its peers are told, and the next driver lives`, async () => {
     await using pair = await opposed({ kill: 1000 }, road);
     const dmb = pair.b.registerDmb({ length: 8, peer: pair.a.gid });
@@ -206,6 +206,8 @@ test('an adversary without a seed, with another kind or a rate that is none is r
   ] as const) {
     throwsCode(() => createFabric({ adversary: adversary as AdversaryOptions }), type, code);
   }
+  const past = () => createFabric({ direct: true, adversary: { seed: 1 } }); // lanes pass the fabric by
+  throwsCode(past, RangeError, 'ERR_ISMIO_OPTION', { direct: true });
 });
 
 test('a fabric that is closed while signals are held ends at once', async () => {

@@ -16,7 +16,9 @@ import {
 } from 'ismio/ism';
 
 export type Road = 'device.open()' | 'vfio-user' | 'vfio-user, by lanes';
-export const roads: readonly Road[] = ['device.open()', 'vfio-user', 'vfio-user, by lanes'];
+/** Those on which the fabric makes every move. */
+export const fabricRoads: readonly Road[] = ['device.open()', 'vfio-user'];
+export const roads: readonly Road[] = [...fabricRoads, 'vfio-user, by lanes'];
 
 export interface Pair {
   readonly fabric: Fabric;
