@@ -59,6 +59,7 @@
         'insn/portable.cc',
         'insn/s390x.cc',
         'insn/x86_64.cc',
+        'ism/adversary.cc',
         'ism/doorbell.cc',
         'ism/fabric.cc',
         'ism/port.cc',

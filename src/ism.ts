@@ -3,7 +3,14 @@ export { Dmb, type DmbEvents } from './ism/driver/dmb.js';
 export { Ism, type IsmEvents, openIsm } from './ism/driver/ism.js';
 export type { MoveQueue } from './ism/driver/moves.js';
 export type { DmbOptions, IsmEvent, IsmInfo, IsmOptions, MoveOptions } from './ism/driver/options.js';
-export { createFabric, type Fabric, type FabricOptions, type IsmFunctionOptions } from './ism/fabric/fabric.js';
+export type { AdversaryOptions, Mischief } from './ism/fabric/adversary.js';
+export {
+  createFabric,
+  type Fabric,
+  type FabricOptions,
+  type FabricStats,
+  type IsmFunctionOptions,
+} from './ism/fabric/fabric.js';
 export type { IsmFunction, IsmFunctionStats, MoveRefusal } from './ism/fabric/function.js';
 export type { ConnectOptions } from './ism/stream/connect.js';
 export type { Mode } from './ism/stream/hello.js';

@@ -104,6 +104,32 @@ test('a fabric that is killed is told to its drivers at once, and another may ta
   assert.deepEqual(await once(second.child, 'exit'), [0, null]);
 });
 
+test('an adversary is asked for by its seed, and its kinds by their rates; the status has what it did', async () => {
+  const dir = join(folder, 'adversary');
+  const { child } = await fabricAt(dir, '--adversary', '7,busy=500');
+  const a = await openIsm(openVfioUser(join(dir, '0.sock')));
+  const b = await openIsm(openVfioUser(join(dir, '1.sock')));
+  const dmb = b.registerDmb({ length: 4096, peer: a.gid });
+  for (let i = 0; i < 20; i++) a.move(dmb.token, 0, Uint8Array.of(i));
+  assert.equal(dmb.memory[0], 19);
+  const { adversary } = JSON.parse((await run('ism', 'status', dir, '--json')).out);
+  assert.ok(adversary.busy > 5 && adversary.delay === 0, JSON.stringify(adversary));
+  assert.match((await run('ism', 'status', dir)).out, /\nadversary: busy \d+\n/);
+  a.close();
+  b.close();
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  for (const [text, code] of [
+    ['x', 'ERR_ISMIO_USAGE'],
+    ['7,lose=1', 'ERR_ISMIO_OPTION'],
+    ['7,fail=1001', 'ERR_ISMIO_OPTION'],
+  ] as const) {
+    const { code: exit, err } = await run('ism', 'serve', '--dir', join(folder, 'wrong'), '--adversary', text);
+    assert.equal(exit, 2, err);
+    assert.match(err, new RegExp(code));
+  }
+});
+
 test('a folder without a fabric, and words that make none', async () => {
   const none = await run('ism', 'status', join(folder, 'none'));
   assert.equal(none.code, 1);

@@ -76,3 +76,27 @@ test('an abort of the peer is its error here, whatever number it gives as its re
   const { end } = endWith({ flags: flag.abort, reason: 12_345 });
   assert.deepEqual([end.error?.code, end.error?.['reason']], ['ERR_ISMIO_ISM_ABORTED', 'reason 12345']);
 });
+
+test('a peer that has ended, and reads nothing of the rest for a minute, is given up; each byte that it reads is a minute more', () => {
+  const memory = new Uint8Array(ringOffset + ring);
+  const told: DataView[] = [];
+  const move = (_offset: number, bytes: Uint8Array): void => void told.push(new DataView(bytes.slice().buffer));
+  const end = new End({ move, memory, epoch, ring, heartbeat: 1000, peer: { epoch: 9, ring, heartbeat: 1000 } }, 0);
+  end.offer(Buffer.from('last bytes'));
+  end.finish();
+  end.flush(0);
+  let sequence = 0;
+  const until = (time: number, from: number, cons: number): void => {
+    for (let now = from; now < time && !end.over; now += 250) {
+      forge(memory, { epoch, sequence: ++sequence, flags: flag.end, cons });
+      end.tick(now);
+      end.flush(now);
+    }
+  };
+  until(50_000, 250, 0);
+  until(100_000, 50_000, 3);
+  assert.equal(end.over, false);
+  until(120_000, 100_000, 3);
+  assert.equal(end.over, true);
+  assert.equal(get(told.at(-1) as DataView, control.reason), reasons.unread);
+});

@@ -15,7 +15,9 @@ using ism::Port;
 
 struct HeldFabric final : Held {
   static constexpr HandleKind kKind = HandleKind::fabric;
-  explicit HeldFabric(bool direct) : fabric(std::make_shared<Fabric>(direct)) {}
+  explicit HeldFabric(std::shared_ptr<Fabric> made) : fabric(std::move(made)) {}
+  // Ports keep the fabric, but its thread ends here: whoever lets go of the last port does not wait for it.
+  ~HeldFabric() override { fabric->end(); }
   const std::shared_ptr<Fabric> fabric;
 };
 
@@ -29,9 +31,31 @@ Napi::Value tell(const Napi::CallbackInfo& info, int64_t answer) {
   return Napi::Number::New(info.Env(), static_cast<double>(answer));
 }
 
-// fabric(direct) -> handle
+// fabric(direct) | fabric(direct, seed: bigint, latest: ms, rate of each mischief) -> handle
 Napi::Value fabric(const Napi::CallbackInfo& info) {
-  return tell(info, static_cast<int64_t>(Environment::of(info.Env()).handles.add(std::make_unique<HeldFabric>(flagAt(info, 0)))));
+  std::shared_ptr<Fabric> made;
+  if (info.Length() > 1) {
+    ism::Adversary::Plan plan;
+    plan.seed = wideAt(info, 1);
+    plan.latest = std::chrono::milliseconds(wordAt(info, 2));
+    for (size_t i = 0; i < ism::kMischiefs; i++) plan.rates[i] = wordAt(info, 3 + i);
+    made = std::make_shared<Fabric>(plan);
+  } else {
+    made = std::make_shared<Fabric>(flagAt(info, 0));
+  }
+  Handles& handles = Environment::of(info.Env()).handles;
+  return tell(info, static_cast<int64_t>(handles.add(std::make_unique<HeldFabric>(std::move(made)))));
+}
+
+// mischief(fabric) -> how often each was done | undefined
+Napi::Value mischief(const Napi::CallbackInfo& info) {
+  const auto* held = Environment::of(info.Env()).handles.find<HeldFabric>(handleAt(info, 0));
+  const ism::Adversary* adversary = held == nullptr ? nullptr : held->fabric->adversary();
+  if (adversary == nullptr) return info.Env().Undefined();
+  Napi::Array counts = Napi::Array::New(info.Env(), ism::kMischiefs);
+  for (uint32_t i = 0; i < ism::kMischiefs; i++)
+    counts[i] = static_cast<double>(adversary->count(static_cast<ism::Mischief>(i)));
+  return counts;
 }
 
 // port(fabric, gid: bigint, reversed) -> handle | -EEXIST
@@ -98,8 +122,9 @@ Napi::Value unregisterDmb(const Napi::CallbackInfo& info) {
 // tell(port, type, code, token: bigint, info: bigint, interrupt) -> whether it has an event queue
 Napi::Value tellEvent(const Napi::CallbackInfo& info) {
   Port* port = portAt(info);
-  const bool told = port != nullptr &&
-                    port->tell({wordAt(info, 1), wordAt(info, 2), wideAt(info, 3), wideAt(info, 4)}, flagAt(info, 5));
+  std::shared_ptr<device::Function> function;
+  const ism::Event event{wordAt(info, 1), wordAt(info, 2), wideAt(info, 3), wideAt(info, 4)};
+  const bool told = port != nullptr && port->tell(event, flagAt(info, 5), function);
   return Napi::Boolean::New(info.Env(), told);
 }
 
@@ -107,6 +132,12 @@ Napi::Value tellEvent(const Napi::CallbackInfo& info) {
 Napi::Value clear(const Napi::CallbackInfo& info) {
   if (Port* port = portAt(info)) port->clear();
   return info.Env().Undefined();
+}
+
+// dead(port) -> whether the adversary has killed it
+Napi::Value dead(const Napi::CallbackInfo& info) {
+  const Port* port = portAt(info);
+  return Napi::Boolean::New(info.Env(), port != nullptr && port->dead());
 }
 
 // counts(port) -> each by its name, and of the moves that were refused how many for each reason
@@ -135,6 +166,7 @@ Napi::Value counts(const Napi::CallbackInfo& info) {
 void exportIsm(Napi::Env env, Napi::Object exports) {
   Napi::Object ism = Napi::Object::New(env);
   exportFunction<fabric>(env, ism, "fabric");
+  exportFunction<mischief>(env, ism, "mischief");
   exportFunction<port>(env, ism, "port");
   exportFunction<closeFabric>(env, ism, "closeFabric");
   exportFunction<closePort>(env, ism, "closePort");
@@ -146,6 +178,7 @@ void exportIsm(Napi::Env env, Napi::Object exports) {
   exportFunction<unregisterDmb>(env, ism, "unregisterDmb");
   exportFunction<tellEvent>(env, ism, "tell");
   exportFunction<clear>(env, ism, "clear");
+  exportFunction<dead>(env, ism, "dead");
   exportFunction<counts>(env, ism, "counts");
   exports.Set("ism", ism);
 }

@@ -22,7 +22,7 @@ Doorbell::~Doorbell() { close(eventfd_); }
 // The owner may clear its bits as it likes, so it is interrupted each time (Port::raise).
 int32_t Doorbell::ring(uint32_t colour) {
   uint8_t* sba = signals_->base();
-  raiseMask(sba, index_, colour);
+  raiseMask(sba, index_, static_cast<uint16_t>(1u << colour));
   raiseBit(sba, index_);
   raiseSummary(sba);
   if (signals_->lost()) return ENODEV;

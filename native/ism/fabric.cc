@@ -10,13 +10,20 @@ namespace ismio::ism {
 
 Fabric::Fabric(bool direct) : direct_(direct) {}
 
+Fabric::Fabric(const Adversary::Plan& plan)
+    : direct_(false),
+      adversary_(std::make_unique<Adversary>(plan, [this](const Adversary::Signal& signal) { raiseHeld(signal); })) {}
+
 Fabric::~Fabric() {
+  end();
   for (const std::atomic<Slot*>& slot : slots_) delete slot.load();
 }
 
-bool Fabric::join(uint64_t gid, Port& port) {
+bool Fabric::join(uint64_t gid, Port& port, uint32_t& number) {
   const std::lock_guard lock(mutex_);
-  return ports_.emplace(gid, &port).second;
+  if (!ports_.emplace(gid, &port).second) return false;
+  number = joined_++;
+  return true;
 }
 
 void Fabric::leave(uint64_t gid) {
@@ -42,6 +49,7 @@ uint64_t Fabric::offer(Port& owner, const Dmb& dmb) {
     const std::lock_guard held(slot->mutex);
     if (slot->owner != nullptr) continue;
     slot->owner = &owner;
+    slot->life++;
     slot->dmb = dmb;
     offered_[&owner].push_back(next_);
     return uint64_t{next_} << kTokenShift;
@@ -83,6 +91,9 @@ Refusal Fabric::move(const Port& sender, uint64_t token, const Move& move) {
   const Dmb& dmb = slot->dmb;
   if (dmb.sender != sender.gid) return Refusal::sender;
   if (move.offset > dmb.length || move.length > dmb.length - move.offset) return Refusal::bounds;
+  if (adversary_ != nullptr) {
+    return moveOpposed(sender, static_cast<uint32_t>(token >> kTokenShift), *slot, move, function);
+  }
   return slot->owner->receive(dmb, move, function) ? Refusal::none : Refusal::memory;
 }
 
@@ -95,6 +106,50 @@ int32_t Fabric::lane(const Port& sender, uint64_t token, device::Lane& made) {
   if (slot->owner == nullptr) return ENOENT;
   if (slot->dmb.sender != sender.gid) return EACCES;
   return slot->owner->lend(slot->dmb, made, function);
+}
+
+// The bytes, and then a signal of its own time, with the lock of the slot held.
+Refusal Fabric::moveOpposed(const Port& sender, uint32_t number, const Slot& slot, const Move& move,
+                            std::shared_ptr<device::Function>& held) {
+  Move quiet = move;
+  quiet.signal = false;
+  if (slot.owner->dead()) return Refusal::unknown;
+  if (!slot.owner->receive(slot.dmb, quiet, held)) return Refusal::memory;
+  if (!move.signal) return Refusal::none;
+  slot.owner->counts.signals.fetch_add(1, std::memory_order_relaxed);
+  Adversary::Signal signal{number, slot.life, slot.owner, static_cast<uint16_t>(1u << move.colour)};
+  if (adversary_->hold(signal, sender.number(), move.number)) return Refusal::none;
+  signal.colours |= adversary_->join(signal);
+  slot.owner->raiseSignals(*held, slot.dmb.index, signal.colours);
+  adversary_->raised(signal);
+  return Refusal::none;
+}
+
+// By the adversary's thread. The DMB may be another by now, or nobody's.
+void Fabric::raiseHeld(const Adversary::Signal& signal) {
+  std::shared_ptr<device::Function> function;
+  {
+    Slot& slot = *slots_[signal.slot].load(std::memory_order_acquire);
+    const std::lock_guard held(slot.mutex);
+    if (slot.owner == nullptr || slot.life != signal.life) return;
+    function = slot.owner->function();
+    if (function != nullptr) slot.owner->raiseSignals(*function, slot.dmb.index, signal.colours);
+  }
+  adversary_->raised(signal);
+}
+
+void Fabric::end() {
+  if (adversary_ != nullptr) adversary_->end();
+}
+
+// The functions that were told are let go of when nothing is locked any more.
+void Fabric::kill(Port& victim) {
+  victim.die();
+  std::vector<std::shared_ptr<device::Function>> functions;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [gid, port] : ports_) {
+    if (port != &victim) port->tell({kGidEvent, kGidGone, victim.gid, 0}, true, functions.emplace_back());
+  }
 }
 
 }  // namespace ismio::ism

@@ -38,6 +38,10 @@ inline constexpr uint32_t kQueueEntry = 32;
 inline constexpr uint32_t kQueueEntries = 15;
 inline constexpr uint32_t kQueueBytes = kQueueHeader + kQueueEntries * kQueueEntry;
 
+// An event of a GID that has gone (gidGone of src/ism/wire.ts).
+inline constexpr uint32_t kGidEvent = 1;
+inline constexpr uint32_t kGidGone = 7;
+
 // What a page holds lies in one page: bus addresses that are multiples of it.
 inline constexpr bool aligned(uint64_t address) { return address % kPage == 0; }
 

@@ -45,12 +45,16 @@ int32_t Port::store(uint64_t offset, const uint8_t* source, uint32_t length, uin
     move.source = word;
   }
   Refusal refusal = Refusal::none;
+  int32_t refused = 0;
   if (move.colour >= kColours || token == 0 || length == 0)
     refusal = Refusal::address;
   else if (move.offset % kPage + length > kPage)
     refusal = Refusal::page;
+  else if (Adversary* adversary = fabric_->adversary())
+    refused = opposed(*adversary, token, move, refusal);
   else
     refusal = fabric_->move(*this, token, move);
+  if (refused != 0) return refused;
   if (refusal != Refusal::none) {
     // Its own device refused it: the status register is to say so.
     if (const auto function = function_.lock()) function->refused.store(true);
@@ -60,6 +64,24 @@ int32_t Port::store(uint64_t offset, const uint8_t* source, uint32_t length, uin
   }
   counts.moves.fetch_add(1, std::memory_order_relaxed);
   counts.movedBytes.fetch_add(length, std::memory_order_relaxed);
+  return 0;
+}
+
+// A driver tries again what was busy: each try is a move of its own.
+int32_t Port::opposed(Adversary& adversary, uint64_t token, Move& move, Refusal& refusal) {
+  refusal = Refusal::dead;
+  if (dead()) return 0;
+  move.number = attempts_.fetch_add(1, std::memory_order_relaxed);
+  const auto strikes = [&](Mischief mischief) { return adversary.strikes(mischief, number_, move.number); };
+  if (strikes(Mischief::busy)) return EBUSY;
+  refusal = Refusal::failed;
+  if (strikes(Mischief::fail)) return 0;
+  const bool dies = strikes(Mischief::kill);
+  if (dies) move.signal = false;
+  refusal = fabric_->move(*this, token, move);
+  if (!dies) return 0;
+  fabric_->kill(*this);
+  refusal = Refusal::dead;
   return 0;
 }
 
@@ -130,6 +152,16 @@ uint32_t Port::dmbs() {
 }
 
 void Port::clear() {
+  forget();
+  dead_ = false;
+}
+
+void Port::die() {
+  dead_ = true;
+  forget();
+}
+
+void Port::forget() {
   fabric_->releaseAll(*this);
   const std::lock_guard lock(mutex_);
   tokens_.fill(0);
@@ -149,7 +181,7 @@ bool Port::receive(const Dmb& dmb, const Move& move, std::shared_ptr<device::Fun
   counts.received.fetch_add(1, std::memory_order_relaxed);
   if (!move.signal) return true;
   counts.signals.fetch_add(1, std::memory_order_relaxed);
-  signal(*function, dmb.index, move.colour);
+  raiseSignals(*function, dmb.index, static_cast<uint16_t>(1u << move.colour));
   return true;
 }
 
@@ -177,19 +209,19 @@ int32_t Port::lend(const Dmb& dmb, device::Lane& made, std::shared_ptr<device::F
 
 // First what is looked at last: mask, bit of the DMB, summary bit, interrupt. Where a driver of this process has not
 // taken colour and bit of before, it will look at the memory behind that, and is not told again.
-void Port::signal(device::Function& function, uint32_t index, uint32_t colour) {
+void Port::raiseSignals(device::Function& function, uint32_t index, uint16_t colours) {
   const bool near = function.near.load();
   const std::lock_guard lock(mutex_);
   raise(function, kSummary, [&](uint8_t* sba) {
-    const bool was = raiseMask(sba, index, colour);
-    if (near && was && raised(sba, index)) return false;
+    const bool were = raiseMask(sba, index, colours);
+    if (near && were && raised(sba, index)) return false;
     raiseBit(sba, index);
     return true;
   });
 }
 
-bool Port::tell(const Event& event, bool interrupt) {
-  const std::shared_ptr<device::Function> function = function_.lock();
+bool Port::tell(const Event& event, bool interrupt, std::shared_ptr<device::Function>& held) {
+  const std::shared_ptr<device::Function> function = held = function_.lock();
   const std::lock_guard lock(mutex_);
   if (function == nullptr || !function->masters.load() || !queue_.has_value()) return false;
   const auto write = [&](uint8_t* queue) {

@@ -45,7 +45,9 @@ class Port final : public device::Engine {
   Counts counts;
 
   // Whether there was no other of its GID.
-  bool join() { return joined_ = fabric_->join(gid, *this); }
+  bool join() { return joined_ = fabric_->join(gid, *this, number_); }
+  // How many functions the fabric had been given before.
+  uint32_t number() const { return number_; }
   void attach(const std::shared_ptr<device::Function>& function) override { function_ = function; }
   int32_t store(uint64_t offset, const uint8_t* source, uint32_t length, uint8_t& status) override;
   bool lends() const override { return fabric_->direct(); }
@@ -62,10 +64,13 @@ class Port final : public device::Engine {
   int32_t registerDmb(const Dmb& dmb, uint64_t& token);
   bool unregisterDmb(uint64_t token);
   uint32_t dmbs();
-  // Into its event queue. False where there is none.
-  bool tell(const Event& event, bool interrupt);
-  // Its driver has gone, and what that registered goes with it.
+  // Into its event queue. False where there is none. `held` as of `receive`.
+  bool tell(const Event& event, bool interrupt, std::shared_ptr<device::Function>& held);
+  // Its driver has gone, and what that registered goes with it. The next one finds it alive.
   void clear();
+  // It is dead until its driver has gone: it reaches nobody, and is reached by nobody.
+  void die();
+  bool dead() const { return dead_.load(); }
   // It is of the fabric no more: its GID is free, and nothing of it reaches or is reached.
   void leave();
 
@@ -75,15 +80,23 @@ class Port final : public device::Engine {
   // A DMB of its own for the one that may move into it. 0, or an errno: ENXIO where its memory or the signal bits are
   // no files of their own, EAGAIN where it has no interrupt now. `held` as above.
   int32_t lend(const Dmb& dmb, device::Lane& made, std::shared_ptr<device::Function>& held);
+  // Signals into a DMB of its own, whose slot is locked: a bit for each colour.
+  void raiseSignals(device::Function& function, uint32_t index, uint16_t colours);
+  std::shared_ptr<device::Function> function() const { return function_.lock(); }
 
  private:
   template <class Mark>
   void raise(device::Function& function, uint32_t bit, Mark mark);
-  void signal(device::Function& function, uint32_t index, uint32_t colour);
+  void forget();
+  // A move that meets the adversary: 0 and whether it is refused, or EBUSY.
+  int32_t opposed(Adversary& adversary, uint64_t token, Move& move, Refusal& refusal);
 
   const std::shared_ptr<Fabric> fabric_;
   const bool reversed_;
   bool joined_ = false;
+  uint32_t number_ = 0;
+  std::atomic<uint64_t> attempts_{0};  // moves, where there is an adversary
+  std::atomic<bool> dead_{false};
   std::weak_ptr<device::Function> function_;
 
   std::mutex mutex_;

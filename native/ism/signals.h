@@ -9,11 +9,11 @@
 
 namespace ismio::ism {
 
-// Whether the colour was there already.
-inline bool raiseMask(uint8_t* sba, uint32_t index, uint32_t colour) {
-  const uint16_t raised = htobe16(static_cast<uint16_t>(1u << colour));
+// A bit for each colour. Whether all were there already.
+inline bool raiseMask(uint8_t* sba, uint32_t index, uint16_t colours) {
+  const uint16_t raised = htobe16(colours);
   auto* masks = reinterpret_cast<uint16_t*>(sba + kDmbMasks);
-  return (__atomic_fetch_or(masks + index, raised, __ATOMIC_SEQ_CST) & raised) != 0;
+  return (__atomic_fetch_or(masks + index, raised, __ATOMIC_SEQ_CST) & raised) == raised;
 }
 
 inline uint8_t* byteOf(uint8_t* sba, uint32_t index) { return sba + kDmbBits + index / 8; }

@@ -33,6 +33,10 @@ Remote::Remote(std::shared_ptr<Connection> connection, uint32_t region, const Ru
 Status Remote::refused(int32_t error, Failure& failure) const {
   failure.errorNumber = error;
   if (error == EIO) return Status::deviceError;
+  if (error == EBUSY) {
+    failure.conditionCode = 2;
+    return Status::busy;
+  }
   if (error == EDEADLK) return Status::deadlock;
   if (error != ENODEV) return Status::systemError;
   failure.loss = Loss::device;

@@ -263,7 +263,10 @@ export interface NativeDevices {
 
 /** native/binding/ism.cc. A negative answer is -errno. */
 export interface NativeIsm {
-  fabric(direct: boolean): FabricHandle;
+  /** `rates` in the order of `mischiefs`, of a thousand moves; `latest` in milliseconds. Without them there is no adversary. */
+  fabric(direct: boolean, ...adversary: [] | readonly [seed: bigint, latest: number, ...rates: number[]]): FabricHandle;
+  /** How often each of `mischiefs` was done; undefined without an adversary. */
+  mischief(fabric: FabricHandle): readonly number[] | undefined;
   closeFabric(fabric: FabricHandle): void;
   /** -EEXIST where the fabric has one of this GID. */
   port(fabric: FabricHandle, gid: bigint, reversed: boolean): PortHandle | number;
@@ -279,6 +282,8 @@ export interface NativeIsm {
   /** Whether it has an event queue. */
   tell(port: PortHandle, type: number, code: number, token: bigint, info: bigint, interrupt: boolean): boolean;
   clear(port: PortHandle): void;
+  /** The adversary has killed it, since its driver last went. */
+  dead(port: PortHandle): boolean;
   counts(port: PortHandle): PortCounts | undefined;
 }
 

@@ -140,7 +140,20 @@ export const lostReasons = ['no', 'closed', 'hungUp', 'silent', 'broken'] as con
 export type LostReason = (typeof lostReasons)[number];
 
 /** Why a move of an ISM function is refused. In the order of `enum class Refusal` in native/ism/fabric.h. */
-export const moveRefusals = ['none', 'address', 'unknown', 'sender', 'bounds', 'page', 'memory'] as const;
+export const moveRefusals = [
+  'none',
+  'address',
+  'unknown',
+  'sender',
+  'bounds',
+  'page',
+  'memory',
+  'failed',
+  'dead',
+] as const;
+
+/** What a fabric's adversary does. In the order of `enum class Mischief` in native/ism/adversary.h. */
+export const mischiefs = ['delay', 'coalesce', 'reorder', 'fail', 'kill', 'busy'] as const;
 
 /** Words of the answers array. In the order of `enum Field` in native/wire/wire.h. */
 export const Field = {
@@ -216,6 +229,7 @@ export const table: Readonly<Record<string, number>> = {
   ...numbered('count', serverCounts),
   ...numbered('lost', lostReasons),
   ...numbered('move', moveRefusals),
+  ...numbered('mischief', mischiefs),
   ...numbered('field', Object.keys(Field)),
   'handled load': Handled.load,
   'handled store': Handled.store,

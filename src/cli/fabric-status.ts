@@ -1,7 +1,7 @@
 // What a fabric that is served says of itself, at a socket beside those of its functions: one line of JSON for each that asks.
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import type { Fabric, IsmFunctionStats } from 'ismio/ism';
+import type { Fabric, FabricStats, IsmFunctionStats } from 'ismio/ism';
 import { IsmioError } from '../support/errors.js';
 
 export const statusSocket = 'status.sock';
@@ -24,12 +24,15 @@ export interface FabricStatus {
   readonly process: number;
   /** Of `ismio ism serve`, in seconds. */
   readonly uptime: number;
+  readonly adversary: FabricStats['adversary'];
   readonly functions: readonly FunctionStatus[];
 }
 
-export function statusOf({ chid, functions }: Fabric): FabricStatus {
+export function statusOf(fabric: Fabric): FabricStatus {
+  const { chid, functions } = fabric;
   return {
     chid,
+    adversary: fabric.stats().adversary,
     process: process.pid,
     uptime: Math.round(process.uptime()),
     functions: functions.map((one, i) => ({

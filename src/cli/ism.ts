@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import { join } from 'node:path';
 import { setInterval } from 'node:timers';
 import { Command, InvalidArgumentError } from 'commander';
-import type { Fabric } from 'ismio/ism';
+import type { AdversaryOptions, Fabric } from 'ismio/ism';
 import { answerStatus, askStatus, type FabricStatus, socketName, statusOf, statusSocket } from './fabric-status.js';
 import { usageError } from './failure.js';
 import { parseCount, parseWhole } from './numbers.js';
@@ -16,6 +16,7 @@ interface ServeOptions {
   chid?: number;
   gid?: bigint[];
   direct?: boolean;
+  adversary?: AdversaryOptions;
   json?: boolean;
 }
 
@@ -31,8 +32,12 @@ Drivers:
   ismio info vfio-user:DIR/0.sock         what the function says of itself
   ismio ism status DIR                    who is there, and what they have done
 
-Example:
-  ismio ism serve --functions 2 --dir /tmp/fabric`;
+With --adversary signals are late and moves are busy, as hardware may have it; kinds with a rate each, of a thousand moves, say what
+is to happen instead: delay, coalesce, reorder, fail, kill, busy. latest is how many milliseconds a signal is held at most.
+
+Examples:
+  ismio ism serve --functions 2 --dir /tmp/fabric
+  ismio ism serve --dir /tmp/fabric --adversary 7,delay=200,fail=1`;
 
 export function ismCommand(): Command {
   return new Command('ism')
@@ -54,6 +59,7 @@ function serveCommand(): Command {
     .option('--chid <number>', `channel identifier of the fabric, below 0xff00 (default: ${defaultChid})`, parseCount)
     .option('--gid <gid...>', 'their global identifiers, in turn (default: random)', addGid)
     .option('--direct', 'lend drivers the memory that they may move into: their processes must trust each other')
+    .option('--adversary <seed>', 'a seed, and what is done to moves: SEED or SEED,KIND=RATE,..', parseAdversary)
     .option('--json', 'print what happens as JSON, a line each')
     .addHelpText('after', serveNotes)
     .action(serveFabric);
@@ -73,11 +79,10 @@ function statusCommand(): Command {
 
 async function serveFabric(options: ServeOptions): Promise<void> {
   const { createFabric } = await import('ismio/ism');
-  const { dir, json } = options;
+  const { dir, json, chid = defaultChid, direct = false, adversary } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const say = json === true ? sayInJson : sayInWords;
-  const { chid = defaultChid, direct = false } = options;
-  const fabric = createFabric({ chid, direct });
+  const fabric = createFabric({ chid, direct, ...(adversary !== undefined && { adversary }) });
   const status = await served(fabric, options, say).catch((error: unknown) => {
     fabric.close(); // no half of a fabric
     throw error;
@@ -143,17 +148,23 @@ class TrafficLine {
   }
 }
 
-function drawStatus({ chid, process: pid, uptime, functions }: FabricStatus): void {
+function drawStatus({ chid, process: pid, uptime, adversary, functions }: FabricStatus): void {
   print(`fabric 0x${chid.toString(16)}, process ${pid}, up ${count(uptime, 'second')}`);
+  if (adversary !== null) print(`adversary: ${listed(adversary)}`);
   for (const one of functions) {
     const { socket, gid, driver, dmbs, moves, movedBytes, received, signals, refused } = one;
     print(`${socket.padEnd(9)}${gid.padEnd(20)}${driver ? 'open' : 'no driver'}`);
     print(
       `  ${count(dmbs, 'DMB')}, ${count(moves, 'move')} of ${count(movedBytes, 'byte')} made, ${count(received, 'move')} and ${count(signals, 'signal')} received`,
     );
-    const reasons = Object.entries(refused).filter(([, times]) => times > 0);
-    if (reasons.length > 0) print(`  refused: ${reasons.map(([why, times]) => `${why} ${times}`).join(', ')}`);
+    if (Object.values(refused).some((times) => times > 0)) print(`  refused: ${listed(refused)}`);
   }
+}
+
+/** What was counted at all. */
+function listed(counts: Readonly<Record<string, number>>): string {
+  const some = Object.entries(counts).filter(([, times]) => times > 0);
+  return some.map(([what, times]) => `${what} ${times}`).join(', ') || 'nothing yet';
 }
 
 function ended(): Promise<void> {
@@ -175,6 +186,16 @@ function parseFunctions(text: string): number {
   const number = parseCount(text);
   if (number >= 1 && number <= mostFunctions) return number;
   throw new InvalidArgumentError(`It has to be from 1 to ${mostFunctions}.`);
+}
+
+/** Which kinds there are, and how often each may be, is for the fabric to say. */
+function parseAdversary(text: string): AdversaryOptions {
+  const [seed = '', ...kinds] = text.split(',');
+  const rates = kinds.map((kind) => {
+    const [name = '', rate = ''] = kind.split('=');
+    return [name, parseCount(rate)] as const;
+  });
+  return { seed: parseCount(seed), ...Object.fromEntries(rates) };
 }
 
 function addGid(text: string, before: bigint[] = []): bigint[] {

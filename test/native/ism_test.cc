@@ -3,14 +3,17 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <doctest.h>
 #include <endian.h>
+#include <initializer_list>
 #include <span>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 #include "ism/doorbell.h"
@@ -72,6 +75,10 @@ struct Member {
   int32_t store(uint64_t place, const std::vector<uint8_t>& bytes) {
     return port->store(place, bytes.data(), static_cast<uint32_t>(bytes.size()), status);
   }
+  bool tell(const ism::Event& event, bool interrupt) const {
+    std::shared_ptr<device::Function> held;
+    return port->tell(event, interrupt, held);
+  }
   uint64_t interrupts() const {
     uint64_t count = 0;
     eventfd_t value = 0;
@@ -92,10 +99,27 @@ struct Member {
 };
 
 struct Two {
+  Two() = default;
+  explicit Two(const ism::Adversary::Plan& plan) : fabric(std::make_shared<Fabric>(plan)) {}
+  // As its owner does: the adversary's thread ends before the functions it may hold.
+  ~Two() { fabric->end(); }
+  Two(const Two&) = delete;
+  Two& operator=(const Two&) = delete;
+
   const std::shared_ptr<Fabric> fabric = std::make_shared<Fabric>();
   Member a{fabric, 1};
   Member b{fabric, 2};
 };
+
+// So often of a thousand moves, and the others never.
+ism::Adversary::Plan plan(std::initializer_list<std::pair<ism::Mischief, uint32_t>> rates,
+                          std::chrono::milliseconds latest) {
+  ism::Adversary::Plan made;
+  made.seed = 1;
+  made.latest = latest;
+  for (const auto& [mischief, rate] : rates) made.rates[static_cast<size_t>(mischief)] = rate;
+  return made;
+}
 
 uint8_t status(Refusal refusal) { return static_cast<uint8_t>(refusal); }
 
@@ -175,7 +199,7 @@ TEST_CASE("nothing is written where the driver has unmapped it, nor asked of its
   REQUIRE(two.b.function->dma.unmap(kSba, 0x2000, unmapped) == 0);
   std::ranges::fill(two.b.words, 0);
   CHECK(two.a.store(token | 1u << 23, {5}) == 0);
-  CHECK_FALSE(two.b.port->tell({2, 1, 1, 1}, true));
+  CHECK_FALSE(two.b.tell({2, 1, 1, 1}, true));
   CHECK(std::ranges::all_of(two.b.pages.first(0x2000), [](uint8_t byte) { return byte == 0; }));
   CHECK(two.b.interrupts() == 0);
   CHECK(two.b.buffer()[0] == 5);
@@ -229,7 +253,7 @@ TEST_CASE("a DMB has a place and an index of its own; what it had is free when i
 TEST_CASE("events go round the queue, with the index of the last one") {
   Two two;
   for (uint32_t i = 1; i <= 40; i++) {
-    CHECK(two.b.port->tell({2, i, 1, i}, true));
+    CHECK(two.b.tell({2, i, 1, i}, true));
     uint64_t index = 0;
     memcpy(&index, two.b.queue(), sizeof index);
     CHECK(be64toh(index) == (i - 1) % 15 + 1);
@@ -239,7 +263,7 @@ TEST_CASE("events go round the queue, with the index of the last one") {
   }
   CHECK(two.b.sba()[0] == 0x40);
   CHECK(two.b.port->unregisterQueue());
-  CHECK_FALSE(two.b.port->tell({2, 1, 1, 1}, true));
+  CHECK_FALSE(two.b.tell({2, 1, 1, 1}, true));
 }
 
 TEST_CASE("no move reaches a buffer that was taken back, whoever moves meanwhile") {
@@ -402,4 +426,63 @@ TEST_CASE("an owner that cuts its signals off has its peer's bell lost, and the 
   CHECK(bell->ring(0) == ENODEV);
   CHECK(bell->ring(0) == ENODEV);
   CHECK(two.b.interrupts() == 0);
+}
+
+TEST_CASE("an adversary that holds a signal raises it when it ends, and holds none behind that") {
+  Two two(plan({{ism::Mischief::coalesce, 1000}}, std::chrono::minutes(1)));
+  const uint64_t token = two.b.offer(1);
+  for (const uint32_t colour : {3u, 4u}) CHECK(two.a.store(token | colour << 24 | 1u << 23, {7}) == 0);
+  CHECK(two.b.buffer()[0] == 7);
+  CHECK(two.b.interrupts() == 0);
+  two.fabric->end();
+  CHECK(two.b.interrupts() == 1);
+  CHECK(two.a.store(token | 1u << 23, {8}) == 0);
+  CHECK(two.b.interrupts() == 1);
+}
+
+TEST_CASE("a signal that is held for a DMB that was taken back is told to nobody, nor to the next one of its index") {
+  Two two(plan({{ism::Mischief::coalesce, 1000}}, std::chrono::minutes(1)));
+  const uint64_t token = two.b.offer(1);
+  CHECK(two.a.store(token | 1u << 23, {7}) == 0);
+  CHECK(two.b.port->unregisterDmb(token));
+  two.b.offer(1);
+  two.fabric->end();
+  CHECK(two.b.interrupts() == 0);
+}
+
+TEST_CASE("functions, DMBs and the fabric come and go while others move under an adversary") {
+  for (int life = 0; life < 20; life++) {
+    const auto fabric = std::make_shared<Fabric>(plan({{ism::Mischief::delay, 300},
+                                                       {ism::Mischief::coalesce, 200},
+                                                       {ism::Mischief::reorder, 200},
+                                                       {ism::Mischief::busy, 100},
+                                                       {ism::Mischief::fail, 100},
+                                                       {ism::Mischief::kill, life % 2 == 0 ? 2u : 0u}},
+                                                      std::chrono::milliseconds(1)));
+    Member a(fabric, 1);
+    auto b = std::make_unique<Member>(fabric, 2);
+    const uint64_t token = b->offer(1);
+    std::atomic<uint64_t> tries{0};
+    std::atomic<bool> over{false};
+    std::vector<std::thread> movers;
+    movers.reserve(2);
+    for (uint32_t colour = 0; colour < 2; colour++) {
+      movers.emplace_back([&, colour] {
+        uint8_t why = 0;
+        const uint8_t byte = 1;
+        while (!over) {
+          a.port->store(token | colour << 24 | 1u << 23, &byte, 1, why);
+          tries++;
+        }
+      });
+    }
+    while (tries < 500) std::this_thread::yield();
+    CHECK(b->port->unregisterDmb(token));
+    b->port.reset();
+    b->function.reset();
+    if (life % 3 == 0) fabric->end();
+    over = true;
+    for (std::thread& mover : movers) mover.join();
+    fabric->end();
+  }
 }

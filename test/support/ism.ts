@@ -5,10 +5,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openVfioUser } from 'ismio';
 import { serve } from 'ismio/device';
-import { createFabric, type Fabric, type Ism, type IsmFunction, type IsmOptions, openIsm } from 'ismio/ism';
+import {
+  createFabric,
+  type Fabric,
+  type FabricOptions,
+  type Ism,
+  type IsmFunction,
+  type IsmOptions,
+  openIsm,
+} from 'ismio/ism';
 
 export type Road = 'device.open()' | 'vfio-user' | 'vfio-user, by lanes';
-export const roads: readonly Road[] = ['device.open()', 'vfio-user', 'vfio-user, by lanes'];
+/** Those on which the fabric makes every move. */
+export const fabricRoads: readonly Road[] = ['device.open()', 'vfio-user'];
+export const roads: readonly Road[] = [...fabricRoads, 'vfio-user, by lanes'];
 
 export interface Pair {
   readonly fabric: Fabric;
@@ -20,9 +30,9 @@ export interface Pair {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
-export async function pairOn(road: Road, options: IsmOptions = {}): Promise<Pair> {
+export async function pairOn(road: Road, options: IsmOptions = {}, fabricOptions: FabricOptions = {}): Promise<Pair> {
   const direct = road === 'vfio-user, by lanes';
-  const fabric = createFabric({ direct });
+  const fabric = createFabric({ direct, ...fabricOptions });
   const functions = [fabric.function({ gid: 0x11n }), fabric.function({ gid: 0x22n })] as const;
   const folder = await mkdtemp(join(tmpdir(), 'ismio-ism-'));
   const servers: AsyncDisposable[] = [];

@@ -25,6 +25,7 @@ import {
   pageBytes,
   queue,
   reservedVlan,
+  returnCodes,
   vendor,
   vlanIds,
   vlanIdsAt,
@@ -362,7 +363,7 @@ export class Ism extends EventEmitter<IsmEvents> {
     throw new IsmioError('ERR_ISMIO_ISM', text, { dmbs: most });
   }
 
-  /** A function that is lost, or its driver closed, reaches no memory any more. */
+  /** A function that is lost, or dead, or whose driver was closed, reaches no memory any more. */
   #unregister(dmb: Dmb, mapping: DmaMapping): void {
     try {
       if (!this.#closed) this.#commander.run(commands.unregisterDmb, { dmb_tok: dmb.token });
@@ -374,8 +375,13 @@ export class Ism extends EventEmitter<IsmEvents> {
     if (!this.device.closed) mapping.unmap();
   }
 
+  /** A return code of 0xffff is no refusal to take something back: the function is gone [Linux ism_drv.c, unregister_sba]. */
   #lost(errors: readonly unknown[]): boolean {
-    return errors.every((error) => error instanceof IsmioError && error.code === 'ERR_ISMIO_REGION_LOST');
+    return errors.every(
+      (error) =>
+        error instanceof IsmioError &&
+        (error.code === 'ERR_ISMIO_REGION_LOST' || error['returnCode'] === returnCodes.error),
+    );
   }
 
   #checkOpen(): void {

@@ -5,6 +5,13 @@ import { checkBetween, checkFlag, checkOptions, checkText } from '../../support/
 import { hex, IsmioError, rangeError } from '../../support/errors.js';
 import { checkGid } from '../gid.js';
 import { eventTypes, gidGone } from '../wire.js';
+import {
+  type AdversaryOptions,
+  type AdversaryPlan,
+  checkAdversary,
+  type Mischief,
+  mischiefsDone,
+} from './adversary.js';
 import { IsmFunction } from './function.js';
 
 /** What a fabric is. */
@@ -16,6 +23,14 @@ export interface FabricOptions {
    * interrupt, and so move without the fabric (docs/api/ism.md, "Lanes"). Default false.
    */
   readonly direct?: boolean;
+  /** Does to moves and signals what hardware may do, and what goes wrong with it. Not with `direct`. Default: nobody does. */
+  readonly adversary?: AdversaryOptions;
+}
+
+/** What has happened on a fabric, since it was made. What its functions did is theirs to say. */
+export interface FabricStats {
+  /** How often the adversary did what; null where there is none. */
+  readonly adversary: Readonly<Record<Mischief, number>> | null;
 }
 
 /** What a function of a fabric is. */
@@ -40,9 +55,15 @@ export class Fabric {
 
   /** @internal */
   constructor(options: FabricOptions) {
-    checkOptions(options, ['chid', 'direct'], 'createFabric');
+    checkOptions(options, ['chid', 'direct', 'adversary'], 'createFabric');
     this.chid = checkBetween(options.chid ?? 1, 'chid', 0, 0xfeff);
-    this.#handle = native.ism.fabric(checkFlag(options.direct ?? false, 'direct'));
+    const direct = checkFlag(options.direct ?? false, 'direct');
+    const plan: [] | AdversaryPlan = options.adversary === undefined ? [] : checkAdversary(options.adversary);
+    if (direct && plan.length > 0) {
+      const text = 'a fabric that is direct has no adversary: moves by a lane pass it by';
+      throw rangeError('ERR_ISMIO_OPTION', text, { direct });
+    }
+    this.#handle = native.ism.fabric(direct, ...plan);
   }
 
   /** Those that were made and not closed. */
@@ -59,7 +80,7 @@ export class Fabric {
     const gid = checkGid(options.gid ?? randomBytes(8).readBigUInt64BE(), 'gid');
     const name = checkText(options.name ?? `ism ${hex(gid)}`, 'name');
     const reversed = checkFlag(options.reversedWords ?? false, 'reversedWords');
-    if (this.#handle === noHandle) throw new IsmioError('ERR_ISMIO_CLOSED', `fabric ${hex(this.chid)} is closed`);
+    this.#checkOpen();
     const port = native.ism.port(this.#handle, gid, reversed);
     if (port < 0) {
       const text = `fabric ${hex(this.chid)} has a function of GID ${hex(gid)} already: GIDs are unique`;
@@ -74,6 +95,13 @@ export class Fabric {
     return made;
   }
 
+  /** @throws IsmioError ERR_ISMIO_CLOSED */
+  stats(): FabricStats {
+    this.#checkOpen();
+    const counts = native.ism.mischief(this.#handle);
+    return { adversary: counts === undefined ? null : mischiefsDone(counts) };
+  }
+
   /** Closes all of its functions. */
   close(): void {
     for (const one of this.functions) one.close();
@@ -83,6 +111,10 @@ export class Fabric {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #checkOpen(): void {
+    if (this.#handle === noHandle) throw new IsmioError('ERR_ISMIO_CLOSED', `fabric ${hex(this.chid)} is closed`);
   }
 
   #present(gid: bigint): IsmFunction | undefined {

@@ -101,9 +101,11 @@ export class IsmFunction extends Device {
 
   /**
    * Whether a driver is there for its peers: it has registered signal bits or an event queue. To have the function open is not
-   * enough: a machine has, from its start to its end, whatever drivers its guest runs meanwhile.
+   * enough: a machine has, from its start to its end, whatever drivers its guest runs meanwhile. Of a function that the fabric's
+   * adversary has killed, it is not.
    */
   get present(): boolean {
+    if (native.ism.dead(this.#port)) return false;
     return this.#registered.sba !== undefined || this.#registered.ieq !== undefined;
   }
 
@@ -144,6 +146,7 @@ export class IsmFunction extends Device {
   }
 
   #carry(command: AnyCommand, request: Readonly<Record<string, number | bigint>>): Answer {
+    if (native.ism.dead(this.#port)) return returnCodes.error;
     switch (command) {
       case commands.registerSba:
         return this.#register('sba', request['sba'] as bigint);

@@ -31,6 +31,8 @@ const tornPatience = 1000;
 const tornPause = 1;
 /** How long news that the slow timer found wait for their signal before they count as rescued. */
 const grace = 20;
+/** How long a peer that has ended as well may leave the rest unread before its memory is given up: no program waits for it here. */
+const lingering = 60_000;
 /** Steps of one `flush`: a peer that has always something new does not keep this thread. */
 const mostSteps = 16;
 
@@ -50,6 +52,8 @@ export class End {
   #lookedAt: number;
   #tornSince: number | null = null;
   #heldUntil: number | null = null;
+  /** The peer's cons when only its program was missing, and since when. */
+  #unread: { readonly cons: number; readonly since: number } | null = null;
   #over = false;
   #error: IsmioError | null = null;
 
@@ -192,11 +196,25 @@ export class End {
       this.#giveUp(reasons.silent, dead(text), now);
       return;
     }
+    if (this.#lingers(now)) {
+      const text = `both directions have ended, and the peer has read nothing of the rest for ${lingering} ms`;
+      this.#giveUp(reasons.unread, dead(text), now);
+      return;
+    }
     const ended = (this.#peer.flags & ~flags & flag.end) !== 0;
     const data = (awaited & flag.hungry) !== 0 && (ended || this.#peer.prod > prod);
     const credit = (awaited & flag.blocked) !== 0 && this.#peer.cons > cons;
     if (data || credit) this.#heldUntil = now + grace;
     else if (now - this.#publishedAt >= this.#link.heartbeat) this.#beatDue = true;
+  }
+
+  /** Everything was said and read here, and the peer does not go on. */
+  #lingers(now: number): boolean {
+    const { cons } = this.#peer;
+    const isWaiting = this.#has(flag.end) && this.atEnd && cons < this.#said.prod;
+    if (!isWaiting) this.#unread = null;
+    else if (this.#unread?.cons !== cons) this.#unread = { cons, since: now };
+    return this.#unread !== null && now - this.#unread.since >= lingering;
   }
 
   #has(bit: number): boolean {

@@ -20,11 +20,12 @@ export interface ListenOptions extends StreamOptions {
   halfOpenPerPeer?: number;
   /** Streams that are open at a time. Default 1024; a function has 1888 DMBs. */
   maxStreams?: number;
+  /** Streams of one function among them: one peer leaves room for others. Default 512. */
+  maxStreamsPerPeer?: number;
 }
 
-type ListenSettings = StreamSettings & Required<Pick<ListenOptions, 'halfOpen' | 'halfOpenPerPeer' | 'maxStreams'>>;
-
-const limits = { halfOpen: 64, halfOpenPerPeer: 16, maxStreams: 1024 };
+const limits = { halfOpen: 64, halfOpenPerPeer: 16, maxStreams: 1024, maxStreamsPerPeer: 512 };
+type ListenSettings = StreamSettings & typeof limits;
 
 /** What a listener emits. */
 export interface IsmListenerEvents {
@@ -40,6 +41,8 @@ export class IsmListener extends EventEmitter<IsmListenerEvents> {
   readonly #settings: ListenSettings;
   readonly #openings = new Set<Opening>();
   #streams = 0;
+  /** Of each function that has any. */
+  readonly #streamsOf = new Map<bigint, number>();
   #isClosed = false;
 
   /** @internal */
@@ -77,11 +80,14 @@ export class IsmListener extends EventEmitter<IsmListenerEvents> {
 
   #asked(gid: bigint, token: bigint): Reason | null {
     const ofPeer = [...this.#openings].filter((opening) => opening.gid === gid).length;
-    const { halfOpen, halfOpenPerPeer, maxStreams } = this.#settings;
-    const isFull = this.#openings.size >= halfOpen || ofPeer >= halfOpenPerPeer;
-    if (isFull || this.#streams + this.#openings.size >= maxStreams) return 'full';
+    const { halfOpen, halfOpenPerPeer, maxStreams, maxStreamsPerPeer } = this.#settings;
+    if (ofPeer >= halfOpenPerPeer || ofPeer + (this.#streamsOf.get(gid) ?? 0) >= maxStreamsPerPeer) return 'peerFull';
+    if (this.#openings.size >= halfOpen || this.#streams + this.#openings.size >= maxStreams) return 'full';
     const release = this.#station.claim(token);
-    if (release === null) return null; // nothing is moved there but by the stream that does
+    if (release === null) {
+      this.#station.counters.wrong++; // nothing is moved there but by the stream that does, not even a refusal
+      return null;
+    }
     const dmb = this.#register(gid);
     if (dmb === null) {
       release();
@@ -152,15 +158,22 @@ export class IsmListener extends EventEmitter<IsmListenerEvents> {
       own,
       peer,
       closed: () => {
-        this.#streams--;
+        this.#count(gid, -1);
         forget();
       },
     });
     station.begin(session);
-    this.#streams++;
+    this.#count(gid, 1);
     const stream = new IsmStream({ session, settings: this.#settings, port: this.port, peer });
     process.nextTick(() => this.emit('stream', stream)); // what a handler throws is its program's affair
     return session;
+  }
+
+  #count(gid: bigint, more: number): void {
+    const ofPeer = (this.#streamsOf.get(gid) ?? 0) + more;
+    if (ofPeer === 0) this.#streamsOf.delete(gid);
+    else this.#streamsOf.set(gid, ofPeer);
+    this.#streams += more;
   }
 
   #end(opening: Opening): void {
@@ -194,8 +207,7 @@ export function listen(
   }
   checkAble(driver);
   const settings = checkStreamOptions(given, limits, 'ism.listen');
-  for (const name of ['halfOpen', 'halfOpenPerPeer', 'maxStreams'] as const)
-    checkBetween(settings[name], name, 1, 1888);
+  for (const name of Object.keys(limits) as (keyof typeof limits)[]) checkBetween(settings[name], name, 1, 1888);
   const listener = new IsmListener(Station.of(driver), checkPort(port), settings);
   if (told !== undefined) listener.on('stream', told);
   return listener;

@@ -10,7 +10,7 @@ export interface StreamOptions {
   mode?: Mode;
   /** Bytes that the peer may send before they are read: a power of two from 4096 to 524288. Default 65536. */
   ring?: number;
-  /** Milliseconds: this end sends something as often; one that is silent for two of its heartbeats is dead. Default 1000. */
+  /** Milliseconds, 50 to 60000: this end sends something as often; one that is silent for two of its heartbeats is dead. Default 1000. */
   heartbeat?: number;
   /** In mode `'messages'`: the longest record that this end takes, in bytes. Default 1048576. */
   recordLimit?: number;

@@ -7,6 +7,7 @@ export const reasons = {
   destroyed: 1,
   failed: 2,
   silent: 3,
+  unread: 4,
   // a rule that the receiver of the reason broke: the name of the field, or of what was wrong with it
   check: 16,
   epoch: 17,
@@ -34,6 +35,7 @@ export const reasons = {
   heartbeat: 72,
   recordLimit: 73,
   timeout: 74,
+  peerFull: 75,
 } as const;
 export type Reason = keyof typeof reasons;
 
@@ -62,6 +64,8 @@ function meaning(number: number): string {
   if (number === reasons.destroyed) return ': its program destroyed it before both directions had ended';
   if (number === reasons.failed) return ': its program destroyed it with an error, which stays there';
   if (number === reasons.silent) return ': it heard nothing from here for two heartbeats';
+  if (number === reasons.unread)
+    return ': both directions had ended, and nothing of the rest was read here for a minute';
   if (number >= reasons.check && number <= reasons.record) return ': it says that this end broke the protocol';
   return '';
 }

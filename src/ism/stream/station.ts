@@ -19,13 +19,13 @@ export interface Listening {
 export interface StreamCounters {
   /** Events that asked again for what was already being opened, or is open. */
   repeated: number;
-  /** Streams that were refused: nobody listened, too many, another version. */
+  /** Streams that were refused: nobody listened, too many in all or of one peer, another version. */
   refused: number;
   /** Hellos that could not be moved: whoever asked has gone, or named memory that is not for us. */
   unanswered: number;
   /** Half-open streams that came to nothing in time. */
   expired: number;
-  /** Hellos that broke a rule or did not fit. */
+  /** Hellos that broke a rule or did not fit, and events that named memory which another stream moves into. */
   wrong: number;
 }
 
