@@ -30,6 +30,7 @@ const host = { suite, architecture: 'amd64' };
 const debians = ['virtio_net', 'ib_core', 'pnet'];
 const built = ['ism', 'smc', 'smc_diag'];
 
+const talkSources = ['talk.c', 'listener.c', 'connector.c', 'mode.c'];
 const here = join(packageRoot, 'test', 'guest', 'smc-d');
 
 export async function kernel(): Promise<Kernel> {
@@ -37,9 +38,12 @@ export async function kernel(): Promise<Kernel> {
   const release = newest.find((name) => /^linux-headers-\d/.test(name))?.replace('linux-headers-', '');
   if (release === undefined) throw new Error(`linux-headers-s390x names no release: ${newest.join(' ')}`);
   const unpacked = await kept(`smc-d-kernel-${release}`, (empty) => unpackKernel(release, empty));
-  const recipe = digestOfFiles(here, ['modules.sh', 'stores.h']);
+  const recipe = digestOfFiles(join(here, 'module'), ['build.sh', 'stores.h']);
   const own = await kept(`smc-d-modules-${release}-${recipe}`, (empty) => buildModules(release, empty));
-  const talk = await kept(`smc-d-talk-${digestOfFiles(here, ['talk.c', 'diag.h'])}`, buildTalk);
+  const talk = await kept(
+    `smc-d-talk-${digestOfFiles(join(here, 'talk'), [...talkSources, 'talk.h', 'mode.h'])}`,
+    buildTalk,
+  );
   const order = readFileSync(join(unpacked, 'order'), 'utf8').trim().split('\n');
   return {
     release,
@@ -68,12 +72,13 @@ async function buildModules(release: string, into: string): Promise<void> {
     const names = [`linux-headers-${release}`, `linux-headers-${abi}-common`, `linux-source-${/^\d+\.\d+/.exec(abi)}`];
     await unpack(await fetchPackages(names, guest), place);
     await unpack(await fetchPackages([`linux-kbuild-${abi}`], host), place);
-    await run(join(here, 'modules.sh'), [place, into]);
+    await run(join(here, 'module', 'build.sh'), [place, into]);
   });
 }
 
 async function buildTalk(into: string): Promise<void> {
-  const words = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', join(here, 'talk.c'), '-o', join(into, 'talk')];
+  const sources = talkSources.map((name) => join(here, 'talk', name));
+  const words = ['-O2', '-Wall', '-Wextra', '-Werror', '-static', ...sources, '-o', join(into, 'talk')];
   await run('s390x-linux-gnu-gcc', words);
 }
 

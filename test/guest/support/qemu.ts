@@ -41,7 +41,8 @@ export function runGuest(options: GuestOptions): Promise<GuestRun> {
   let closing: RegExpExecArray | null = null;
   let ending: NodeJS.Timeout | undefined;
   // timeout, which cannot pass on this signal, leads a group of processes with QEMU in it.
-  options.power?.addEventListener('abort', () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL'));
+  const cut = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
+  options.power?.addEventListener('abort', cut);
   createInterface({ input: child.stdout }).on('line', (raw) => {
     const line = readable(raw);
     lines.push(line);
@@ -58,6 +59,7 @@ export function runGuest(options: GuestOptions): Promise<GuestRun> {
     child.on('error', reject);
     child.on('close', (code, signal) => {
       clearTimeout(ending);
+      options.power?.removeEventListener('abort', cut);
       const seconds = (performance.now() - began) / 1000;
       if (closing !== null) return resolve({ console: lines, closing, seconds });
       const why = code === 124 || code === 137 ? `${options.seconds} s passed` : `QEMU ended with ${code ?? signal}`;

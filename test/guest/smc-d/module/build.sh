@@ -1,5 +1,5 @@
 #!/bin/bash
-# modules.sh PACKAGES OUTPUT: Linux's ism, smc and smc_diag, from Debian's source against Debian's s390x kernel, which comes
+# build.sh PACKAGES OUTPUT: Linux's ism, smc and smc_diag, from Debian's source against Debian's s390x kernel, which comes
 # without ism. What is changed in them is said in OUTPUT/changes, a line each.
 #
 # PACKAGES is a folder with linux-headers-*-s390x, linux-headers-*-common, linux-kbuild-* and linux-source-* unpacked.
