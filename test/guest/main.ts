@@ -45,6 +45,15 @@ const guests: Readonly<Record<string, { readonly tools: Tools; readonly load: ()
     },
     load: () => import('./s390x/host.js'),
   },
+  'smc-d': {
+    tools: {
+      ...anyGuest,
+      's390x-linux-gnu-gcc': 'gcc-s390x-linux-gnu',
+      's390x-linux-gnu-strip': 'binutils-s390x-linux-gnu',
+      [`${s390x}/libc.a`]: 'libc6-dev-s390x-cross',
+    },
+    load: () => import('./smc-d/host.js'),
+  },
   figures: { tools: { gcc: 'gcc' }, load: () => import('./figures/host.js') },
 };
 

@@ -1,5 +1,6 @@
 // Where downloads and builds are kept between runs: outside of the checkout, and free to be deleted at any time.
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
@@ -32,4 +33,15 @@ export async function kept(name: string, make: (empty: string) => Promise<void>)
   }
   console.log(`made ${path} in ${((performance.now() - began) / 1000).toFixed(1)} s`);
   return path;
+}
+
+/** Of what files hold, for the name of what is made from them. */
+export function digestOfFiles(folder: string, names: readonly string[]): string {
+  const hash = createHash('sha256');
+  for (const name of names)
+    hash
+      .update(name)
+      .update('\0')
+      .update(readFileSync(join(folder, name)));
+  return hash.digest('hex').slice(0, 16);
 }

@@ -17,6 +17,9 @@ export interface FetchOptions extends Suite {
   readonly dependencies?: boolean;
 }
 
+/** What Debian's archive does not have, or has out of reach: nothing that this checkout could have done differently. */
+export class Unavailable extends Error {}
+
 /** Lists older than this are fetched anew: 12 hours. */
 const staleAfter = 12 * 3600 * 1000;
 const keyring = '/usr/share/keyrings/debian-archive-keyring.gpg';
@@ -27,7 +30,7 @@ export async function fetchPackages(names: readonly string[], options: FetchOpti
   const command = options.dependencies === true ? ['install', '--no-install-recommends'] : ['download'];
   const words = [...command, '--yes', '--print-uris', ...names];
   const printed = await run('apt-get', words, { env: apt.env }).catch((cause: Error) => {
-    throw new Error(`${options.suite} (${options.architecture}) lacks one of ${names.join(', ')}`, { cause });
+    throw new Unavailable(`${options.suite} (${options.architecture}) lacks one of ${names.join(', ')}`, { cause });
   });
   // 'http://..' name_1%3a2_amd64.deb 12345 SHA256:..
   const wanted = [...printed.matchAll(/^'[^']+' (\S+\.deb) (\d+)/gm)].map(([, file, size]) => ({ file, size }));
@@ -105,7 +108,7 @@ async function update(suite: string, lists: string, apt: Apt): Promise<void> {
     await run('flock', [stamp.replace(/updated$/, 'lock'), 'apt-get', 'update', '--error-on=any'], apt);
     writeFileSync(stamp, '');
   } catch (cause) {
-    if (updated === 0) throw new Error(`the package lists of ${suite} could not be had`, { cause });
+    if (updated === 0) throw new Unavailable(`the package lists of ${suite} could not be had`, { cause });
     console.log(`the package lists of ${suite} are those of ${new Date(updated).toISOString()}: ${String(cause)}`);
   }
 }
@@ -128,7 +131,9 @@ async function download(files: readonly string[], apt: Apt, into: string): Promi
   try {
     // name_1%3a2_amd64.deb is name=1:2
     const wanted = files.map((file) => decodeURIComponent(file).split('_').slice(0, 2).join('='));
-    await run('apt-get', ['download', '--quiet', ...wanted], { ...apt, cwd: place });
+    await run('apt-get', ['download', '--quiet', ...wanted], { ...apt, cwd: place }).catch((cause: Error) => {
+      throw new Unavailable(`the archive names ${wanted.join(' ')}, but it does not give all of them`, { cause });
+    });
     for (const file of files) renameSync(join(place, file), join(into, file));
   } finally {
     rmSync(place, { recursive: true, force: true });

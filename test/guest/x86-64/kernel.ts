@@ -1,9 +1,10 @@
 // The kernel of the x86-64 guest: Debian's newest in the backports to Debian 12, resolved when this runs.
-import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { packageRoot } from '../../support/child.js';
 import { kept } from '../support/cache.js';
+import { copyModule, copyModules } from '../support/modules.js';
 import { dependencies, fetchPackages, unpack } from '../support/packages.js';
 import { run } from '../support/run.js';
 
@@ -71,35 +72,10 @@ async function unpackDrivers(release: string, into: string): Promise<void> {
   const place = mkdtempSync(join(tmpdir(), 'ismio-guest-drivers-'));
   try {
     await unpack(await fetchPackages([`linux-image-${release}`], suite), place);
-    const order: string[] = [];
-    const add = async (name: string): Promise<void> => {
-      if (order.includes(name)) return;
-      const module = await copyModule(join(place, 'lib/modules', release), name, into);
-      for (const needed of needs(module)) await add(needed);
-      order.push(name);
-    };
-    for (const name of ownDrivers) await add(name);
-    writeOrder(into, order);
+    writeOrder(into, await copyModules(join(place, 'lib/modules', release), ownDrivers, into));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
-}
-
-/** Unpacks one module; where it is then. */
-async function copyModule(from: string, name: string, into: string): Promise<string> {
-  const all = readdirSync(from, { recursive: true, encoding: 'utf8' });
-  const path = all.find((one) => one.endsWith(`/${name}.ko.xz`));
-  if (path === undefined) throw new Error(`${from} has no module ${name}`);
-  const module = join(into, `${name}.ko`);
-  copyFileSync(join(from, path), `${module}.xz`);
-  await run('xz', ['--decompress', `${module}.xz`]);
-  return module;
-}
-
-/** The modules that a module says it needs: `depends=a,b` of its section .modinfo, with an end of zero. */
-function needs(module: string): string[] {
-  const [, names = ''] = /\0depends=([\w,-]*)\0/.exec(readFileSync(module, 'latin1')) ?? [];
-  return names.split(',').filter((name) => name !== '');
 }
 
 /** The kernel inside of a bzImage: where it lies is in the header that Documentation/arch/x86/boot.rst describes. */
