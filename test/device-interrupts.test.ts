@@ -1,8 +1,11 @@
 // Interrupts of devices that are defined here: levels, what is held back, and what a driver is told at the end.
 import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
-import { IsmioError } from 'ismio';
-import { type DeviceDescription, defineDevice } from 'ismio/device';
+import { IsmioError, openVfioUser } from 'ismio';
+import { type DeviceDescription, defineDevice, serve } from 'ismio/device';
 import { throwsCode } from './support/errors.js';
 
 const plain = { vendor: 0x1af4, device: 0x4242, classCode: 0x08_80_00 } as const;
@@ -61,4 +64,32 @@ test('a device that is taken away fails every access, and tells the driver by it
   throwsCode(() => driver.region(0), IsmioError, 'ERR_ISMIO_CLOSED');
   throwsCode(() => device.open(), IsmioError, 'ERR_ISMIO_CLOSED');
   driver.close(); // and its interrupts keep the process no longer
+});
+
+test('a device that is taken away over vfio-user is heard of by its req interrupt before it is lost, each time', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'ismio-req-'));
+  for (let turn = 0; turn < 20; turn++) {
+    const device = defineDevice({ ...plain, regions: { 0: { size: 4096 } } });
+    const path = join(folder, `${turn}.sock`);
+    const server = await serve(device, { path });
+    const driver = openVfioUser(path);
+    const order: string[] = [];
+    const lost = new Promise<void>((resolve) =>
+      driver.on('lost', () => {
+        order.push('lost');
+        resolve();
+      }),
+    );
+    const asked = driver.irq('req');
+    asked.on('interrupt', () => order.push('req'));
+    asked.enable();
+    const told = asked.wait();
+    device.close();
+    assert.deepEqual(await told, { vector: 0, count: 1 });
+    await lost;
+    assert.deepEqual(order, ['req', 'lost']);
+    driver.close();
+    await server.close();
+  }
+  await rm(folder, { recursive: true });
 });

@@ -109,8 +109,15 @@ export class VfioIrq extends Interrupts {
     }
   }
 
-  /** @internal The device is lost: nobody signals them any more. */
+  /** @internal The device is lost: nobody signals them any more. What came before that is told first. */
   lose(): void {
+    try {
+      for (let vector = 0; runtime === 'node' && vector < this.enabled; vector++) this.#await(vector, 0);
+    } catch (error) {
+      process.nextTick(() => {
+        throw error; // of a listener: no reason to tell nobody else of the loss
+      });
+    }
     this.#keep([]);
   }
 

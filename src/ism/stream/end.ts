@@ -7,7 +7,7 @@
 // So of two ends that act at once, one sees the other; and each arm costs one signal.
 import type { IsmioError } from '../../support/errors.js';
 import { ControlBlock } from './control-block.js';
-import { Incoming } from './incoming.js';
+import { type Copy, Incoming } from './incoming.js';
 import { flag } from './layout.js';
 import { type Move, Outgoing } from './outgoing.js';
 import { Peer, type Said } from './peer.js';
@@ -18,6 +18,8 @@ export interface Link {
   readonly move: Move;
   /** This end's DMB. */
   readonly memory: Uint8Array;
+  /** Copies out of it. Default: V8 does. */
+  readonly copy?: Copy;
   readonly epoch: number;
   readonly ring: number;
   /** This end publishes at least as often. */
@@ -66,7 +68,12 @@ export class End {
     this.#link = link;
     this.#peer = new Peer(link.memory, link.epoch, link.ring);
     this.#outgoing = new Outgoing(link.move, link.peer.ring);
-    this.#incoming = new Incoming(link.memory, this.#peer, link.ring);
+    this.#incoming = new Incoming(
+      link.memory,
+      this.#peer,
+      link.ring,
+      link.copy ?? ((target, source) => target.set(source)),
+    );
     this.#block = new ControlBlock(link.peer.epoch);
     this.#publishedAt = this.#heardAt = this.#lookedAt = now;
   }

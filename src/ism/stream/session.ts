@@ -2,6 +2,7 @@
 // goes out behind it, in one burst. That this end sleeps is said at the end of the turn: an answer that was written
 // meanwhile has said it by then, in the same move.
 import { setImmediate } from 'node:timers';
+import { copy } from '../../access/memory.js';
 import type { IsmioError } from '../../support/errors.js';
 import { colour, type StreamDmb, type StreamDriver, type StreamWay } from './driver.js';
 import { End } from './end.js';
@@ -61,6 +62,7 @@ export class Session implements Timed {
       {
         move: (offset, bytes, signal) => way.move(offset, bytes, signal ? colour : {}),
         memory: dmb.memory,
+        copy,
         epoch: own.epoch,
         ring: own.ring,
         heartbeat: own.heartbeat,
