@@ -20,7 +20,7 @@ export const machines: Readonly<Record<Role, Placed>> = {
   connector: { gid: 0xc0_44ecn, uid: 0x2222, fid: 0x12, mac: '52:54:00:00:00:02' },
 };
 
-export function socketOf(work: string, name: Role | 'cable'): string {
+export function socketOf(work: string, name: Role | `cable-${Role}`): string {
   return join(work, `${name}.sock`);
 }
 
@@ -32,12 +32,14 @@ export function machineWords(role: Role, kernel: Kernel, initramfs: string, work
   // The fabric moves straight into the guest's memory: QEMU shares it.
   const memory = `memory-backend-memfd,id=memory,size=${megabytes}M,share=on`;
   const device = { driver: 'vfio-user-pci', id: 'ism', socket: { type: 'unix', path: socketOf(work, role) } };
-  const end = role === 'listener' ? 'server=on' : 'server=off,reconnect-ms=100';
+  // Frames as datagrams: over a stream QEMU 11.1 was seen to wait in a write while the other did not read, and its guest with it.
+  const other = role === 'listener' ? 'connector' : 'listener';
+  const endOf = (end: string, of: Role) => `${end}.type=unix,${end}.path=${socketOf(work, `cable-${of}`)}`;
   return [
     ...['-machine', 's390-ccw-virtio,memory-backend=memory', '-object', memory, '-m', String(megabytes)],
     ...['-cpu', 'max,zpci=on', '-nographic', '-no-reboot'],
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} random.trust_cpu=on role=${role}`],
-    ...['-netdev', `stream,id=cable,addr.type=unix,addr.path=${socketOf(work, 'cable')},${end}`],
+    ...['-netdev', `dgram,id=cable,${endOf('local', role)},${endOf('remote', other)}`],
     ...['-device', `virtio-net-ccw,netdev=cable,mac=${mac}`],
     ...['-device', JSON.stringify(device), '-device', `zpci,uid=${uid},fid=${fid},target=ism`],
   ];
