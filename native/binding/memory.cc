@@ -88,7 +88,7 @@ Napi::Value sharedAt(const Napi::CallbackInfo& info) {
 Napi::Value copy(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 0);
   const Bytes source = bytesAt(info, 1);
-  if (source.length == target.length) std::copy_n(source.data, source.length, target.data);
+  if (source.length == target.length) std::copy_n(source.data, source.length, target.data);  // a device's
   return info.Env().Undefined();
 }
 
