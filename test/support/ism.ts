@@ -64,3 +64,8 @@ export async function pairOn(road: Road, options: IsmOptions = {}, fabricOptions
 export function next<Told>(emitter: { once(name: string, told: (value: Told) => void): unknown }, name: string) {
   return new Promise<Told>((resolve) => emitter.once(name, resolve));
 }
+
+/** The reasons for which moves of a function's driver were refused, and how many for each. */
+export function refusalsOf(one: IsmFunction): Record<string, number> {
+  return Object.fromEntries(Object.entries(one.stats().refused).filter(([, count]) => count > 0));
+}
