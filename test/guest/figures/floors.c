@@ -4,7 +4,13 @@
 //   floors poll COUNT     signals an eventfd COUNT times from one thread, polls it in another, and prints how many
 //                         nanoseconds after each signal it knew
 //   floors signal COUNT   signals the eventfd that is descriptor 3, and prints when, on the clock of process.hrtime
+//   floors reads DEPTH MILLISECONDS PATH..   reads 4 KiB at random places of each disk in turn, past the page cache,
+//   DEPTH
+//                         on their way at once, and prints how many a second each disk answered, a line each
+#define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
@@ -13,6 +19,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -104,7 +111,65 @@ static int signalled(int count) {
   return 0;
 }
 
+enum { kRead = 4096, kMostDepth = 256 };
+
+// By the kernel's asynchronous I/O, which reaches the driver's queue as deep as it is asked for.
+static double readsOf(const char* path, int depth, int64_t nanoseconds) {
+  const int disk = open(path, O_RDONLY | O_DIRECT);
+  if (disk < 0) die(path);
+  const off_t pages = lseek(disk, 0, SEEK_END) / kRead;
+  char* bytes = NULL;
+  if (posix_memalign((void**)&bytes, kRead, (size_t)depth * kRead) != 0) die("posix_memalign");
+  aio_context_t context = 0;
+  if (syscall(SYS_io_setup, depth, &context) != 0) die("io_setup");
+  struct iocb reads[kMostDepth];
+  struct io_event ended[kMostDepth];
+  uint64_t draw = 1;
+  int64_t done = 0;
+  const int64_t began = now();
+  const int64_t end = began + nanoseconds;
+  int begun = 0;
+  for (int i = 0; i < depth; i++) ended[i].data = (uint64_t)i;
+  for (int free = depth; free > 0 || begun > 0;) {
+    for (int i = 0; i < free && now() < end; i++) {
+      struct iocb* read = &reads[ended[i].data];
+      draw = draw * UINT64_C(6364136223846793005) + 1442695040888963407;
+      memset(read, 0, sizeof *read);
+      read->aio_data = ended[i].data;
+      read->aio_lio_opcode = IOCB_CMD_PREAD;
+      read->aio_fildes = (uint32_t)disk;
+      read->aio_buf = (uint64_t)(bytes + ended[i].data * kRead);
+      read->aio_nbytes = kRead;
+      read->aio_offset = (int64_t)((draw >> 33) % (uint64_t)pages) * kRead;
+      if (syscall(SYS_io_submit, context, 1, &read) != 1) die("io_submit");
+      begun++;
+    }
+    if (begun == 0) break;
+    free = (int)syscall(SYS_io_getevents, context, 1, depth, ended, NULL);
+    if (free < 1) die("io_getevents");
+    for (int i = 0; i < free; i++) {
+      if (ended[i].res != kRead) die("a read");
+    }
+    begun -= free;
+    done += free;
+  }
+  const double seconds = (double)(now() - began) / 1e9;
+  syscall(SYS_io_destroy, context);
+  free(bytes);
+  close(disk);
+  return (double)done / seconds;
+}
+
+static int readAll(int depth, int milliseconds, char** paths, int count) {
+  if (depth < 1 || depth > kMostDepth) return 2;
+  for (int i = 0; i < count; i++) printf("%.0f\n", readsOf(paths[i], depth, milliseconds * INT64_C(1000000)));
+  return 0;
+}
+
 int main(int count, char** words) {
+  if (count > 4 && strcmp(words[1], "reads") == 0) {
+    return readAll(atoi(words[2]), atoi(words[3]), words + 4, count - 4);
+  }
   if (count == 3 && strcmp(words[1], "poll") == 0) return polled(atoi(words[2]));
   if (count == 3 && strcmp(words[1], "signal") == 0) return signalled(atoi(words[2]));
   fprintf(stderr, "floors: what to measure?\n");

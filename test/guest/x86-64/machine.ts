@@ -27,6 +27,8 @@ export const servedPlaces = {
   serial: '0000:00:0b.0',
   /** The device of the contract. */
   contract: '0000:00:0c.0',
+  /** QEMU's own nvme, for comparison. */
+  ownNvme: '0000:00:0d.0',
 } as const;
 
 /** Those with an IOMMU group of their own. */
@@ -64,6 +66,11 @@ export const nvmeBytes = 16 << 20;
 
 export function nvmeFile(work: string): string {
   return join(work, 'nvme.img');
+}
+
+/** The same of QEMU's own nvme beside one that is served. */
+export function ownNvmeFile(work: string): string {
+  return join(work, 'own-nvme.img');
 }
 
 /** The file of the host behind ivshmem. */
@@ -111,6 +118,7 @@ export function machineWords({ kernel, modules, initramfs, work, served }: Machi
     ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
     ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmem.size},share=on`],
     ...(served ? servedNames.flatMap((name) => servedWords(name, work)) : ownWords(work, at)),
+    ...(served ? ownDisk(ownNvmeFile(work), at(servedPlaces.ownNvme)) : []),
     ...['-device', `ivshmem-plain,memdev=shared,${at(places.ivshmem)}`],
     ...['-device', `pci-testdev,${at(places.testdev)}`],
     ...['-device', `virtio-rng-pci,disable-legacy=on,${at(places.rng)}`],
@@ -123,10 +131,14 @@ export function machineWords({ kernel, modules, initramfs, work, served }: Machi
 }
 
 function ownWords(work: string, at: (bdf: string) => string): string[] {
+  return [...['-device', `edu,${at(places.edu)}`], ...ownDisk(nvmeFile(work), at(places.nvme))];
+}
+
+/** QEMU's own controller, with a disk in a file. */
+function ownDisk(file: string, place: string): string[] {
   return [
-    ...['-device', `edu,${at(places.edu)}`],
-    ...['-drive', `file=${nvmeFile(work)},if=none,id=disk,format=raw`],
-    ...['-device', `nvme,serial=ismio-guest,drive=disk,${at(places.nvme)}`],
+    ...['-drive', `file=${file},if=none,id=disk,format=raw`],
+    ...['-device', `nvme,serial=ismio-guest,drive=disk,${place}`],
   ];
 }
 

@@ -5,7 +5,7 @@ import { edu } from '../../../examples/devices/edu.js';
 import { nvmeController } from '../../../examples/devices/nvme.js';
 import { serial } from '../../../examples/devices/serial.js';
 import { contractDevice } from '../../support/contract.js';
-import { nvmeBytes, nvmeFile, servedNames, socketOf } from './machine.js';
+import { nvmeBytes, nvmeFile, ownNvmeFile, servedNames, socketOf } from './machine.js';
 
 /** What a person at the serial line would do: answers a prompt, and sends a command to the shell behind it. */
 export interface Line {
@@ -21,7 +21,7 @@ export interface Served {
 
 export async function serveAll(work: string): Promise<Served> {
   mkdirSync(work, { recursive: true });
-  writeFileSync(nvmeFile(work), new Uint8Array(nvmeBytes));
+  for (const file of [nvmeFile(work), ownNvmeFile(work)]) writeFileSync(file, new Uint8Array(nvmeBytes));
   const port = serial();
   const devices = {
     edu: edu(),

@@ -5,9 +5,8 @@ import { test } from 'node:test';
 import { pattern } from '../../../support/bytes.js';
 import { run } from '../../support/run.js';
 import { fileSeed, places } from '../machine.js';
-import { bind, driverOf } from './setting.js';
+import { bind, diskOf, driverOf } from './setting.js';
 
-const node = '/dev/nvme0n1';
 const bytes = 2 << 20;
 
 test("Linux's nvme driver has the disk: ext4 is made, mounted, written, checked and read again", {
@@ -15,7 +14,7 @@ test("Linux's nvme driver has the disk: ext4 is made, mounted, written, checked 
 }, async () => {
   bind(places.nvme, 'nvme');
   assert.equal(driverOf(places.nvme), 'nvme');
-  await run('timeout', ['30', 'sh', '-c', `until [ -b ${node} ]; do sleep 0.1; done`]);
+  const node = await diskOf(places.nvme);
   await run('mkfs.ext4', ['-q', '-F', node]);
   mkdirSync('/run/disk');
   await run('mount', ['-t', 'ext4', node, '/run/disk']);

@@ -2,7 +2,7 @@
 import { modules, served } from './setting.js';
 
 /** What there is to say of devices that are served: the same tests as of QEMU's, and of Linux's own drivers on them. */
-const ofServed = ['binding', 'contract', 'dma', 'interrupts', 'nvme', 'files', 'serial'];
+const ofServed = ['binding', 'contract', 'dma', 'interrupts', 'nvme', 'reads', 'files', 'serial'];
 
 const ofQemus = [
   'kernel',

@@ -1,10 +1,9 @@
 // The example driver for NVMe against the kernel's own: what one of them writes, the other reads.
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { before, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { diagnose } from 'ismio';
 import { NvmeController, type NvmeOptions } from '../../../../examples/nvme/controller.js';
 import { NvmeError } from '../../../../examples/nvme/queue.js';
@@ -13,10 +12,8 @@ import { pattern } from '../../../support/bytes.js';
 import { packageRoot } from '../../../support/child.js';
 import { run } from '../../support/run.js';
 import { nvmeBytes, places } from '../machine.js';
-import { api, bind } from './setting.js';
+import { api, bind, diskOf } from './setting.js';
 
-/** The disk as the kernel's driver shows it. */
-const node = '/dev/nvme0n1';
 const blockBytes = 512;
 
 /** Transfers of one block, of the pages that fit an entry, of a list of pages, and of several commands (512 KiB each). */
@@ -134,12 +131,13 @@ test('a disk that is swapped to is told as in use, not advised to be bound, and 
   await withKernelDriver(async () => {
     const free = told();
     assert.deepEqual([free?.verdict, free?.problems[0]?.commands], ['driver', [`npx ismio bind ${places.nvme}`]]);
+    const node = await diskOf(places.nvme);
     await run('mkswap', [node]);
     await run('swapon', [node]);
     try {
       const used = told();
       assert.deepEqual([used?.verdict, used?.problems.flatMap(({ commands }) => commands)], ['in-use', []]);
-      assert.match(used?.problems[0]?.message ?? '', /nvme0n1 is swapped to/);
+      assert.match(used?.problems[0]?.message ?? '', new RegExp(`${basename(node)} is swapped to`));
       const plan = planBind(places.nvme, { sysfs: '/sys', dev: '/dev', proc: '/proc' });
       assert.throws(() => checkUses(plan), { code: 'ERR_ISMIO_IN_USE' });
     } finally {
@@ -151,9 +149,7 @@ test('a disk that is swapped to is told as in use, not advised to be bound, and 
 /** Gives the disk to the kernel's driver for as long as `use` takes. */
 async function withKernelDriver(use: (file: number) => void | Promise<void>): Promise<void> {
   bind(places.nvme, 'nvme');
-  // The driver looks for namespaces in its own time.
-  while (!existsSync(node)) await pause(20);
-  const file = openSync(node, 'r+');
+  const file = openSync(await diskOf(places.nvme), 'r+');
   try {
     await use(file);
   } finally {

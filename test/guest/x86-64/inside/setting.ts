@@ -1,7 +1,7 @@
 // Where the tests in the guest are: the folder shared with the host, and whose modules serve VFIO.
 import type { Modules } from '../kernel.js';
 
-export { bind, driverOf, sysfs } from '../../support/pci.js';
+export { bind, diskOf, driverOf, sysfs } from '../../support/pci.js';
 
 export const work = process.argv[2];
 export const modules = process.argv[3] as Modules;
