@@ -1,6 +1,6 @@
 // Lanes: a sender that has the memory of a peer's DMB itself. Who is lent what, and what is refused.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -131,6 +131,18 @@ test('a lane ends with its driver, and is lost with its fabric', async () => {
   throwsCode(() => lost.move(0, Uint8Array.of(1)), IsmioError, 'ERR_ISMIO_REGION_LOST');
   lost.close();
   await pair[Symbol.asyncDispose]().catch(() => undefined); // its driver cannot take back what it registered
+});
+
+test('what a lane was lent is given back with its driver, whoever forgot to close it', async () => {
+  const pair = await pairOn(road);
+  const open = () => readdirSync('/proc/self/fd').length;
+  const dmb = pair.b.registerDmb({ length: 4096, peer: pair.a.gid });
+  const before = open();
+  for (let i = 0; i < 10; i++) pair.a.lane(dmb.token);
+  assert.equal(open(), before + 10, 'the eventfd of each');
+  pair.a.close();
+  assert.ok(open() < before, 'and what the driver had');
+  await pair[Symbol.asyncDispose]();
 });
 
 test('streams of drivers that are direct go by lanes, and those of one that is not through the fabric', async () => {

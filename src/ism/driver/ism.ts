@@ -62,6 +62,7 @@ export class Ism extends EventEmitter<IsmEvents> {
   readonly strict: boolean;
   readonly #moves: Moves;
   readonly #direct: boolean;
+  readonly #lanes = new Set<IsmLane>();
   readonly #commander: Commander;
   readonly #page: Region;
   readonly #notices: Notices;
@@ -213,7 +214,9 @@ export class Ism extends EventEmitter<IsmEvents> {
    */
   lane(token: bigint): IsmLane {
     this.#checkOpen();
-    return laneOf(this.device, token);
+    const lane = laneOf(this.device, token, (ended) => this.#lanes.delete(ended));
+    this.#lanes.add(lane);
+    return lane;
   }
 
   /** @internal The shortest way into a DMB: a lane where this driver is direct and there is one. */
@@ -286,6 +289,7 @@ export class Ism extends EventEmitter<IsmEvents> {
     this.#closed = true;
     attempt(() => this.#irq?.disable());
     for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+    for (const lane of this.#lanes) attempt(() => lane.close());
     attempt(() => this.device.close());
     this.emit('close');
     if (errors.length > 0 && !this.#lost(errors)) throw errors[0];

@@ -25,13 +25,15 @@ export class IsmLane {
   /** By which the fabric knows the memory. */
   readonly token: bigint;
   readonly #region: Region;
+  readonly #ended: (lane: IsmLane) => void;
   #bell: BellHandle;
 
-  /** @internal */
-  constructor(token: bigint, { region, bell }: Lent) {
+  /** @internal `ended` is called when it is closed. */
+  constructor(token: bigint, { region, bell }: Lent, ended: (lane: IsmLane) => void) {
     this.token = token;
     this.#region = region;
     this.#bell = bell;
+    this.#ended = ended;
   }
 
   /** Bytes of the DMB. */
@@ -70,6 +72,7 @@ export class IsmLane {
     this.#region.close();
     if (this.#bell !== noHandle) native.lanes.closeBell(this.#bell);
     this.#bell = noHandle;
+    this.#ended(this);
   }
 
   [Symbol.dispose](): void {
@@ -81,7 +84,7 @@ export class IsmLane {
  * Asks the server of a device.
  * @throws IsmioError ERR_ISMIO_ISM where it lends none
  */
-export function laneOf(device: PciDevice, token: bigint): IsmLane {
+export function laneOf(device: PciDevice, token: bigint, ended: (lane: IsmLane) => void): IsmLane {
   const refused = (why: string, values: ErrorValues = {}, cause?: Error) =>
     new IsmioError(
       'ERR_ISMIO_ISM',
@@ -91,7 +94,7 @@ export function laneOf(device: PciDevice, token: bigint): IsmLane {
     );
   if (!lends(device)) throw refused('only a fabric in another process lends memory');
   const lent = device.lane(token);
-  if (!('errno' in lent)) return new IsmLane(token, lent);
+  if (!('errno' in lent)) return new IsmLane(token, lent, ended);
   const cause = systemError(lent.errno, lent.call);
   throw refused(refusals[cause.code] ?? cause.code, { errno: cause.code }, cause);
 }
