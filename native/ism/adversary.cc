@@ -95,8 +95,10 @@ void Adversary::run() {
       continue;
     }
     const auto first = std::ranges::min_element(held_, {}, &Held::due);
-    if (!ended_ && Clock::now() < first->due) {
-      changed_.wait_until(lock, first->due);
+    // A copy, because wait_until looks at the time once more after it slept, and what is held has moved by then.
+    const Clock::time_point due = first->due;
+    if (!ended_ && Clock::now() < due) {
+      changed_.wait_until(lock, due);
       continue;
     }
     const Signal signal = first->signal;
