@@ -1,4 +1,6 @@
 // allocBuffer's memory, as src/access/memory.ts sees it.
+#include <sched.h>
+
 #include <cerrno>
 
 #include "binding/arguments.h"
@@ -92,6 +94,12 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// yieldProcessor(): other threads that are ready to run on this CPU come first
+Napi::Value yieldProcessor(const Napi::CallbackInfo& info) {
+  sched_yield();  // never fails on Linux, sched_yield(2)
+  return info.Env().Undefined();
+}
+
 }  // namespace
 
 void exportMemory(Napi::Env env, Napi::Object exports) {
@@ -101,6 +109,7 @@ void exportMemory(Napi::Env env, Napi::Object exports) {
   exportFunction<unseen>(env, exports, "unseen");
   exportFunction<sharedAt>(env, exports, "sharedAt");
   exportFunction<copy>(env, exports, "copy");
+  exportFunction<yieldProcessor>(env, exports, "yieldProcessor");
 }
 
 }  // namespace ismio::binding

@@ -61,6 +61,10 @@ export class End {
 
   /** Whether bytes are wanted: then it asks to be woken when there are none. */
   reading = false;
+  /** Whether its owner looks again soon, whatever comes: then it does not ask to be woken. */
+  patient = false;
+  /** How often there was news of the peer. */
+  heard = 0;
   /** Wake-ups that only the slow timer brought. None is to be seen: a signal was lost, or a rule broken. */
   rescued = 0;
 
@@ -244,6 +248,7 @@ export class End {
 
   #heard(now: number): void {
     this.#heardAt = now;
+    this.heard++;
     if (this.#peer.has(flag.abort)) this.die(aborted(this.#peer.reason));
     else this.#closeIfDone();
   }
@@ -256,6 +261,15 @@ export class End {
 
   /** What this end asks to be woken by. */
   #wishes(): number {
+    return this.patient ? 0 : this.#wants();
+  }
+
+  /** Whether it waits for the peer. */
+  get waits(): boolean {
+    return !this.#over && this.#wants() !== 0;
+  }
+
+  #wants(): number {
     const hungry = this.reading && this.#incoming.available === 0 && !this.#peer.has(flag.end);
     return (hungry ? flag.hungry : 0) | (this.#outgoing.queued > 0 ? flag.blocked : 0);
   }

@@ -3,10 +3,12 @@
 // meanwhile has said it by then, in the same move.
 import { setImmediate } from 'node:timers';
 import { copy } from '../../access/memory.js';
+import { native } from '../../addon/binding.js';
 import type { IsmioError } from '../../support/errors.js';
 import { colour, type StreamDmb, type StreamDriver, type StreamWay } from './driver.js';
 import { End } from './end.js';
 import type { Hello } from './hello.js';
+import { Patience } from './patience.js';
 import type { Reason } from './reasons.js';
 import type { Timed } from './timed.js';
 
@@ -46,6 +48,7 @@ export class Session implements Timed {
   readonly #dmb: StreamDmb;
   readonly #closed: (() => void) | undefined;
   readonly #way: StreamWay;
+  readonly #patience = new Patience();
   #owner: Owner | null = null;
   #isFlushing = false;
   #isServing = false;
@@ -151,13 +154,23 @@ export class Session implements Timed {
 
   #flush(): void {
     if (this.#isClosed) return;
-    const isMore = this.end.flush(this.#clock.now());
+    const { end } = this;
+    const now = this.#clock.now();
+    end.patient = this.#patience.holds(end.heard, now);
+    const isMore = end.flush(now);
     if (this.#closeIfOver()) return;
-    if (this.end.queued === 0) this.#owner?.placed();
+    if (end.queued === 0) this.#owner?.placed();
     const isLeft = this.#owner?.pull() ?? false;
     if (this.#closeIfOver()) return;
-    if (isMore || isLeft || this.end.isDue) this.serveLater();
+    if (end.patient && end.waits) this.#lookAgain();
+    if (isMore || isLeft || end.isDue) this.serveLater();
     this.#clock.hasten(this.end.deadline);
+  }
+
+  /** The peer may wait for this very CPU. */
+  #lookAgain(): void {
+    native.yieldProcessor();
+    this.end.signalled();
   }
 
   #closeIfOver(): boolean {
