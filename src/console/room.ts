@@ -1,5 +1,5 @@
 // One console: a line, what it has said, and who is there. One of them writes; the others look on.
-import { clearTimeout, setTimeout } from 'node:timers';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { crypto } from '../support/builtins.js';
 import type { ConsoleAccess } from './access.js';
 import { History } from './history.js';
@@ -61,6 +61,7 @@ export class Room {
   #openedAt = 0;
   #pause = firstPause;
   #timer: NodeJS.Timeout | null = null;
+  #isTelling = false;
   #isClosed = false;
 
   constructor(setup: RoomSetup, listener: RoomListener) {
@@ -218,6 +219,14 @@ export class Room {
 
   #said(bytes: Uint8Array): void {
     this.history.append(bytes);
+    if (this.#isTelling) return;
+    this.#isTelling = true;
+    setImmediate(() => this.#tellOutput());
+  }
+
+  /** A terminal gives a few thousand bytes at a time: what comes in one turn of the event loop goes out together. */
+  #tellOutput(): void {
+    this.#isTelling = false;
     void this.#screen?.then((screen) => screen.follow());
     for (const guest of this.#guests) guest.outbox.send();
   }
