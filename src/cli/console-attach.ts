@@ -1,8 +1,8 @@
 // ismio console attach: this terminal, or a pipe, is the near end of a console.
-import { createWriteStream } from 'node:fs';
+import { createWriteStream, type WriteStream } from 'node:fs';
 import { constants } from 'node:os';
-import { Command } from 'commander';
-import type { ConsoleClient } from 'ismio/console';
+import { Command, Option } from 'commander';
+import type { ConsoleClient, ConsoleRecorder } from 'ismio/console';
 import { atExit } from '../support/exit.js';
 import { harmless } from '../support/text.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './console-options.js';
@@ -16,6 +16,9 @@ interface Options extends PeerOptions {
   escape: string;
   last?: number;
   log?: string;
+  record?: string;
+  cast?: 2 | 3;
+  script?: string;
   reconnect: number;
   linger: number;
 }
@@ -41,6 +44,9 @@ export function attachCommand(): Command {
     .option('--force <reason>', 'write even if somebody does, who is told the reason')
     .option('--last <bytes>', 'begin with so much of what was said, and not with the screen', parseCount)
     .option('--log <path>', 'the output, byte for byte, behind what the file has')
+    .option('--record <path>', 'a recording of the session as an asciicast, with sizes and gaps')
+    .addOption(new Option('--cast <version>', 'of the asciicast (default: 2)').choices(['2', '3']).argParser(Number))
+    .option('--script <path>', 'the output in this file, and PATH.timing beside it, for scriptreplay')
     .option('--escape <character>', 'instead of the tilde; nothing: none', '~')
     .option('--reconnect <seconds>', 'look for a console that was lost so long (default: 60)', parseSeconds, 60)
     .option('--linger <seconds>', 'without a terminal: wait for more output so long', parseSeconds, 1)
@@ -63,7 +69,13 @@ async function attach(name: string | undefined, options: Options): Promise<void>
     reconnect: reconnect * 1000,
   });
   if (options.log !== undefined) keepLog(client, options.log);
-  const status = await (process.stdin.isTTY ? interactive(client, options) : piped(client, options));
+  const recorders = await recorded(client, options);
+  let status = await (process.stdin.isTTY ? interactive(client, options) : piped(client, options));
+  for (const recorder of recorders) {
+    await recorder.close().catch(() => {
+      status ||= 1; // which was told when it failed
+    });
+  }
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(status);
 }
@@ -77,6 +89,19 @@ function keepLog(client: ConsoleClient, path: string): void {
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => say(`the log cannot be written: ${error.message}`));
   client.on('data', (bytes) => void file.write(bytes));
+}
+
+/** A recording ends with the console, whatever ends it. */
+async function recorded(client: ConsoleClient, { record, cast = 2, script }: Options): Promise<ConsoleRecorder[]> {
+  const { recordAsciicast, recordScript } = await import('ismio/console');
+  const failed = (error: Error): void => say(`the recording has ended: ${error.message}`);
+  const file = (path: string): WriteStream => createWriteStream(path, { mode: 0o600 });
+  const made: ConsoleRecorder[] = [];
+  if (record !== undefined) made.push(recordAsciicast(client, file(record), { version: cast, failed }));
+  if (script !== undefined) {
+    made.push(recordScript(client, { timing: file(`${script}.timing`), output: file(script) }, { failed }));
+  }
+  return made;
 }
 
 /** What this end has to say, apart from the console's output. */
