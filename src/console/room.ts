@@ -41,6 +41,8 @@ export interface RoomListener {
   closed(): void;
 }
 
+/** Fewer bytes than this are an echo, or a line: they go out at once. */
+const little = 1024;
 /** Milliseconds until a line that ended is opened again; twice as many each time that it lasted less than `lasting`. */
 const firstPause = 250;
 const longestPause = 30_000;
@@ -220,11 +222,15 @@ export class Room {
   #said(bytes: Uint8Array): void {
     this.history.append(bytes);
     if (this.#isTelling) return;
+    if (bytes.length < little) {
+      this.#tellOutput();
+      return;
+    }
     this.#isTelling = true;
     setImmediate(() => this.#tellOutput());
   }
 
-  /** A terminal gives a few thousand bytes at a time: what comes in one turn of the event loop goes out together. */
+  /** A terminal that has much to say gives a few thousand bytes at a time: those of one turn of the event loop go out together. */
   #tellOutput(): void {
     this.#isTelling = false;
     void this.#screen?.then((screen) => screen.follow());
