@@ -1,6 +1,6 @@
 // What is at the other end while ISM streams are measured, told what to be: 'fabric' serves two functions in a folder; 'sink'
 // and 'echo' answer on function 1 of one ('direct-sink' and 'direct-echo' by lanes), or as a socket of node:net where the floor is measured;
-// 'console' and 'direct-console' serve one there. Each lives until its standard input ends. Started by company.ts.
+// 'console' and 'direct-console' serve one there. Each lives until its standard input ends. Started by suites/ism.ts.
 //
 // A sink answers one byte for each so many that it has taken, so that whoever sends knows when all have come. An echo sends
 // back what it gets.

@@ -14,7 +14,6 @@ const names = [
   'device',
   'vfio-user',
   'ism',
-  'console',
 ];
 
 /** Every suite's module, in the order of the table. */

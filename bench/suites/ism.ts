@@ -1,12 +1,17 @@
-// ISM: moves within a process, and streams between processes through a fabric, against what one would take without.
+// ISM: moves within a process, streams between processes through a fabric, and the keys of a console, against what one would
+// take without.
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
+import type { Duplex, Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import type * as consoles from 'ismio/console';
 import type * as ism from 'ismio/ism';
-import { Company, echoing, type Line, throughSocket } from '../company.js';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
 
+const program = fileURLToPath(new URL('../servers/ism.js', import.meta.url));
 const moves = 64;
 const block = 4096;
 const small = 64;
@@ -45,6 +50,43 @@ async function pair(engine: Engine, length: number): Promise<Pair> {
   };
 }
 
+type Child = ChildProcessByStdio<Writable, Readable, null>;
+
+/** Processes at the other end, in a folder that goes with them. */
+class Company {
+  readonly folder: string;
+  readonly #children: Child[] = [];
+
+  constructor(window: Window) {
+    this.folder = mkdtempSync(join(dirname(window.path), 'ism-'));
+  }
+
+  async start({ entries }: Engine, duty: string, place: string, every: number): Promise<void> {
+    const urls = ['.', './device', './ism', './console'].map((name) => entries?.[name] ?? '');
+    const child = spawn(process.execPath, [program, duty, place, String(every), ...urls], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    this.#children.push(child);
+    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
+  }
+
+  /** Those that came last end first. */
+  async end(): Promise<void> {
+    for (const child of this.#children.reverse()) {
+      const ended = once(child, 'close');
+      child.stdin.end();
+      await ended;
+    }
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** A stream to a process, and how it ends. */
+interface Line {
+  readonly stream: Duplex;
+  close(): Promise<void>;
+}
+
 async function throughFabric(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
   const company = new Company(window);
   const { openIsm } = await moduleOf(engine);
@@ -63,6 +105,21 @@ async function throughFabric(engine: Engine, window: Window, duty: string, every
   };
 }
 
+async function throughSocket(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
+  const company = new Company(window);
+  const path = join(company.folder, 'net.sock');
+  await company.start(engine, `net-${duty}`, path, every);
+  const stream = connect({ path });
+  await once(stream, 'connect');
+  return {
+    stream,
+    async close() {
+      stream.destroy();
+      await company.end();
+    },
+  };
+}
+
 /** So many bytes, and the sink's word that they have come. */
 function sending({ stream, close }: Line): Running {
   const bytes = new Uint8Array(chunk).fill(0x5a);
@@ -73,6 +130,53 @@ function sending({ stream, close }: Line): Running {
       await come;
     },
     close,
+  };
+}
+
+function echoing({ stream, close }: Line, length = small): Running {
+  const bytes = new Uint8Array(length).fill(0x5a);
+  return {
+    async batch() {
+      let left = length;
+      const come = new Promise<void>((resolve) => {
+        const take = (part: Buffer): void => {
+          left -= part.length;
+          if (left > 0) return;
+          stream.off('data', take);
+          resolve();
+        };
+        stream.on('data', take);
+      });
+      stream.write(bytes);
+      await come;
+    },
+    close,
+  };
+}
+
+/** A console at the other end of a fabric, whose line says what is typed. */
+async function typing(engine: Engine, window: Window, duty: string): Promise<Running> {
+  const company = new Company(window);
+  const { openIsm } = await moduleOf(engine);
+  const { attachConsole } = (await import(engine.entries?.['./console'] as string)) as typeof consoles;
+  await company.start(engine, 'fabric', company.folder, 1);
+  await company.start(engine, duty, company.folder, 1);
+  const direct = duty.startsWith('direct');
+  const driver = await openIsm(engine.openVfioUser(join(company.folder, '0.sock')), { direct });
+  const client = await attachConsole(driver, 2n, { replay: 'none' });
+  const key = Uint8Array.of(0x78);
+  return {
+    async batch() {
+      await new Promise<void>((resolve) => {
+        client.once('data', () => resolve());
+        client.write(key);
+      });
+    },
+    async close() {
+      client.close();
+      driver.close();
+      await company.end();
+    },
   };
 }
 
@@ -144,7 +248,21 @@ const netStream: Floor = {
 const netEcho: Floor = {
   title: 'the same over a unix socket of node:net',
   operations: 1,
-  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small), small),
+  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small)),
+};
+
+const netKey: Floor = {
+  title: 'a byte and its echo over a unix socket of node:net',
+  operations: 1,
+  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', 1), 1),
+};
+
+const keys = {
+  operations: 1,
+  bytes: 2,
+  ...common,
+  missing: ({ entries }: Engine) => (entries?.['./console'] === undefined ? 'this build has no consoles' : null),
+  floor: netKey,
 };
 
 function partsOf(bytes: Uint8Array, length: number): Uint8Array[] {
@@ -224,7 +342,7 @@ export const workloads: Workload[] = [
     ...common,
     target: { atLeast: 0.5 },
     floor: netEcho,
-    open: async (engine, window) => echoing(await throughFabric(engine, window, 'echo', small), small),
+    open: async (engine, window) => echoing(await throughFabric(engine, window, 'echo', small)),
   },
   {
     name: 'ism/echo-64B/direct',
@@ -234,6 +352,20 @@ export const workloads: Workload[] = [
     ...common,
     target: { atLeast: 1 },
     floor: netEcho,
-    open: async (engine, window) => echoing(await throughFabric(engine, window, 'direct-echo', small), small),
+    open: async (engine, window) => echoing(await throughFabric(engine, window, 'direct-echo', small)),
+  },
+  {
+    name: 'ism/console-key/fabric',
+    title: 'a key and its echo, of a console in another process through a fabric',
+    ...keys,
+    target: { atLeast: 0.67 },
+    open: (engine, window) => typing(engine, window, 'console'),
+  },
+  {
+    name: 'ism/console-key/direct',
+    title: 'a key and its echo, of a console in another process by lanes',
+    ...keys,
+    target: { atLeast: 0.91 },
+    open: (engine, window) => typing(engine, window, 'direct-console'),
   },
 ];
