@@ -22,11 +22,12 @@ const files = {
   'record-auto': 'src/record/auto.ts',
   device: 'src/device.ts',
   ism: 'src/ism.ts',
+  console: 'src/console.ts',
   worker: 'src/pool/worker.ts',
 };
 
 /** Those that programs ask for by name; the others are the package's own affair. */
-const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism'];
+const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism', 'console'];
 
 /** What the index takes from rooms, as functions that load them. */
 const late = {
@@ -62,6 +63,11 @@ const rooms = (file) => ({
       const owner = owners.get(module);
       return owner === undefined || owner === file ? undefined : { path: module, namespace: 'other' };
     });
+    // The terminal behind a console's screen, which .ci/packages.mjs puts there.
+    onResolve({ filter: /^@xterm\// }, ({ path }) => ({
+      path: `./packages/${path.replace('@', '').replaceAll('/', '-')}.js`,
+      external: true,
+    }));
     onLoad({ filter: /.*/, namespace: 'entry' }, () => ({ contents: entryOf(file), resolveDir: root, loader: 'ts' }));
     onLoad({ filter: /.*/, namespace: 'late' }, ({ path }) => ({ contents: callsOf(path) }));
     onLoad({ filter: /.*/, namespace: 'other' }, ({ path }) => {

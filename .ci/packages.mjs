@@ -43,7 +43,8 @@ const entries = {
       const lines = [
         `import * as all from '${path}';`,
         `export const { ${names.join(', ')} } = all;`,
-        whole === undefined ? '' : 'export default all.default;',
+        // A bundler has no default where CommonJS says of itself that it was a module; Node.js has all of it there.
+        whole === undefined ? '' : 'export default all.default ?? all;',
       ];
       return { contents: lines.join('\n'), resolveDir: process.cwd() };
     });

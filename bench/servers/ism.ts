@@ -1,17 +1,18 @@
 // What is at the other end while ISM streams are measured, told what to be: 'fabric' serves two functions in a folder; 'sink'
-// and 'echo' answer on function 1 of one ('direct-sink' and 'direct-echo' by lanes), or as a socket of node:net where the floor is measured. Each lives until its standard
-// input ends. Started by suites/ism.ts.
+// and 'echo' answer on function 1 of one ('direct-sink' and 'direct-echo' by lanes), or as a socket of node:net where the floor is measured;
+// 'console' and 'direct-console' serve one there. Each lives until its standard input ends. Started by company.ts.
 //
 // A sink answers one byte for each so many that it has taken, so that whoever sends knows when all have come. An echo sends
 // back what it gets.
 import { createServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type * as ismio from 'ismio';
+import type * as consoles from 'ismio/console';
 import type * as stack from 'ismio/device';
 import type * as ism from 'ismio/ism';
 
-const [duty, place, every, ...urls] = process.argv.slice(2) as [string, string, string, string, string, string];
-const [engineURL, deviceURL, ismURL] = urls;
+const [duty, place, every, ...urls] = process.argv.slice(2) as [string, string, string, ...string[]];
+const [engineURL, deviceURL, ismURL, consoleURL] = urls;
 
 function answer(stream: Duplex): void {
   let left = Number(every);
@@ -25,6 +26,16 @@ function answer(stream: Duplex): void {
     for (; left <= 0; left += Number(every)) stream.write(Uint8Array.of(1));
   });
 }
+
+/** A line that says what is typed. */
+const echoes: consoles.OpenLine = (listener) => ({
+  title: 'an echo',
+  write: (bytes) => {
+    listener.output(bytes);
+    return true;
+  },
+  close: () => undefined,
+});
 
 /** @returns what ends it */
 async function begin(): Promise<() => unknown> {
@@ -44,7 +55,12 @@ async function begin(): Promise<() => unknown> {
   }
   const { openVfioUser } = (await import(engineURL as string)) as typeof ismio;
   const driver = await openIsm(openVfioUser(`${place}/1.sock`), { direct: duty.startsWith('direct') });
-  driver.listen(1, answer);
+  if (duty.endsWith('console')) {
+    const { serveConsoles } = (await import(consoleURL as string)) as typeof consoles;
+    await serveConsoles(driver, { consoles: [{ line: echoes }] });
+  } else {
+    driver.listen(1, answer);
+  }
   return () => driver.close();
 }
 

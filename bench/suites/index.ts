@@ -14,6 +14,7 @@ const names = [
   'device',
   'vfio-user',
   'ism',
+  'console',
 ];
 
 /** Every suite's module, in the order of the table. */

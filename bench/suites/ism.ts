@@ -1,15 +1,12 @@
 // ISM: moves within a process, and streams between processes through a fabric, against what one would take without.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import type { Duplex, Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
 import type * as ism from 'ismio/ism';
+import { Company, echoing, type Line, throughSocket } from '../company.js';
 import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
 
-const program = fileURLToPath(new URL('../servers/ism.js', import.meta.url));
 const moves = 64;
 const block = 4096;
 const small = 64;
@@ -48,43 +45,6 @@ async function pair(engine: Engine, length: number): Promise<Pair> {
   };
 }
 
-type Child = ChildProcessByStdio<Writable, Readable, null>;
-
-/** Processes at the other end, in a folder that goes with them. */
-class Company {
-  readonly folder: string;
-  readonly #children: Child[] = [];
-
-  constructor(window: Window) {
-    this.folder = mkdtempSync(join(dirname(window.path), 'ism-'));
-  }
-
-  async start({ entries }: Engine, duty: string, place: string, every: number): Promise<void> {
-    const urls = ['.', './device', './ism'].map((name) => entries?.[name] ?? '');
-    const child = spawn(process.execPath, [program, duty, place, String(every), ...urls], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    this.#children.push(child);
-    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
-  }
-
-  /** Those that came last end first. */
-  async end(): Promise<void> {
-    for (const child of this.#children.reverse()) {
-      const ended = once(child, 'close');
-      child.stdin.end();
-      await ended;
-    }
-    rmSync(this.folder, { recursive: true });
-  }
-}
-
-/** A stream to a process, and how it ends. */
-interface Line {
-  readonly stream: Duplex;
-  close(): Promise<void>;
-}
-
 async function throughFabric(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
   const company = new Company(window);
   const { openIsm } = await moduleOf(engine);
@@ -103,21 +63,6 @@ async function throughFabric(engine: Engine, window: Window, duty: string, every
   };
 }
 
-async function throughSocket(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
-  const company = new Company(window);
-  const path = join(company.folder, 'net.sock');
-  await company.start(engine, `net-${duty}`, path, every);
-  const stream = connect({ path });
-  await once(stream, 'connect');
-  return {
-    stream,
-    async close() {
-      stream.destroy();
-      await company.end();
-    },
-  };
-}
-
 /** So many bytes, and the sink's word that they have come. */
 function sending({ stream, close }: Line): Running {
   const bytes = new Uint8Array(chunk).fill(0x5a);
@@ -125,27 +70,6 @@ function sending({ stream, close }: Line): Running {
     async batch() {
       const come = once(stream, 'data');
       for (let i = 0; i < chunks; i++) if (!stream.write(bytes)) await once(stream, 'drain');
-      await come;
-    },
-    close,
-  };
-}
-
-function echoing({ stream, close }: Line): Running {
-  const bytes = new Uint8Array(small).fill(0x5a);
-  return {
-    async batch() {
-      let left = small;
-      const come = new Promise<void>((resolve) => {
-        const take = (part: Buffer): void => {
-          left -= part.length;
-          if (left > 0) return;
-          stream.off('data', take);
-          resolve();
-        };
-        stream.on('data', take);
-      });
-      stream.write(bytes);
       await come;
     },
     close,
@@ -220,7 +144,7 @@ const netStream: Floor = {
 const netEcho: Floor = {
   title: 'the same over a unix socket of node:net',
   operations: 1,
-  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small)),
+  open: async (window, _floors, engine) => echoing(await throughSocket(engine, window, 'echo', small), small),
 };
 
 function partsOf(bytes: Uint8Array, length: number): Uint8Array[] {
@@ -300,7 +224,7 @@ export const workloads: Workload[] = [
     ...common,
     target: { atLeast: 0.5 },
     floor: netEcho,
-    open: async (engine, window) => echoing(await throughFabric(engine, window, 'echo', small)),
+    open: async (engine, window) => echoing(await throughFabric(engine, window, 'echo', small), small),
   },
   {
     name: 'ism/echo-64B/direct',
@@ -310,6 +234,6 @@ export const workloads: Workload[] = [
     ...common,
     target: { atLeast: 1 },
     floor: netEcho,
-    open: async (engine, window) => echoing(await throughFabric(engine, window, 'direct-echo', small)),
+    open: async (engine, window) => echoing(await throughFabric(engine, window, 'direct-echo', small), small),
   },
 ];

@@ -58,6 +58,8 @@ export interface Binding {
   /** A number is one of noView. */
   /** The bytes of one into the other, which is as long. */
   copy(target: Uint8Array, source: Uint8Array): void;
+  /** Whether the line of a terminal is held: 0 or an errno. */
+  setBreak(descriptor: number, on: boolean): number;
   /** Other threads that are ready to run on this CPU come first. */
   yieldProcessor(): void;
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | number;

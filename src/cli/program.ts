@@ -8,6 +8,7 @@ import { bindCommand } from './bind.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import { completeCommand, completionCommand } from './completion.js';
+import { consoleCommand } from './console.js';
 import { demoCommand } from './demo.js';
 import { dumpCommand } from './dump.js';
 import { historyCommand } from './history.js';
@@ -68,6 +69,7 @@ export function createProgram(): Command {
     replayCommand(),
     serveCommand(),
     ismCommand(),
+    consoleCommand(),
     buildCommand(),
     completionCommand(),
   ];

@@ -52,6 +52,9 @@ export type ErrorCode =
   | 'ERR_ISMIO_ISM_STREAM' // the peer broke the protocol of streams; reason
   | 'ERR_ISMIO_ISM_ABORTED' // the peer gave the stream up; reason
   | 'ERR_ISMIO_ISM_PEER_DIED' // the peer is gone, or silent
+  // consoles
+  | 'ERR_ISMIO_CONSOLE' // a console that refused a client, or a peer that broke the protocol; reason
+  | 'ERR_ISMIO_CONSOLE_LINE' // a line of a console that cannot be had
   // queue and pool
   | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause
   | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight

@@ -46,6 +46,8 @@ export interface IsmEvents {
   gone: [gid: bigint];
   /** What the function wrote cannot be; or a listener threw. */
   error: [Error];
+  /** The device was lost, as when the process of its fabric has gone: nothing of it comes any more. */
+  lost: [Error];
   close: [];
 }
 
@@ -98,6 +100,7 @@ export class Ism extends EventEmitter<IsmEvents> {
       this.#undo();
       throw error;
     }
+    if (device instanceof EventEmitter) device.once('lost', (error: Error) => this.emit('lost', error));
     Station.of(this); // peers that ask for a stream are told that nobody listens
   }
 

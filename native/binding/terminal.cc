@@ -1,0 +1,24 @@
+// What Node.js does not have for terminals, as src/console/keys.ts sees it.
+#include <sys/ioctl.h>
+
+#include <cerrno>
+
+#include "binding/arguments.h"
+#include "binding/exports.h"
+
+namespace ismio::binding {
+namespace {
+
+// setBreak(descriptor, on) -> 0 or an errno: until it is off, the line is held where nothing is sent (ioctl_tty(2))
+Napi::Value setBreak(const Napi::CallbackInfo& info) {
+  const auto descriptor = static_cast<int>(wordAt(info, 0));
+  const bool on = flagAt(info, 1);
+  const int answer = ioctl(descriptor, on ? TIOCSBRK : TIOCCBRK);
+  return Napi::Number::New(info.Env(), answer == 0 ? 0 : errno);
+}
+
+}  // namespace
+
+void exportTerminals(Napi::Env env, Napi::Object exports) { exportFunction<setBreak>(env, exports, "setBreak"); }
+
+}  // namespace ismio::binding

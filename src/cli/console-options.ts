@@ -1,0 +1,68 @@
+// What the commands of consoles have in common: which function they are on, whom they talk to, the key.
+import { readFileSync } from 'node:fs';
+import { type Command, InvalidArgumentError } from 'commander';
+import type { Ism } from 'ismio/ism';
+import { fileError } from './failure.js';
+import { parseCount, parseWhole } from './numbers.js';
+
+export interface FunctionOptions {
+  device: string;
+  direct?: boolean;
+  port?: number;
+  keyFile?: string;
+}
+
+export interface PeerOptions extends FunctionOptions {
+  peer: bigint;
+}
+
+export function addFunctionOptions(command: Command): Command {
+  return command
+    .requiredOption('--device <which>', 'the ISM function of this end: vfio-user:PATH or vfio:BDF', parseDevice)
+    .option('--direct', 'store past the fabric where it lends its memory (ismio ism serve --direct)')
+    .option('--port <number>', 'of the function, 0 to 65535 (default: 23)', parseCount)
+    .option('--key-file <path>', 'a key that both ends have, 16 bytes or more');
+}
+
+export function addPeerOptions(command: Command): Command {
+  return addFunctionOptions(command).requiredOption(
+    '--peer <gid>',
+    'the GID of the function that serves it',
+    parseWhole,
+  );
+}
+
+function parseDevice(text: string): string {
+  if (/^(vfio-user|vfio):.+$/s.test(text)) return text;
+  throw new InvalidArgumentError('It has to be vfio-user:PATH or vfio:BDF.');
+}
+
+/** Opens the function, each time anew. */
+export async function opener({ device, direct = false }: FunctionOptions): Promise<() => Promise<Ism>> {
+  const { openVfio, openVfioUser } = await import('ismio');
+  const { openIsm } = await import('ismio/ism');
+  const [, road, place = ''] = /^([^:]+):(.+)$/s.exec(device) ?? [];
+  return async () => openIsm(road === 'vfio' ? openVfio(place) : openVfioUser(place), { direct });
+}
+
+/** What `ismio/console` takes of them. */
+export function commonOf({ port, keyFile }: FunctionOptions): { port?: number; key?: Uint8Array } {
+  return { ...(port !== undefined && { port }), ...(keyFile !== undefined && { key: keyIn(keyFile) }) };
+}
+
+/** The file's bytes, without the line's end that editors leave. */
+function keyIn(path: string): Uint8Array {
+  try {
+    const bytes = readFileSync(path);
+    const end = bytes.at(-1) === 10 ? bytes.length - 1 : bytes.length;
+    return bytes.subarray(0, end);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
+
+export function parseSeconds(text: string): number {
+  const seconds = Number(text);
+  if (/^[0-9.]+$/.test(text) && seconds <= 2_000_000) return seconds;
+  throw new InvalidArgumentError('It has to be a number of seconds, such as 60 or 0.5.');
+}
