@@ -3,7 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { PassThrough } from 'node:stream';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { attachConsole, pipeLine, serveConsoles } from 'ismio/console';
+import { createFabric, openIsm } from 'ismio/ism';
 import type { Page } from 'playwright-core';
 import type { ConsolePageServer } from '../src/console/web/server.js';
 import { Browser, noBrowser, type Visit } from './support/browser.js';
@@ -167,6 +170,37 @@ describe('the page', { skip: noBrowser }, () => {
     view.say('the end');
     await shows(page, 'the end');
     assert.match((await bar(page, 'told')) as string, /^[\d,]+ bytes are missing here$|^$/);
+  });
+
+  test('shows a console of another function to two pages, of which one writes', async (t) => {
+    const fabric = createFabric();
+    const [near, far] = [await openIsm(fabric.function().open()), await openIsm(fabric.function().open())];
+    const [output, keys] = [new PassThrough(), new PassThrough()];
+    keys.on('data', (bytes: Buffer) => output.write(`<${bytes}>`));
+    const consoles = await serveConsoles(far, { consoles: [{ name: 'demo', line: pipeLine(output, keys) }] });
+    const server = await serverOf(t, () => attachConsole(near, far.gid));
+    const first = await browser.visit(server.invite());
+    await first.page.locator('#state[data-state=open]').waitFor();
+    await first.page.keyboard.type('a');
+    await shows(first.page, '<a>');
+    const second = await browser.visit(`http://127.0.0.1:${server.port}/`); // the same browser: it has the cookie
+    await shows(second.page, '<a>');
+    assert.equal(await bar(second.page, 'role'), 'you view');
+    await second.page.locator('#force').click();
+    await second.page.locator('#reason').fill('night shift');
+    await second.page.locator('#take').click();
+    await until(async () => ((await bar(first.page, 'told')) ?? '').endsWith('night shift'));
+    assert.equal(await bar(first.page, 'role'), 'you view');
+    await second.page.locator('#view').waitFor();
+    await first.page.keyboard.type('x');
+    await second.page.keyboard.type('b');
+    for (const { page } of [first, second]) await shows(page, '<a><b>');
+    for (const { page } of [first, second]) await page.close();
+    await until(() => server.pages === 0);
+    await server.close();
+    consoles.close();
+    for (const driver of [near, far]) driver.close();
+    assert.deepEqual([...first.complaints, ...second.complaints], []);
   });
 
   test('a page of another port of this machine, whose requests carry the cookie, gets no socket and no page', async (t) => {

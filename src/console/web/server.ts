@@ -210,7 +210,8 @@ async function endOf(socket: WebSocket): Promise<void> {
 }
 
 function hangUp(socket: Duplex, status: string): void {
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`);
+  const answer = `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
+  socket.end(answer, () => socket.destroy()); // whoever is refused does not keep it open
 }
 
 /**
