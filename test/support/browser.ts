@@ -36,15 +36,33 @@ export class Browser {
     this.#folder = folder;
   }
 
-  static async start(): Promise<Browser> {
+  /** @param offline whether it has no network at all; else it has that of this machine, by `visit` */
+  static async start({ offline = true } = {}): Promise<Browser> {
     const folder = mkdtempSync(join(tmpdir(), 'ismio-test-browser-'));
     const args = [...quiet, ...quieter, ...sandbox];
-    const context = await chromium.launchPersistentContext(folder, { executablePath, args, offline: true });
+    const context = await chromium.launchPersistentContext(folder, { executablePath, args, offline });
     return new Browser(context, folder);
   }
 
   /** Opens a file, and waits until its charts are drawn. */
   async open(path: string, width = 1280): Promise<Visit> {
+    const own = pathToFileURL(path).href;
+    const visit = await this.#begin((url) => url === own, width);
+    await visit.page.goto(own);
+    // The charts are drawn when their widths are first seen, before the second frame.
+    await visit.page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
+    return visit;
+  }
+
+  /** Opens a page of a server of this machine, which may ask for what this server has. */
+  async visit(url: string): Promise<Visit> {
+    const { origin } = new URL(url);
+    const visit = await this.#begin((one) => new URL(one).origin === origin || one.startsWith('data:'), 1280);
+    await visit.page.goto(url);
+    return visit;
+  }
+
+  async #begin(isOwn: (url: string) => boolean, width: number): Promise<Visit> {
     const page = await this.#context.newPage();
     const complaints: string[] = [];
     page.on('console', (message) => complaints.push(`console: ${message.text()}`));
@@ -54,16 +72,12 @@ export class Browser {
       void dialog.dismiss();
     });
     await page.setViewportSize({ width, height: 900 });
-    const own = pathToFileURL(path).href;
     await page.route('**/*', (route) => {
       const url = route.request().url();
-      if (url === own) return route.continue();
+      if (isOwn(url)) return route.continue();
       complaints.push(`asked for ${url}`);
       return route.abort();
     });
-    await page.goto(own);
-    // The charts are drawn when their widths are first seen, before the second frame.
-    await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => requestAnimationFrame(drawn)))');
     return { page, complaints };
   }
 

@@ -10,6 +10,8 @@ export class FakeConsole extends EventEmitter<ConsoleViewEvents> implements Cons
   readonly asked: unknown[][] = [];
   /** Whether what is written comes back as output. */
   readonly echoes: boolean;
+  /** Whether it has no room for keys. */
+  isFull = false;
   #position = 0n;
 
   constructor({ name = 'fake', role = 'write' as ConsoleRole, columns = 80, rows = 24, echoes = false } = {}) {
@@ -32,6 +34,7 @@ export class FakeConsole extends EventEmitter<ConsoleViewEvents> implements Cons
   }
 
   write(bytes: Uint8Array | string): boolean {
+    if (this.isFull) return false;
     this.asked.push(['write', Buffer.from(bytes as Uint8Array).toString()]);
     if (this.echoes && this.role === 'write') this.say(bytes);
     return true;

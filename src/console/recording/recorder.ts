@@ -134,7 +134,7 @@ export class ConsoleRecorder {
     return {
       data: (bytes) => this.#output(bytes),
       screen: (bytes) => {
-        this.#format.cut(this.#at());
+        this.#take(() => this.#format.cut(this.#at()));
         this.#output(bytes);
       },
       gap: (from, bytes) => {
