@@ -5,6 +5,7 @@ import { harmless } from '../support/text.js';
 import { attachCommand } from './console-attach.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-options.js';
 import { consoleServeCommand } from './console-serve.js';
+import { webCommand } from './console-web.js';
 import { usageError } from './failure.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
@@ -25,9 +26,10 @@ export function consoleCommand(): Command {
     .addCommand(listCommand())
     .addCommand(sendCommand())
     .addCommand(logCommand())
+    .addCommand(webCommand())
     .addHelpText('after', notes)
     .action(() => {
-      throw usageError('say what to do: ismio console serve, attach, list, send or log');
+      throw usageError('say what to do: ismio console serve, attach, list, send, log or web');
     });
 }
 

@@ -17,8 +17,8 @@ const pause = 20;
 /** Lines above the screen that a newcomer gets too. */
 const scrollback = 500;
 
-/** Colours and modes off, the cursor to the corner, all cleared. */
-const cleared = '\x1b[!p\x1b[0m\x1b[H\x1b[2J\x1b[3J';
+/** The ordinary screen, colours and modes off, the cursor to the corner, all cleared. */
+const cleared = '\x1b[?1049l\x1b[!p\x1b[0m\x1b[H\x1b[2J\x1b[3J';
 
 interface Shown {
   readonly bytes: Uint8Array;
