@@ -22,11 +22,12 @@ const files = {
   'record-auto': 'src/record/auto.ts',
   device: 'src/device.ts',
   ism: 'src/ism.ts',
+  block: 'src/block.ts',
   worker: 'src/pool/worker.ts',
 };
 
 /** Those that programs ask for by name; the others are the package's own affair. */
-const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism'];
+const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism', 'block'];
 
 /** What the index takes from rooms, as functions that load them. */
 const late = {

@@ -16,6 +16,7 @@ const rolled = await rolldown({
     'record-auto': 'dist/src/record/auto.d.ts',
     device: 'dist/src/device.d.ts',
     ism: 'dist/src/ism.d.ts',
+    block: 'dist/src/block.d.ts',
   },
   external: /^node:/,
   plugins: [dts({ dtsInput: true, sourcemap: false })],
