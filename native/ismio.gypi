@@ -35,6 +35,7 @@
         'binding/server.cc',
         'binding/shard.cc',
         'binding/signal.cc',
+        'binding/space.cc',
         'binding/vfio.cc',
         'binding/watcher.cc',
         'binding/way_back.cc',

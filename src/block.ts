@@ -8,6 +8,7 @@ export type {
   Done,
   Extent,
 } from './block/disk.js';
+export { FileDisk, type FileDiskOptions, openFileDisk } from './block/file-disk.js';
 export { MemoryDisk, type MemoryDiskOptions, memoryDisk } from './block/memory-disk.js';
 export {
   type NbdOptions,

@@ -93,6 +93,7 @@ const advice: Readonly<Record<string, string>> = {
 /** Adds an extent, with the one before where it is of the same kind. */
 export function addExtent(extents: Extent[], { length, hole, zero }: Extent): void {
   const last = extents.at(-1);
-  if (last?.hole === hole && last.zero === zero) extents[extents.length - 1] = { ...last, length: last.length + length };
+  if (last?.hole === hole && last.zero === zero)
+    extents[extents.length - 1] = { ...last, length: last.length + length };
   else extents.push({ length, hole, zero });
 }

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageRoot } from '../support/package.js';
 import { benchCommand } from './bench.js';
 import { bindCommand } from './bind.js';
+import { blockCommand } from './block.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import { completeCommand, completionCommand } from './completion.js';
@@ -68,6 +69,7 @@ export function createProgram(): Command {
     replayCommand(),
     serveCommand(),
     ismCommand(),
+    blockCommand(),
     buildCommand(),
     completionCommand(),
   ];

@@ -1,7 +1,7 @@
 // One client's socket: greeting, options, requests, and the end, whoever makes it.
 import type { Socket } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
-import { Breach, greeting, Negotiation, type NbdExport, type Session } from './negotiation.js';
+import { Breach, greeting, type NbdExport, Negotiation, type Session } from './negotiation.js';
 import { Outlet } from './outlet.js';
 import { type Shared, Transmission } from './transmission.js';
 import { bytesOf, limits, magic } from './wire.js';
@@ -102,10 +102,10 @@ export class NbdConnection {
 
   /** The client sends nothing more; that it went between two requests is how most do. */
   #ended(): void {
-    if (this.#transmission?.isWithin === true && !this.#transmission.isFull) {
-      this.#giveUp('it left in the middle of a request');
-    } else if (this.#transmission === null) this.#over();
-    else this.#transmission.end();
+    const transmission = this.#transmission;
+    if (transmission === null) this.#over();
+    else if (transmission.isWithin && !transmission.isFull) this.#giveUp('it left in the middle of a request');
+    else transmission.endInput();
   }
 
   #over(): void {
@@ -118,7 +118,8 @@ export class NbdConnection {
     const passed = Math.min(this.#skip, chunk.length);
     this.#skip -= passed;
     this.#pending = Buffer.concat([this.#pending, chunk.subarray(passed)]);
-    if (passed > 0 && this.#skip === 0) this.#socket.write((this.#negotiation as Negotiation).tooLong(this.#skipped).bytes);
+    if (passed > 0 && this.#skip === 0)
+      this.#socket.write((this.#negotiation as Negotiation).tooLong(this.#skipped).bytes);
     while (this.#skip === 0 && this.#transmission === null && !this.#isOver && this.#step());
   }
 

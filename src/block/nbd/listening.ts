@@ -5,9 +5,7 @@ import { type AddressInfo, connect, type ListenOptions, type Server } from 'node
 import { dirname, join, resolve } from 'node:path';
 import { IsmioError, rangeError } from '../../support/errors.js';
 
-export type Place =
-  | { readonly path: string; readonly mode: number }
-  | { readonly port: number; readonly host: string };
+export type Place = { readonly path: string; readonly mode: number } | { readonly port: number; readonly host: string };
 
 export interface Listening {
   /** The path, or what the system says of the port. */

@@ -1,15 +1,6 @@
 // What happens before the first request: a client asks by options, one after the other, and what it is answered opens nothing
 // and reads nothing of the disk. Pure: options in, bytes out.
-import {
-  allocationContext,
-  bytesOf,
-  handshakeFlag,
-  info,
-  limits,
-  magic,
-  option,
-  optionReply,
-} from './wire.js';
+import { allocationContext, bytesOf, handshakeFlag, info, limits, magic, option, optionReply } from './wire.js';
 
 /** What is exported, as a client sees it. */
 export interface NbdExport {

@@ -109,7 +109,9 @@ export class Requests {
       offsetHigh,
       offsetLow,
       offset: offsetHigh * 2 ** 32 + offsetLow,
-      length: this.#extended ? bytes.readUInt32BE(at + 24) * 2 ** 32 + bytes.readUInt32BE(at + 28) : bytes.readUInt32BE(at + 24),
+      length: this.#extended
+        ? bytes.readUInt32BE(at + 24) * 2 ** 32 + bytes.readUInt32BE(at + 28)
+        : bytes.readUInt32BE(at + 24),
     };
   }
 

@@ -213,7 +213,9 @@ function placeOf({ path, port }: NbdOptions, host: string, mode: number): Place 
 function checkString(text: unknown, what: string): void {
   const { length } = Buffer.from(checkText(text, what));
   if (length <= limits.stringBytes) return;
-  throw rangeError('ERR_ISMIO_OPTION', `${what} must be at most ${limits.stringBytes} bytes, not ${length}`, { length });
+  throw rangeError('ERR_ISMIO_OPTION', `${what} must be at most ${limits.stringBytes} bytes, not ${length}`, {
+    length,
+  });
 }
 
 /** What every client takes: less or more, and some ignore all sizes, or make requests of this size. */

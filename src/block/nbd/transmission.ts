@@ -49,6 +49,8 @@ export class Transmission implements Takers {
   /** Of `lost.times`, how many this client was told. */
   #told: number;
   #isEnding = false;
+  /** The client sends nothing more, but some of what it sent waits for room. */
+  #isLast = false;
   #flushes = false;
 
   /** @param over is called when the client wants nothing more and has all replies */
@@ -89,6 +91,12 @@ export class Transmission implements Takers {
     if (this.#inFlight === 0) this.#over();
   }
 
+  /** The client sends nothing more: what came is answered. */
+  endInput(): void {
+    if (this.#requests.waits) this.#isLast = true;
+    else this.end();
+  }
+
   /** These have gone: there may be room for what waited. */
   sent(requests: number, cost: number): void {
     this.#inFlight -= requests;
@@ -96,6 +104,7 @@ export class Transmission implements Takers {
     if (!this.#isEnding) {
       this.#requests.resume();
       this.#outlet.flush();
+      if (this.#isLast && !this.#requests.waits) this.end();
     } else if (this.#inFlight === 0) this.#over();
   }
 
@@ -125,8 +134,7 @@ export class Transmission implements Takers {
       this.#tellExtents(request);
       return;
     }
-    const room =
-      request.type === command.read ? this.#outlet.room(this.#replies.readBytes(request.length)) : undefined;
+    const room = request.type === command.read ? this.#outlet.room(this.#replies.readBytes(request.length)) : undefined;
     let done: Done;
     try {
       done = this.#ask(request, payload, room);
