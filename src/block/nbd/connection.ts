@@ -59,13 +59,15 @@ export class NbdConnection {
     return this.#transmission !== null;
   }
 
-  /** Answers what is in flight, for so many milliseconds at most, and ends. */
-  close(grace: number): void {
+  /** Answers what is in flight, for so many milliseconds at most, and ends: the promise, when the socket is closed. */
+  close(grace: number): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#socket.destroy(), grace);
     this.#socket.pause();
     if (this.#transmission === null) this.#socket.destroy();
     else this.#transmission.end();
+    return closed;
   }
 
   #guarded(act: () => void): void {

@@ -152,8 +152,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
   async #close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#release?.();
-    for (const connection of this.#connections) connection.close(this.#grace);
-    await closed;
+    await Promise.all([closed, ...[...this.#connections].map((connection) => connection.close(this.#grace))]);
     this.emit('close');
   }
 
