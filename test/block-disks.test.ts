@@ -180,7 +180,12 @@ test('a sparse file stays sparse: zeros and trims make holes, and zeros without 
   await disk.zero(5 * mebibyte, mebibyte, { mayTrim: false });
   assert.ok(blocks() >= before);
   assert.equal(statSync(path).size, 8 * mebibyte);
-  assert.equal(readFileSync(path).subarray(5 * mebibyte, 6 * mebibyte).every((byte) => byte === 0), true);
+  assert.equal(
+    readFileSync(path)
+      .subarray(5 * mebibyte, 6 * mebibyte)
+      .every((byte) => byte === 0),
+    true,
+  );
   await disk.close();
 });
 
@@ -201,7 +206,9 @@ test('a file that was opened for reads alone, is none, or was cut short', async 
   await rejectsCode(openFileDisk(path, { direct: true } as object), RangeError, 'ERR_ISMIO_OPTION');
 });
 
-test('a medium that is full says so, and serves what fits', { skip: process.getuid?.() !== 0 && 'root mounts' }, async (t) => {
+test('a medium that is full says so, and serves what fits', {
+  skip: process.getuid?.() !== 0 && 'root mounts',
+}, async (t) => {
   const folder = join(temporaryFolder(t), 'small');
   mkdirSync(folder);
   if (spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=256k', 'none', folder]).status !== 0) {

@@ -217,7 +217,14 @@ describe('fio', { skip: missing('fio') }, () => {
       const disk = kind === 'memory' ? memoryDisk({ size: 32 * mebibyte }) : await openFileDisk(path);
       const { uri, server } = await served(t, disk);
       const words = ['--name=verify', '--ioengine=nbd', `--uri=${uri}`, '--rw=randwrite', '--bsrange=512-128k'];
-      const more = ['--size=24M', '--iodepth=16', '--verify=crc32c', '--verify_backlog=64', '--randseed=7', '--fsync=32'];
+      const more = [
+        '--size=24M',
+        '--iodepth=16',
+        '--verify=crc32c',
+        '--verify_backlog=64',
+        '--randseed=7',
+        '--fsync=32',
+      ];
       const { code, out, err } = await ran('fio', ...words, ...more, `--aux-path=${folder}`);
       assert.equal(code, 0, out + err);
       assert.match(out, /err= 0/);

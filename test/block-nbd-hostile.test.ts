@@ -37,8 +37,7 @@ const breaches: Readonly<Record<string, (client: NbdClient) => void>> = {
   },
   'a payload that is shorter than announced, and the next request in it': (client) => {
     client.send({ type: command.write, length: 100, payload: Buffer.alloc(50) });
-    client.send({ type: command.read, length: 100 });
-    client.send({ type: command.read, length: 100 });
+    for (let i = 0; i < 3; i++) client.send({ type: command.read, length: 100 });
   },
 };
 
@@ -100,7 +99,7 @@ test('an option with a length of 4 GiB is waited for without memory, and the ser
   assert.ok(await client.ended());
 });
 
-test('a write of 4 GiB is passed over without memory, and what follows is in step', async (t) => {
+test('a write that is longer than any may be is passed over without memory, and what follows is in step', async (t) => {
   const { path } = await served(t, memoryDisk({ size: mebibyte }));
   const client = await NbdClient.open(path);
   client.send({ type: command.write, length: 256 * mebibyte });
@@ -117,7 +116,12 @@ test('more connections than may be are closed, and one that says nothing is in n
   const silent = Array.from({ length: 4 }, () => connect({ path }));
   while (server.stats().open < 4) await setTimeout(1);
   const fifth = connect({ path });
-  await new Promise((resolve) => fifth.on('close', resolve).on('error', () => undefined).resume());
+  await new Promise((resolve) =>
+    fifth
+      .on('close', resolve)
+      .on('error', () => undefined)
+      .resume(),
+  );
   for (const socket of silent) socket.destroy();
   while (server.stats().open > 0) await setTimeout(1);
   await isServed(path);
@@ -127,7 +131,10 @@ test('more connections than may be are closed, and one that says nothing is in n
 function guarded(size: number): BlockDevice {
   const memory = memoryDisk({ size });
   const inside = (offset: number, length: number): void => {
-    assert.ok(Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= size, `${offset} ${length}`);
+    assert.ok(
+      Number.isSafeInteger(offset) && offset >= 0 && length >= 0 && offset + length <= size,
+      `${offset} ${length}`,
+    );
   };
   return {
     name: 'guarded',
@@ -174,7 +181,12 @@ function requestsBy(below: (limit: number) => number, size: number): () => Reque
       const length = below(3) > 0 ? below(9000) : (edges[below(edges.length)] as number);
       return { type, flags: flags(), offset: offset(), length };
     }
-    return { type, flags: flags(), offset: offset(), payload: Buffer.alloc(below(below(9) === 0 ? 100_000 : 5000), below(256)) };
+    return {
+      type,
+      flags: flags(),
+      offset: offset(),
+      payload: Buffer.alloc(below(below(9) === 0 ? 100_000 : 5000), below(256)),
+    };
   };
 }
 

@@ -328,7 +328,11 @@ test('a client that goes in the middle of a write has written nothing of it', as
 test('closing answers what is in flight, takes nothing more, and never waits for a disk that hangs', async (t) => {
   const { disk, waiting, state } = held(mebibyte);
   const { path, server } = await served(t, disk, { grace: 300 });
-  const [patient, stuck, idle] = [await NbdClient.open(path), await NbdClient.open(path), await NbdClient.greeted(path)];
+  const [patient, stuck, idle] = [
+    await NbdClient.open(path),
+    await NbdClient.open(path),
+    await NbdClient.greeted(path),
+  ];
   state.holds = true;
   patient.send({ type: command.write, payload: Buffer.alloc(512, 1) });
   while (waiting.length < 1) await setTimeout(1);

@@ -116,7 +116,8 @@ export class NbdClient {
     const client = await NbdClient.greeted(path);
     if (extended) assert.equal((await client.ask(option.extendedHeaders)).at(-1)?.kind, 1);
     else if (structured) assert.equal((await client.ask(option.structuredReply)).at(-1)?.kind, 1);
-    if (allocation && (structured || extended)) await client.ask(option.setMetaContext, contexts(name, 'base:allocation'));
+    if (allocation && (structured || extended))
+      await client.ask(option.setMetaContext, contexts(name, 'base:allocation'));
     await client.go(name);
     client.extended = extended;
     return client;
