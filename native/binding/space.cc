@@ -1,5 +1,5 @@
-// What Node.js does not do with files: holes, zeros, extents, what is to be read ahead. As src/block/file-disk.ts sees it;
-// on libuv's threads, because each may wait for a disk.
+// What Node.js does not do with files: holes, zeros, extents, what is to be read ahead. As src/block/file-disk.ts sees
+// it; on libuv's threads, because each may wait for a disk.
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <unistd.h>
@@ -52,8 +52,7 @@ class SpaceCall final : public Napi::AsyncWorker {
     const int mode = kind_ == Kind::punch  ? FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
                      : kind_ == Kind::zero ? FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE
                                            : FALLOC_FL_KEEP_SIZE;
-    const int done =
-        fallocate(range_.file, mode, static_cast<off_t>(range_.offset), static_cast<off_t>(range_.length));
+    const int done = fallocate(range_.file, mode, static_cast<off_t>(range_.offset), static_cast<off_t>(range_.length));
     return done == 0 ? 0 : errno;
   }
 
@@ -62,9 +61,9 @@ class SpaceCall final : public Napi::AsyncWorker {
   int errno_ = 0;
 };
 
-// Where the data of a file ends and begins, from an offset on. Calls done(null, errno, count): so many boundaries are in
-// `into`, the first of them of data, then of a hole, and so on; the last one is at the end of the range or behind it,
-// where the memory sufficed.
+// Where the data of a file ends and begins, from an offset on. Calls done(null, errno, count): so many boundaries are
+// in `into`, the first of them of data, then of a hole, and so on; the last one is at the end of the range or behind
+// it, where the memory sufficed.
 class Extents final : public Napi::AsyncWorker {
  public:
   Extents(const Range& range, Napi::Float64Array into, const Napi::Function& done)

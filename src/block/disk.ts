@@ -62,6 +62,8 @@ export interface BlockDevice {
   /** Fills the target from the offset on. */
   read(offset: number, target: Uint8Array): Done;
   write(offset: number, source: Uint8Array, options?: DiskWriteOptions): Done;
+  /** A write of several pieces, one behind the other. Where there is none, they are joined before `write`. */
+  writePieces?(offset: number, pieces: readonly Uint8Array[], options?: DiskWriteOptions): Done;
   /** All writes that were done before are on the medium when it is done. */
   flush(): Done;
   /** What lies in the range is not needed any more. Advice: what is read there is as before, or zeros. */

@@ -69,6 +69,14 @@ export class FileDisk implements BlockDevice {
     return this.#track(this.#finish(this.#writeAll(offset, source), fua));
   }
 
+  writePieces(offset: number, pieces: readonly Uint8Array[], { fua = false }: DiskWriteOptions = {}): Promise<void> {
+    this.#checkWrite(
+      offset,
+      pieces.reduce((all, { length }) => all + length, 0),
+    );
+    return this.#track(this.#finish(this.#writeEach(offset, pieces), fua));
+  }
+
   flush(): Promise<void> {
     this.#check(0, 0);
     return this.#track(this.#flush());
@@ -169,6 +177,20 @@ export class FileDisk implements BlockDevice {
         .write(source, at, source.length - at, offset + at)
         .catch((error: unknown) => this.#rethrow('a write', error, values));
       at += bytesWritten;
+    }
+  }
+
+  async #writeEach(offset: number, pieces: readonly Uint8Array[]): Promise<void> {
+    const length = pieces.reduce((all, piece) => all + piece.length, 0);
+    const { bytesWritten } = await this.#handle
+      .writev(pieces, offset)
+      .catch((error: unknown) => this.#rethrow('a write', error, { offset, length }));
+    // The rest, of a medium that took a part: it goes on, or says why not.
+    let at = 0;
+    for (const piece of pieces) {
+      const done = Math.min(Math.max(bytesWritten - at, 0), piece.length);
+      if (done < piece.length) await this.#writeAll(offset + at + done, piece.subarray(done));
+      at += piece.length;
     }
   }
 

@@ -83,6 +83,14 @@ export class MemoryDisk implements BlockDevice {
     }
   }
 
+  writePieces(offset: number, pieces: readonly Uint8Array[]): undefined {
+    let at = offset;
+    for (const piece of pieces) {
+      this.write(at, piece);
+      at += piece.length;
+    }
+  }
+
   flush(): undefined {
     this.#check(0, 0);
   }

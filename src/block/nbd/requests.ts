@@ -18,6 +18,12 @@ export interface Request {
   readonly length: number;
 }
 
+/** Of a write; what came in several chunks is in as many pieces. */
+export type Payload = Buffer | readonly Buffer[] | null;
+
+/** Shorter pieces are joined: each that is kept costs memory of its own. */
+const leastPiece = 16_384;
+
 /** Who answers requests. */
 export interface Takers {
   /** Whether the next request may be begun; else the rest waits for `resume`. */
@@ -25,7 +31,7 @@ export interface Takers {
   /** A request came. Whether it is served, if it has a payload: one that is not has its payload passed over. */
   begin(request: Request): boolean;
   /** All of it is there. */
-  serve(request: Request, payload: Buffer | null): void;
+  serve(request: Request, payload: Payload): void;
 }
 
 /** Cuts what one client sends into requests. */
@@ -37,8 +43,10 @@ export class Requests {
   readonly #header = Buffer.alloc(bytesOf.extendedRequest);
   #headerFilled = 0;
   #request: Request | null = null;
-  #payload: Buffer | null = null;
-  #payloadFilled = 0;
+  /** Of a payload that comes in parts: those that are kept as they are, or the memory that short ones are joined in. */
+  #pieces: Buffer[] = [];
+  #joined: Buffer | null = null;
+  #filled = 0;
   /** Bytes of a payload that are passed over. */
   #skip = 0;
   #rest: Buffer | null = null;
@@ -131,8 +139,9 @@ export class Requests {
       return at + length;
     }
     this.#request = request;
-    this.#payload = Buffer.allocUnsafeSlow(length);
-    this.#payloadFilled = 0;
+    this.#pieces = [];
+    this.#joined = null;
+    this.#filled = 0;
     return at;
   }
 
@@ -144,16 +153,28 @@ export class Requests {
   }
 
   #fill(request: Request, chunk: Buffer, at: number): number {
-    const payload = this.#payload as Buffer;
-    const taken = Math.min(payload.length - this.#payloadFilled, chunk.length - at);
-    chunk.copy(payload, this.#payloadFilled, at, at + taken);
-    this.#payloadFilled += taken;
-    if (this.#payloadFilled === payload.length) {
+    const taken = Math.min(request.length - this.#filled, chunk.length - at);
+    const isLast = this.#filled + taken === request.length;
+    if (this.#joined === null && taken < leastPiece && !(isLast && this.#pieces.length > 0)) this.#join(request.length);
+    if (this.#joined === null) this.#pieces.push(chunk.subarray(at, at + taken));
+    else chunk.copy(this.#joined, this.#filled, at, at + taken);
+    this.#filled += taken;
+    if (isLast) {
+      const payload = this.#joined ?? this.#pieces;
       this.#request = null;
-      this.#payload = null;
+      this.#joined = null;
+      this.#pieces = [];
       this.#takers.serve(request, payload);
     }
     return at + taken;
+  }
+
+  /** From here on what comes is copied, as is what was kept. */
+  #join(length: number): void {
+    this.#joined = Buffer.allocUnsafeSlow(length);
+    let at = 0;
+    for (const piece of this.#pieces) at += piece.copy(this.#joined, at);
+    this.#pieces = [];
   }
 }
 

@@ -1,16 +1,16 @@
 // The requests of one client, from the first to the last: each is asked of the disk as it comes, and answered when it is done,
 // in whichever order. What is in flight is bounded: a client that sends more, or does not read its replies, waits.
 import { setImmediate } from 'node:timers';
-import type { BlockDevice, Done, Extent } from '../disk.js';
+import type { BlockDevice, DiskWriteOptions, Done, Extent } from '../disk.js';
 import type { Session } from './negotiation.js';
 import type { Outlet, Room } from './outlet.js';
 import { Replies } from './replies.js';
-import { type Request, Requests, refusalOf, type Takers } from './requests.js';
+import { type Payload, type Request, Requests, refusalOf, type Takers } from './requests.js';
 import { command, commandFlag, type Errno, errnoOf, limits } from './wire.js';
 
 /** What a client may have in flight. One request may be begun while there is less. */
 const mostRequests = 512;
-const mostBytes = 2 ** 23;
+const mostBytes = 2 ** 21;
 
 /** A request that the disk failed. */
 export interface NbdFailure {
@@ -129,7 +129,7 @@ export class Transmission implements Takers {
     return false;
   }
 
-  serve(request: Request, payload: Buffer | null): void {
+  serve(request: Request, payload: Payload): void {
     if (request.type === command.blockStatus) {
       this.#tellExtents(request);
       return;
@@ -150,7 +150,7 @@ export class Transmission implements Takers {
       );
   }
 
-  #ask(request: Request, payload: Buffer | null, room: Room | undefined): Done {
+  #ask(request: Request, payload: Payload, room: Room | undefined): Done {
     const { disk } = this.#shared;
     const { type, flags, offset, length } = request;
     const fua = (flags & commandFlag.fua) !== 0;
@@ -158,7 +158,7 @@ export class Transmission implements Takers {
       case command.read:
         return disk.read(offset, this.#replies.target(room as Room, length));
       case command.write:
-        return payload === null ? undefined : disk.write(offset, payload, fua ? { fua } : undefined);
+        return payload === null ? undefined : writeTo(disk, offset, payload, fua ? { fua } : undefined);
       case command.flush:
         return disk.flush();
       case command.trim:
@@ -248,6 +248,13 @@ export class Transmission implements Takers {
   #costOf({ type, length }: Request): number {
     return type === command.read || type === command.write ? length : 0;
   }
+}
+
+function writeTo(disk: BlockDevice, offset: number, payload: NonNullable<Payload>, options?: DiskWriteOptions): Done {
+  if (Buffer.isBuffer(payload)) return disk.write(offset, payload, options);
+  return disk.writePieces === undefined
+    ? disk.write(offset, Buffer.concat(payload), options)
+    : disk.writePieces(offset, payload, options);
 }
 
 function placeOf({ type, offset, length }: Request): string {
