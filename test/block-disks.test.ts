@@ -60,6 +60,10 @@ for (const [kind, make] of Object.entries(disks)) {
           const bytes = Buffer.alloc(length, 1 + below(255));
           await disk.write(offset, bytes, { fua: what === 0 });
           bytes.copy(oracle, offset);
+          const cut = below(length);
+          const pieces = [bytes.subarray(0, cut), bytes.subarray(cut).fill(below(256))];
+          if (what === 4) await disk.writePieces?.(offset, pieces);
+          if (what === 4) bytes.copy(oracle, offset);
         } else if (what < 8) {
           await disk.zero(offset, length, { mayTrim: what === 5, fast: what === 6 });
           oracle.fill(0, offset, offset + length);
@@ -72,6 +76,8 @@ for (const [kind, make] of Object.entries(disks)) {
         const from = below(size);
         const bytes = await read(disk, from, Math.min(100_000, size - from));
         assert.ok(bytes.equals(oracle.subarray(from, from + bytes.length)), `step ${i}`);
+        const seen = disk.view?.(from, bytes.length);
+        if (seen !== undefined) assert.ok(Buffer.concat(seen).equals(bytes), `step ${i}`);
       }
       assert.ok((await read(disk, 0, size)).equals(oracle));
       let at = 0;

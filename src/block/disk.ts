@@ -61,6 +61,11 @@ export interface BlockDevice {
   readonly features: DiskFeatures;
   /** Fills the target from the offset on. */
   read(offset: number, target: Uint8Array): Done;
+  /**
+   * The disk's own memory, where the bytes of the range lie in it: they are sent from there, and may change until they are
+   * gone, as what is read while it is written may. Where there is none, they are read.
+   */
+  view?(offset: number, length: number): readonly Uint8Array[];
   write(offset: number, source: Uint8Array, options?: DiskWriteOptions): Done;
   /** A write of several pieces, one behind the other. Where there is none, they are joined before `write`. */
   writePieces?(offset: number, pieces: readonly Uint8Array[], options?: DiskWriteOptions): Done;

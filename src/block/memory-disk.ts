@@ -14,6 +14,8 @@ import {
 } from './disk.js';
 
 const pageBytes = 65_536;
+/** What is seen of a hole. */
+const blank = new Uint8Array(pageBytes);
 const tablePages = 1024;
 const tableBytes = tablePages * pageBytes;
 /** Bytes that are zeroed in one turn of the event loop. */
@@ -68,6 +70,18 @@ export class MemoryDisk implements BlockDevice {
       else target.set(length === pageBytes ? page : page.subarray(start, start + length), at);
       at += length;
     }
+  }
+
+  view(offset: number, length: number): Uint8Array[] {
+    this.#check(offset, length);
+    const pieces: Uint8Array[] = [];
+    for (let at = offset; at < offset + length; ) {
+      const start = at % pageBytes;
+      const end = Math.min(pageBytes, start + offset + length - at);
+      pieces.push((this.#page(at) ?? blank).subarray(start, end));
+      at += end - start;
+    }
+    return pieces;
   }
 
   write(offset: number, source: Uint8Array): undefined {

@@ -36,7 +36,9 @@ export class Room {
 }
 
 interface Run {
-  readonly slab: Slab;
+  /** Null of memory that is somebody else's. */
+  readonly slab: Slab | null;
+  readonly bytes: Uint8Array;
   readonly start: number;
   end: number;
   rooms: number;
@@ -75,7 +77,17 @@ export class Outlet {
       last.rooms++;
       last.requests++;
       last.cost += cost;
-    } else this.#runs.push({ slab, start, end: start + length, rooms: 1, requests: 1, cost });
+    } else this.#runs.push({ slab, bytes: slab.bytes, start, end: start + length, rooms: 1, requests: 1, cost });
+  }
+
+  /** Queues the first bytes of the room, and behind them memory that is not of a slab. */
+  sendWith({ slab, start }: Room, length: number, pieces: readonly Uint8Array[], cost: number): void {
+    this.#runs.push({ slab, bytes: slab.bytes, start, end: start + length, rooms: 1, requests: 0, cost: 0 });
+    const common = { slab: null, start: 0, rooms: 0, requests: 0, cost: 0 };
+    for (const bytes of pieces) this.#runs.push({ ...common, bytes, end: bytes.length });
+    const last = this.#runs.at(-1) as Run;
+    last.requests = 1;
+    last.cost = cost;
   }
 
   /** Hands what is queued to the socket. */
@@ -85,18 +97,22 @@ export class Outlet {
     this.#runs = [];
     if (runs.length > 1) this.#socket.cork();
     for (const run of runs) {
-      const { slab, start, end } = run;
-      this.#socket.write(slab.bytes.subarray(start, end), () => this.#gone(run));
+      const { bytes, start, end } = run;
+      this.#socket.write(bytes.subarray(start, end), () => this.#gone(run));
     }
     if (runs.length > 1) this.#socket.uncork();
   }
 
   #gone({ slab, rooms, requests, cost }: Run): void {
+    if (slab !== null) this.#giveBack(slab, rooms);
+    if (requests > 0) this.#sent(requests, cost);
+  }
+
+  #giveBack(slab: Slab, rooms: number): void {
     slab.live -= rooms;
     if (slab.live === 0 && slab !== this.#slab && this.#spare.length < mostSpare && slab.bytes.length === slabBytes) {
       this.#spare.push(slab);
     }
-    this.#sent(requests, cost);
   }
 
   /** One that is longer than others is used once. */

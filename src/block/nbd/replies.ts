@@ -34,12 +34,23 @@ export class Replies {
 
   /** What was read is in the room already. */
   read(request: Request, room: Room, cost: number): void {
+    this.#readHeader(request, room);
+    this.#outlet.send(room, this.#readAt + request.length, cost);
+  }
+
+  /** The reply to a read, from memory that is the disk's. */
+  lent(request: Request, pieces: readonly Uint8Array[], cost: number): void {
+    const room = this.#outlet.room(this.#readAt);
+    this.#readHeader(request, room);
+    this.#outlet.sendWith(room, this.#readAt, pieces, cost);
+  }
+
+  #readHeader(request: Request, room: Room): void {
     const { offset, length } = request;
     if (this.#session.structured) {
       this.#chunk(room, request, chunk.offsetData, 8 + length);
       writeWide(room.bytes, room.start + this.#headerBytes, offset);
     } else this.#simple(room, request, 0);
-    this.#outlet.send(room, this.#readAt + length, cost);
   }
 
   done(request: Request, cost: number): void {
