@@ -23,11 +23,12 @@ const files = {
   device: 'src/device.ts',
   ism: 'src/ism.ts',
   console: 'src/console.ts',
+  block: 'src/block.ts',
   worker: 'src/pool/worker.ts',
 };
 
 /** Those that programs ask for by name; the others are the package's own affair. */
-const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism', 'console'];
+const subpaths = ['ismio', 'record', 'record-auto', 'device', 'ism', 'console', 'block'];
 
 /** What the index takes from rooms, as functions that load them. */
 const late = {

@@ -17,6 +17,7 @@ const rolled = await rolldown({
     device: 'dist/src/device.d.ts',
     ism: 'dist/src/ism.d.ts',
     console: 'dist/src/console.d.ts',
+    block: 'dist/src/block.d.ts',
   },
   external: /^node:/,
   plugins: [dts({ dtsInput: true, sourcemap: false })],

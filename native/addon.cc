@@ -27,6 +27,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   ismio::binding::exportServers(env, exports);
   ismio::binding::exportVfio(env, exports);
   ismio::binding::exportConnections(env, exports);
+  ismio::binding::exportSpace(env, exports);
   return exports;
 }
 

@@ -36,6 +36,7 @@
         'binding/shard.cc',
         'binding/signal.cc',
         'binding/terminal.cc',
+        'binding/space.cc',
         'binding/vfio.cc',
         'binding/watcher.cc',
         'binding/way_back.cc',

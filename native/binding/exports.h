@@ -23,6 +23,7 @@ void exportLanes(Napi::Env env, Napi::Object exports);
 void exportServers(Napi::Env env, Napi::Object exports);
 void exportVfio(Napi::Env env, Napi::Object exports);
 void exportConnections(Napi::Env env, Napi::Object exports);
+void exportSpace(Napi::Env env, Napi::Object exports);
 
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 void exportFunction(Napi::Env env, Napi::Object exports, const char* name) {

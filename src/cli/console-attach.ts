@@ -48,7 +48,7 @@ export function attachCommand(): Command {
     .addOption(new Option('--cast <version>', 'of the asciicast (default: 2)').choices(['2', '3']).argParser(Number))
     .option('--script <path>', 'the output in this file, and PATH.timing beside it, for scriptreplay')
     .option('--escape <character>', 'instead of the tilde; nothing: none', '~')
-    .option('--reconnect <seconds>', 'look for a console that was lost so long (default: 60)', parseSeconds, 60)
+    .option('--reconnect <seconds>', 'look for a console that was lost so long', parseSeconds, 60)
     .option('--linger <seconds>', 'without a terminal: wait for more output so long', parseSeconds, 1)
     .addHelpText('after', notes)
     .action(attach);

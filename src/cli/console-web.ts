@@ -4,7 +4,7 @@ import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-op
 import { print } from './output.js';
 
 interface Options extends PeerOptions {
-  listen: Listen;
+  listen?: Listen;
   hostName?: string[];
   view?: boolean;
   json?: boolean;
@@ -27,7 +27,7 @@ export function webCommand(): Command {
   return addPeerOptions(new Command('web'))
     .description('show a console as a page in the browser, to this machine alone unless told otherwise')
     .argument('[name]', 'which console, where there are several')
-    .option('--listen <address>', 'HOST:PORT, or PORT (default: 127.0.0.1, any port)', parseListen, anyPort)
+    .option('--listen <address>', 'HOST:PORT, or PORT (default: 127.0.0.1, any port)', parseListen)
     .option('--host-name <name...>', 'what else browsers may call this machine')
     .option('--view', 'pages look on, and never write')
     .option('--json', 'print what happens as JSON, a line each')
@@ -40,7 +40,7 @@ const anyPort: Listen = { host: '127.0.0.1', port: 0 };
 async function serveWeb(name: string | undefined, options: Options): Promise<void> {
   const { attachConsole } = await import('ismio/console');
   const { serveConsolePage } = await import('../console/web/server.js');
-  const { view, listen, hostName, peer } = options;
+  const { view, listen = anyPort, hostName, peer } = options;
   const ism = await (await opener(options))();
   const role = view === true ? 'view' : 'write';
   const wishes = { ...commonOf(options), role, ...(name !== undefined && { name }) } as const;

@@ -5,6 +5,7 @@ import { Command } from 'commander';
 import { packageRoot } from '../support/package.js';
 import { benchCommand } from './bench.js';
 import { bindCommand } from './bind.js';
+import { blockCommand } from './block.js';
 import { buildCommand } from './build.js';
 import { compareCommand } from './compare.js';
 import { completeCommand, completionCommand } from './completion.js';
@@ -70,6 +71,7 @@ export function createProgram(): Command {
     serveCommand(),
     ismCommand(),
     consoleCommand(),
+    blockCommand(),
     buildCommand(),
     completionCommand(),
   ];

@@ -42,6 +42,7 @@ export type ErrorCode =
   | 'ERR_ISMIO_VFIO_USER' // no server at the socket, or one whose version or answers do not fit
   | 'ERR_ISMIO_DMA' // a device reads or writes what is not mapped for it, or may not; errno
   | 'ERR_ISMIO_ISM' // an ISM function refused a command; command, returnCode
+  | 'ERR_ISMIO_DISK' // a disk could not do what it was asked for; errno
   | 'ERR_ISMIO_STATE' // a state that is not one of the device which is to take it
   // who has a PCI function
   | 'ERR_ISMIO_IN_USE' // a function that carries a mounted disk or the only link, or that a process has open

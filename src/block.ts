@@ -1,0 +1,20 @@
+// What programs import as `ismio/block`. Exports only.
+export type {
+  BlockDevice,
+  BlockSizes,
+  DiskFeatures,
+  DiskWriteOptions,
+  DiskZeroOptions,
+  Done,
+  Extent,
+} from './block/disk.js';
+export { FileDisk, type FileDiskOptions, openFileDisk } from './block/file-disk.js';
+export { MemoryDisk, type MemoryDiskOptions, memoryDisk } from './block/memory-disk.js';
+export {
+  type NbdOptions,
+  NbdServer,
+  type NbdServerEvents,
+  type NbdServerStats,
+  serveNbd,
+} from './block/nbd/server.js';
+export type { NbdFailure } from './block/nbd/transmission.js';
