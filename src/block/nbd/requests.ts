@@ -69,6 +69,10 @@ export class Requests {
 
   /** @throws Breach where the client is out of step */
   take(chunk: Buffer): void {
+    if (this.#rest !== null) {
+      this.#rest = Buffer.concat([this.#rest, chunk]);
+      return;
+    }
     let at = 0;
     while (at < chunk.length) {
       if (this.#skip > 0) {
