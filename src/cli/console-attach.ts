@@ -2,6 +2,7 @@
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
+import type * as consoles from 'ismio/console';
 import type { ConsoleClient, ConsoleRecorder } from 'ismio/console';
 import { atExit } from '../support/exit.js';
 import { harmless } from '../support/text.js';
@@ -57,9 +58,11 @@ export function attachCommand(): Command {
 async function attach(name: string | undefined, options: Options): Promise<void> {
   const { view, force, last, reconnect, peer } = options;
   if (view === true && force !== undefined) throw usageError('--view and --force do not go together');
-  if (options.escape.length > 1) throw usageError(`--escape is one character, not ${JSON.stringify(options.escape)}`);
-  const { attachConsole } = await import('ismio/console');
-  const client = await attachConsole(await opener(options), peer, {
+  if (!/^[\x20-\x7e]?$/.test(options.escape))
+    throw usageError(`--escape is one ASCII character, not ${JSON.stringify(options.escape)}`);
+  // What comes first is heard: nothing is waited for between attaching and listening.
+  const library = await import('ismio/console');
+  const client = await library.attachConsole(await opener(options), peer, {
     ...commonOf(options),
     ...(name !== undefined && { name }),
     role: view === true ? 'view' : force === undefined ? 'write' : 'force',
@@ -68,14 +71,15 @@ async function attach(name: string | undefined, options: Options): Promise<void>
     size: windowSize(),
     reconnect: reconnect * 1000,
   });
-  if (options.log !== undefined) keepLog(client, options.log);
-  const recorders = await recorded(client, options);
+  const log = options.log === undefined ? null : keepLog(client, options.log);
+  const recorders = recorded(library, client, options);
   let status = await (process.stdin.isTTY ? interactive(client, options) : piped(client, options));
   for (const recorder of recorders) {
     await recorder.close().catch(() => {
       status ||= 1; // which was told when it failed
     });
   }
+  if (log !== null) await new Promise<void>((resolve) => log.once('close', resolve).end());
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(status);
 }
@@ -85,15 +89,21 @@ function windowSize() {
   return { columns, rows, xPixels: 0, yPixels: 0 };
 }
 
-function keepLog(client: ConsoleClient, path: string): void {
+function keepLog(client: ConsoleClient, path: string): WriteStream {
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => say(`the log cannot be written: ${error.message}`));
-  client.on('data', (bytes) => void file.write(bytes));
+  client.on('data', (bytes) => {
+    if (!file.destroyed) file.write(bytes);
+  });
+  return file;
 }
 
 /** A recording ends with the console, whatever ends it. */
-async function recorded(client: ConsoleClient, { record, cast = 2, script }: Options): Promise<ConsoleRecorder[]> {
-  const { recordAsciicast, recordScript } = await import('ismio/console');
+function recorded(
+  { recordAsciicast, recordScript }: typeof consoles,
+  client: ConsoleClient,
+  { record, cast = 2, script }: Options,
+): ConsoleRecorder[] {
   const failed = (error: Error): void => say(`the recording has ended: ${error.message}`);
   const file = (path: string): WriteStream => createWriteStream(path, { mode: 0o600 });
   const made: ConsoleRecorder[] = [];
@@ -138,6 +148,10 @@ function tellChanges(client: ConsoleClient): void {
     say(`${role === 'write' ? 'you write' : 'you look on'}${reason === '' ? '' : `: ${reason}`}`),
   );
   client.on('notice', (text) => say(text));
+  tellGaps(client);
+}
+
+function tellGaps(client: ConsoleClient): void {
   client.on('gap', (_, bytes) => say(`${bytes} bytes of output are not kept any more`));
   client.on('state', (state) => {
     if (state === 'lost') say('the console was lost; it is looked for');
@@ -174,7 +188,7 @@ async function interactive(client: ConsoleClient, options: Options): Promise<num
     f: () => client.request('write', 'taken over by hand'),
     v: () => client.request('view'),
     w: () => client.request('write'),
-    s: () => void stands(client),
+    s: () => void stands(client).catch((error: Error) => say(error.message)),
   };
   stdin.on('data', (bytes: Uint8Array) => {
     for (const typed of escapes.take(bytes, keys)) {
@@ -213,6 +227,7 @@ async function piped(client: ConsoleClient, { linger }: Options): Promise<number
     quiet();
     if (!stdout.write(bytes)) stdout.once('drain', quiet);
   });
+  tellGaps(client);
   client.on('role', (role, reason) => {
     if (role === 'view') say(`nothing is typed: ${reason}`);
   });

@@ -98,10 +98,12 @@ function worded(value: unknown): string {
 }
 
 function wanted(library: typeof consoles, command: string[], options: Options): ConsoleOptions[] {
-  const { config, pipe, tty, speed, name, history, onExit, writers, viewers } = options;
+  const { config, pipe, json, tty, speed, name, history, onExit, writers, viewers } = options;
   if ([command.length > 0, config, pipe, tty].filter((one) => one !== undefined && one !== false).length !== 1) {
     throw usageError('say what is served: a COMMAND behind --, --tty PATH, --pipe or --config FILE');
   }
+  if (pipe === true && json === true)
+    throw usageError('--pipe and --json do not go together: both say it on the standard output');
   const access = { ...(writers && { write: writers }), ...(viewers && { view: viewers }) };
   const common = { ...(history !== undefined && { history }), ...(onExit && { onExit }), access };
   if (config !== undefined) return inFile(config).map((one) => ({ ...common, ...ofFile(library, one) }));
@@ -129,7 +131,9 @@ function inFile(path: string): Described[] {
   throw usageError(`${path} has no array of consoles; ismio console serve --help shows one`);
 }
 
-function ofFile(library: typeof consoles, { command, tty, speed, ...rest }: Described): ConsoleOptions {
+function ofFile(library: typeof consoles, described: Described | null): ConsoleOptions {
+  if (typeof described !== 'object' || described === null) throw usageError(`${described} is no console`);
+  const { command, tty, speed, ...rest } = described;
   if ((command === undefined) === (tty === undefined)) {
     throw usageError(`console '${rest.name ?? ''}' needs "command", an array of words, or "tty"`);
   }

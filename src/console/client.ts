@@ -5,14 +5,24 @@ import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
 import { onAbort } from '../support/abort.js';
 import { IsmioError, isIsmioError } from '../support/errors.js';
-import { Conversation, type Told } from './conversation.js';
+import { agreed, Conversation, type Told } from './conversation.js';
 import { type Attaching, type AttachOptions, checkAttach } from './options.js';
 import { Retry } from './retry.js';
-import { checkSize } from './size.js';
+import { checkSize, sizeOf } from './size.js';
 import type { ConsoleRole, ConsoleView, ConsoleViewEvents, TerminalSize } from './view.js';
-import { broken, type FromServer, longestKeys, policies, positionOf, roles, type ValuesOf, wordOf } from './wire.js';
-
-type Welcome = ValuesOf<FromServer['welcome']['fields']>;
+import { beginning, checkWelcome, roleOf, type Welcome } from './welcome.js';
+import {
+  broken,
+  endings,
+  type FromServer,
+  longestKeys,
+  policies,
+  positionOf,
+  refusals,
+  roles,
+  type ValuesOf,
+  wordOf,
+} from './wire.js';
 
 /** Bytes of keys that wait to be sent. */
 const mostKeys = 65_536;
@@ -20,6 +30,8 @@ const mostKeys = 65_536;
 /** A console of another function, made by `attachConsole`. */
 export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements ConsoleView {
   readonly #open: () => Promise<Ism>;
+  /** Whether it can open a driver once more. */
+  readonly #reopens: boolean;
   readonly #gid: bigint;
   readonly #settings: Attaching;
   readonly #retry = new Retry();
@@ -35,15 +47,17 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   #lostAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #isFull = false;
+  readonly #abandon = new AbortController();
   #isClosed = false;
   #closedBy: string | null = null;
   #next: (typeof policies)[number] | null = null;
   #endSignal: () => void = () => undefined;
 
   /** @internal */
-  constructor(open: () => Promise<Ism>, gid: bigint, settings: Attaching) {
+  constructor(ism: Ism | (() => Promise<Ism>), gid: bigint, settings: Attaching) {
     super();
-    this.#open = open;
+    this.#reopens = typeof ism === 'function';
+    this.#open = typeof ism === 'function' ? ism : () => Promise.resolve(ism);
     this.#gid = gid;
     this.#settings = settings;
     this.#window = settings.size;
@@ -110,7 +124,11 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
 
   write(bytes: Uint8Array | string): boolean {
     const keys = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
-    if (this.#state !== 'open' || this.#role !== 'write' || this.#conversation === null) return false;
+    if (this.#role !== 'write') return false;
+    if (this.#conversation === null) {
+      this.#isFull = true;
+      return false;
+    }
     if (this.#conversation.queued + keys.length > mostKeys && this.#conversation.queued > 0) {
       this.#isFull = true;
       return false;
@@ -147,6 +165,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.#isClosed = true;
     this.#endSignal();
     if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#abandon.abort();
     this.#conversation?.close();
     this.#conversation = null;
     this.emit('close');
@@ -157,24 +176,45 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   }
 
   async #attach(): Promise<void> {
-    if (this.#ism === null || this.#ism.closed) this.#ism = await this.#open();
-    const ism = this.#ism;
+    const ism = await this.#driver();
+    if (this.#isClosed) return;
     const { port, stream, key } = this.#settings;
-    const conversation = await Conversation.open(ism, this.#gid, port, { stream, key });
-    if (this.#isClosed) {
+    const { signal } = this.#abandon;
+    const conversation = await Conversation.open(ism, this.#gid, port, { stream, key, signal });
+    const endWaiting = onAbort(signal, () => conversation.destroy());
+    try {
+      const window = this.#window;
+      this.#welcomed(await conversation.attach(this.#hello()), conversation);
+      if (this.#window !== window) conversation.send('resize', { ...this.#window });
+    } catch (error) {
       conversation.close();
-      return;
+      throw error;
+    } finally {
+      endWaiting();
     }
-    this.#welcomed(await conversation.attach(this.#hello()), conversation);
     // Whoever is given the client in this turn has to be able to listen first.
     setImmediate(() => {
       if (!this.#isClosed) conversation.start((message) => this.#told(message));
     });
   }
 
+  /** One that was lost is of no use: another is opened. */
+  async #driver(): Promise<Ism> {
+    if (this.#ism !== null && !this.#ism.closed) return this.#ism;
+    const ism = await this.#open();
+    this.#ism = ism;
+    const lost = (): void => {
+      this.#ism = null;
+      if (this.#reopens && !ism.closed) ism.close();
+    };
+    ism.once('lost', lost);
+    this.once('close', () => ism.off('lost', lost));
+    return ism;
+  }
+
   #hello() {
     const { name, role, reason, replay } = this.#settings;
-    const how = this.#welcome === null ? replay : (this.position ?? ('none' as const));
+    const how = this.#welcome === null ? replay : (this.position ?? replay);
     const wish = this.#welcome === null ? role : this.#role;
     return { name: this.name || name, role: wish, reason, replay: how, size: this.#window };
   }
@@ -182,21 +222,24 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   #welcomed(welcome: Welcome, conversation: Conversation): void {
     const isAnother = this.#welcome !== null && this.#welcome.life !== welcome.life;
     const wasAttached = this.#welcome !== null;
+    checkWelcome(welcome);
     this.#conversation = conversation;
     conversation.onClose((error) => this.#lost(conversation, error));
     this.#welcome = welcome;
+    if (!wasAttached) this.#position = beginning(this.#settings.replay, welcome);
     if (isAnother) {
-      this.#position = 0;
+      if (this.#position !== null) this.#position = 0;
       this.emit('notice', 'the console was begun anew: what it said before has gone');
     }
     this.#retry.succeeded();
     this.#setState('open');
     this.#resized(welcome);
-    const role = roles[welcome.role] === 'write' ? 'write' : 'view';
+    const role = roleOf(welcome.role);
     if (role !== this.#role || (!wasAttached && welcome.reason !== '')) {
       setImmediate(() => this.#assigned(role, welcome.reason));
     }
     this.#role = role;
+    if (this.#isFull) setImmediate(() => this.#drained());
   }
 
   #told(message: Told): void {
@@ -205,14 +248,21 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     else if (name === 'screen') this.#screen(positionOf(values.offset, 'offset'), values.bytes);
     else if (name === 'gap') this.#gap(positionOf(values.from, 'from'), positionOf(values.bytes, 'bytes'));
     else if (name === 'size') this.#resized(values);
-    else if (name === 'role') this.#assigned(roles[values.role] === 'write' ? 'write' : 'view', values.reason);
+    else if (name === 'role') this.#assigned(roleOf(values.role), values.reason);
     else if (name === 'notice') this.emit('notice', values.text);
     else if (name === 'exit') this.#exited(values);
-    else if (name === 'refused') this.#closedBy = values.reason;
+    else if (name === 'refused') this.#refused(message);
+    else throw broken(`'${name}' came to a client that is attached`);
+  }
+
+  /** A console that has closed is no failure; anything else is. */
+  #refused(message: Extract<Told, { name: 'refused' }>): void {
+    if (refusals[message.values.code] !== 'closed') agreed(message);
+    this.#closedBy = message.values.reason;
   }
 
   #data(offset: number, bytes: Uint8Array): void {
-    if (this.#position !== null && offset !== this.#position) {
+    if (offset !== this.#position) {
       throw broken(`output of position ${offset} came, and that of ${this.#position} was next`, { offset });
     }
     this.#position = offset + bytes.length;
@@ -220,20 +270,21 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   }
 
   #screen(offset: number, bytes: Uint8Array): void {
+    if (this.#position !== null) throw broken('a screen came that nobody has asked for', { offset });
     this.#position = offset;
     this.emit('screen', bytes, BigInt(offset));
   }
 
   #gap(from: number, bytes: number): void {
-    if (this.#position !== null && from !== this.#position) {
-      throw broken(`a gap at ${from} came, and output of ${this.#position} was next`, { from });
+    if (from !== this.#position || bytes === 0 || !Number.isSafeInteger(from + bytes)) {
+      throw broken(`a gap of ${bytes} bytes at ${from} came, and output of ${this.#position} was next`, { from });
     }
     this.#position = from + bytes;
     this.emit('gap', BigInt(from), BigInt(bytes));
   }
 
-  #resized({ columns, rows, xPixels, yPixels }: TerminalSize): void {
-    this.#size = { columns, rows, xPixels, yPixels };
+  #resized(size: TerminalSize): void {
+    this.#size = sizeOf(size);
     this.emit('size', this.size);
   }
 
@@ -244,7 +295,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
 
   #exited({ how, status, next }: ValuesOf<FromServer['exit']['fields']>): void {
     this.#next = wordOf(policies, next, 'next');
-    this.emit('exit', how === 1 ? { status: null, signal: signalName(status) } : { status, signal: null });
+    const isSignal = wordOf(endings, how, 'how') === 'signal';
+    this.emit('exit', isSignal ? { status: null, signal: signalName(status) } : { status, signal: null });
   }
 
   #drained(): void {
@@ -253,7 +305,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.emit('drain');
   }
 
-  #lost(conversation: Conversation, error: Error | null): void {
+  #lost(conversation: Conversation, error: Error): void {
     if (this.#conversation !== conversation || this.#isClosed) return;
     this.#conversation = null;
     const isFinal =
@@ -309,11 +361,7 @@ export async function attachConsole(
   gid: bigint,
   options: AttachOptions = {},
 ): Promise<ConsoleClient> {
-  const client = new ConsoleClient(
-    typeof ism === 'function' ? ism : () => Promise.resolve(ism),
-    gid,
-    checkAttach(options),
-  );
+  const client = new ConsoleClient(ism, gid, checkAttach(options));
   await client.begin();
   return client;
 }

@@ -1,10 +1,11 @@
 // One stream of a client to a server: what is said on it before anybody is attached, and after.
+import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
 import type { StreamOptions } from '../ism/stream/options.js';
 import { checkPort } from '../ism/stream/options.js';
 import type { IsmStream } from '../ism/stream/stream.js';
 import { checkOptions } from '../support/check.js';
-import { IsmioError } from '../support/errors.js';
+import { IsmioError, isIsmioError } from '../support/errors.js';
 import { checkKey, newNonce, proofOf, proves } from './access.js';
 import type { Replay } from './options.js';
 import type { TerminalSize } from './view.js';
@@ -55,7 +56,8 @@ export class Conversation {
   readonly #key: Uint8Array | null;
   #waiting: Waiting | null = null;
   #told: ((message: Told) => void) | null = null;
-  #closed: (error: Error | null) => void = () => undefined;
+  #closed: (error: Error) => void = () => undefined;
+  /** In the order in which they were sent. */
   readonly #pings = new Map<number, Waiting>();
   #nextPing = 0;
   #error: Error | null = null;
@@ -65,10 +67,10 @@ export class Conversation {
     ism: Ism,
     gid: bigint,
     port: number,
-    { stream, key }: { stream: StreamPart; key: Uint8Array | null },
+    { stream, key, signal }: { stream: StreamPart; key: Uint8Array | null; signal?: AbortSignal },
   ): Promise<Conversation> {
     const options = { mode: 'messages', recordLimit: longestFromServer, ...stream } as const;
-    const opened = await ism.connect(gid, port, options);
+    const opened = await ism.connect(gid, port, signal === undefined ? options : { ...options, signal });
     return new Conversation(opened, { clientGid: ism.gid, serverGid: gid }, key);
   }
 
@@ -116,8 +118,10 @@ export class Conversation {
     this.send('list', { version, nonce });
     let { answer } = await this.#answered(nonce, '');
     const found: ValuesOf<FromServer['item']['fields']>[] = [];
-    for (; answer.name === 'item'; answer = await this.#next()) found.push(answer.values);
-    if (answer.name !== 'items') throw broken(`'${answer.name}' came in a list`);
+    for (; answer.name === 'item' && found.length <= mostKept; answer = await this.#next()) found.push(answer.values);
+    if (answer.name !== 'items') throw broken(`'${answer.name}' came in a list of ${found.length}`);
+    const { count } = answer.values;
+    if (count !== found.length) throw broken(`a list of ${found.length} says that it has ${count}`, { count });
     return found;
   }
 
@@ -145,15 +149,24 @@ export class Conversation {
     return performance.now() - began;
   }
 
-  onClose(closed: (error: Error | null) => void): void {
+  onClose(closed: (error: Error) => void): void {
     this.#closed = closed;
-    if (this.#isOver) process.nextTick(closed, this.#error);
+    if (this.#isOver) process.nextTick(closed, this.#gone());
   }
 
   close(): void {
     this.#told = () => undefined;
     this.#stream.end();
     this.#stream.resume();
+    const gone = setTimeout(() => this.#stream.destroy(), farewell);
+    gone.unref();
+    this.#stream.once('close', () => clearTimeout(gone));
+    if (this.#stream.closed) clearTimeout(gone);
+  }
+
+  /** Gives it up, whatever is on its way. */
+  destroy(): void {
+    this.#stream.destroy();
   }
 
   #came(record: Uint8Array): void {
@@ -163,7 +176,8 @@ export class Conversation {
       else if (this.#told !== null) this.#told(message);
       else this.#keep(message);
     } catch (error) {
-      this.#error ??= error as Error;
+      if (!isIsmioError(error, 'ERR_ISMIO_CONSOLE')) throw error; // of the program that listens
+      this.#error ??= error;
       this.#stream.destroy();
     }
   }
@@ -182,10 +196,13 @@ export class Conversation {
   }
 
   #ponged(token: number): void {
-    const waiting = this.#pings.get(token);
-    if (waiting === undefined) throw broken(`nobody has asked for an answer to ${token}`);
-    this.#pings.delete(token);
-    waiting.told({ name: 'pong', values: { token } });
+    if (!this.#pings.has(token)) throw broken(`nobody has asked for an answer to ${token}`);
+    // A server that is asked often answers the last: those before it are answered with it.
+    for (const [asked, { told }] of this.#pings) {
+      this.#pings.delete(asked);
+      told({ name: 'pong', values: { token } });
+      if (asked === token) break;
+    }
   }
 
   async #answered(clientNonce: Uint8Array, name: string): Promise<{ answer: Told; proof: Buffer | null }> {
@@ -207,8 +224,24 @@ export class Conversation {
     const kept = this.#kept.shift();
     if (kept !== undefined) return kept;
     return new Promise((told, failed) => {
-      if (this.#isOver) failed(this.#gone());
-      else this.#waiting = { told, failed };
+      if (this.#isOver) {
+        failed(this.#gone());
+        return;
+      }
+      const silent = setTimeout(() => {
+        this.#error ??= broken(`nothing was answered in ${answerTime} ms`);
+        this.#stream.destroy();
+      }, answerTime);
+      this.#waiting = {
+        told: (message) => {
+          clearTimeout(silent);
+          told(message);
+        },
+        failed: (error) => {
+          clearTimeout(silent);
+          failed(error);
+        },
+      };
     });
   }
 
@@ -221,15 +254,20 @@ export class Conversation {
     this.#waiting?.failed(this.#gone());
     for (const { failed } of this.#pings.values()) failed(this.#gone());
     this.#pings.clear();
-    this.#closed(this.#error);
+    this.#closed(this.#gone());
   }
 }
+
+/** Milliseconds in which a server has to answer. */
+const answerTime = 10_000;
+/** Milliseconds that what was sent last has to be read. */
+const farewell = 2000;
 
 /** Messages that may come between a welcome and whoever reads on, or of a list. */
 const mostKept = 4096;
 
 /** @throws IsmioError ERR_ISMIO_CONSOLE where the server refuses */
-function agreed(answer: Told): Told {
+export function agreed(answer: Told): Told {
   if (answer.name !== 'refused') return answer;
   const { code, reason } = answer.values;
   throw new IsmioError('ERR_ISMIO_CONSOLE', `the console's server refuses: ${reason}`, {

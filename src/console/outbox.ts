@@ -17,6 +17,8 @@ export class Outbox {
   #inFlight = 0;
   /** The position of the next byte of output for it, and null where it is to have none yet. */
   #position: number | null = null;
+  /** What was said when the command ended: its exit comes behind that, and before what the next one says. */
+  #exitAt = 0;
   #whenEmpty: (() => void) | null = null;
   #isHeld = true;
 
@@ -39,6 +41,7 @@ export class Outbox {
 
   /** The last of a kind replaces one that waits. */
   tell<Name extends keyof FromServer & string>(name: Name, values: ValuesOf<FromServer[Name]['fields']>): void {
+    if (name === 'exit') this.#exitAt = this.#history.end;
     this.#waiting.set(name, encode<FromServer, Name>(fromServer, name, values));
     this.send();
   }
@@ -61,7 +64,7 @@ export class Outbox {
         this.send();
       });
     }
-    if (this.#inFlight === 0 && this.#waiting.size === 0 && !this.#hasOutput()) this.#emptied();
+    if (this.#inFlight === 0 && this.#waiting.size === 0 && this.#position === this.#history.end) this.#emptied();
   }
 
   /** Calls `told` once all that is to be said was said. */
@@ -78,7 +81,7 @@ export class Outbox {
 
   #next(): Buffer | null {
     for (const [name, record] of this.#waiting) {
-      if (name === 'exit' && this.#hasOutput()) continue; // behind the last words
+      if (name === 'exit' && (this.#position === null || this.#position < this.#exitAt)) continue; // behind the last words
       this.#waiting.delete(name);
       return record;
     }
@@ -101,7 +104,8 @@ export class Outbox {
   }
 
   #output(position: number): Buffer {
-    const { start, end } = this.#history;
+    const { start } = this.#history;
+    const end = this.#waiting.has('exit') ? this.#exitAt : this.#history.end;
     if (position < start) {
       this.#position = start;
       const gap = { from: BigInt(position), bytes: BigInt(start - position) };

@@ -18,6 +18,8 @@ interface Pty {
   readonly pid: number;
   onData(told: (bytes: Uint8Array) => void): unknown;
   onExit(told: (end: { exitCode: number; signal?: number }) => void): unknown;
+  /** Its descriptor has gone; the command may go on without a terminal. */
+  on(event: 'close', told: () => void): unknown;
   resize(columns: number, rows: number): void;
   kill(signal?: string): void;
 }
@@ -50,13 +52,16 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
     const pty = spawned(() => spawn(file, rest, { ...shape, cwd, env, name: term, encoding: null }), file);
     const keys = new Keys(pty.fd, () => listener.drained());
     pty.onData((bytes) => listener.output(bytes));
-    pty.onExit(({ exitCode, signal = 0 }) => {
-      keys.close();
-      listener.ended({ status: exitCode, signal: signal === 0 ? null : signal });
-    });
     let isOpen = true;
-    pty.onExit(() => {
+    pty.on('close', () => {
       isOpen = false;
+      keys.close();
+      listener.drained();
+    });
+    let hasExited = false;
+    pty.onExit(({ exitCode, signal = 0 }) => {
+      hasExited = true;
+      listener.ended({ status: exitCode, signal: signal === 0 ? null : signal });
     });
     return {
       title: words.join(' '),
@@ -66,7 +71,7 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
       },
       sendBreak: () => void keys.write(Uint8Array.of(interrupt)),
       close: () => {
-        if (isOpen) process.kill(pty.pid, 'SIGHUP');
+        if (!hasExited) pty.kill('SIGHUP');
       },
     };
   };

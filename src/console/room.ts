@@ -38,6 +38,9 @@ export interface Guest {
 /** What is told to those who keep the books. */
 export interface RoomListener {
   happened(event: string, gid: bigint | null, values: Record<string, unknown>): void;
+  /** Nobody is let in any more. */
+  closing(): void;
+  /** The last who was there has gone. */
   closed(): void;
 }
 
@@ -99,15 +102,23 @@ export class Room {
     this.#screen ??= Screen.of(this.history, this.size);
     await this.#screen;
     this.#openedAt = performance.now();
+    const opening: { end: LineEnd | null } = { end: null };
     const listener = {
       output: (bytes: Uint8Array) => this.#said(bytes),
       drained: () => this.#writer?.resume(),
-      ended: (end: LineEnd) => this.#ended(end),
+      ended: (end: LineEnd) => {
+        opening.end = end;
+        this.#ended(end);
+      },
     };
     const line = await this.setup.open(listener, this.size);
-    if (this.#isClosed) line.close();
-    else this.#line = line;
     this.#end = null;
+    if (this.#isClosed) {
+      line.close();
+      return;
+    }
+    this.#line = line;
+    if (opening.end !== null) this.#ended(opening.end); // it was over before it was there
   }
 
   /** The screen as it is. */
@@ -131,6 +142,7 @@ export class Room {
 
   leave(guest: Guest, reason: string): void {
     if (!this.#guests.delete(guest)) return;
+    if (this.#isClosed && this.#guests.size === 0) this.#listener.closed();
     if (this.#writer === guest) this.#writer = null;
     this.#listener.happened('detach', guest.gid, { role: guest.role, reason });
     this.#noticeOthers(guest, `${by(guest)} has gone${guest.role === 'write' ? '; nobody writes now' : ''}`);
@@ -191,8 +203,9 @@ export class Room {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#line?.close();
     void this.#screen?.then((screen) => screen.close());
+    this.#listener.closing();
+    if (this.#guests.size === 0) this.#listener.closed();
     for (const guest of this.#guests) guest.dismiss(reason);
-    this.#listener.closed();
   }
 
   #give(guest: Guest): void {

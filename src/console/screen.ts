@@ -34,11 +34,18 @@ export class Screen {
   #timer: NodeJS.Timeout | null = null;
   /** What is being written to the terminal. */
   #writing: Promise<void> = Promise.resolve();
+  /** The last size that was asked for, while it waits. */
+  #wanted: TerminalSize | null = null;
   #isClosed = false;
 
   static async of(history: History, size: TerminalSize): Promise<Screen> {
     const [headless, serialize] = await Promise.all([import('@xterm/headless'), import('@xterm/addon-serialize')]);
-    const terminal = new headless.default.Terminal({ ...grid(size), scrollback, allowProposedApi: true });
+    const terminal = new headless.default.Terminal({
+      ...grid(size),
+      scrollback,
+      logLevel: 'off',
+      allowProposedApi: true,
+    });
     const serializer = new serialize.default.SerializeAddon();
     terminal.loadAddon(serializer as unknown as Parameters<Terminal['loadAddon']>[0]);
     return new Screen(history, terminal, serializer);
@@ -59,8 +66,14 @@ export class Screen {
   }
 
   resize(size: TerminalSize): void {
-    const { cols, rows } = grid(size);
-    this.#queue(() => this.#terminal.resize(cols, rows));
+    const isWaiting = this.#wanted !== null;
+    this.#wanted = size;
+    if (isWaiting) return;
+    this.#queue(() => {
+      const { cols, rows } = grid(this.#wanted as TerminalSize);
+      this.#wanted = null;
+      this.#terminal.resize(cols, rows);
+    });
   }
 
   /** What draws the screen as the output up to now has left it. */

@@ -1,7 +1,7 @@
 // The server of consoles at a port of an ISM function. The rooms outlive the function's driver: when the fabric has gone, and a
 // new one is there, clients find what was said meanwhile.
 import { EventEmitter } from 'node:events';
-import { clearTimeout, setTimeout } from 'node:timers';
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
 import type { IsmListener } from '../ism/stream/listen.js';
 import { onAbort } from '../support/abort.js';
@@ -43,7 +43,7 @@ export interface ConsoleServerEvents {
   open: [gid: bigint];
   /** The function's driver was lost; a new one is looked for. */
   lost: [error: Error];
-  /** Every console has closed, or the server was. */
+  /** Every console has closed, or the server was; those who were there know, or were not waited for any longer. */
   close: [];
 }
 
@@ -52,12 +52,16 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
   readonly port: number;
   readonly #settings: Serving;
   readonly #rooms = new Map<string, Room>();
+  /** Consoles that have closed, and still say why. */
+  readonly #leaving = new Set<Room>();
   readonly #open: () => Promise<Ism>;
   #ism: Ism | null = null;
   #listener: IsmListener | null = null;
   readonly #retry = new Retry();
   #timer: NodeJS.Timeout | null = null;
   #isClosed = false;
+  #hasBegun = false;
+  #hasToldClosed = false;
   #endSignal: () => void = () => undefined;
 
   /** @internal */
@@ -70,19 +74,31 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
 
   /** @internal */
   async start(): Promise<void> {
+    const { signal } = this.#settings;
+    if (signal === undefined) return this.#begin();
+    this.#endSignal = onAbort(signal, () => this.close('the server was stopped'));
+    if (!signal.aborted) await this.#begin();
+    if (signal.aborted) throw this.#stopped(signal);
+  }
+
+  async #begin(): Promise<void> {
     for (const setup of this.#settings.consoles) {
       const { name } = setup;
-      const room = new Room(setup, {
+      const room: Room = new Room(setup, {
         happened: (event, gid, values) => this.#happened(event, name, gid, values),
-        closed: () => this.#gone(name),
+        closing: () => this.#closing(room),
+        closed: () => this.#gone(room),
       });
       this.#rooms.set(name, room);
       await room.start();
     }
     await this.#reach();
-    if (this.#settings.signal !== undefined) {
-      this.#endSignal = onAbort(this.#settings.signal, () => this.close('the server was stopped'));
-    }
+    this.#hasBegun = true;
+    this.#tellClosed();
+  }
+
+  #stopped({ reason }: AbortSignal): IsmioError {
+    return new IsmioError('ERR_ISMIO_ABORTED', 'serving was aborted', {}, reason);
   }
 
   /** The consoles there are. */
@@ -101,7 +117,14 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#listener?.close();
     for (const room of this.#rooms.values()) room.close(reason);
-    this.emit('close');
+    this.#tellClosed();
+  }
+
+  /** Once those who were there have been told why, or were not waited for any longer. */
+  #tellClosed(): void {
+    if (!this.#isClosed || !this.#hasBegun || this.#leaving.size > 0 || this.#hasToldClosed) return;
+    this.#hasToldClosed = true;
+    setImmediate(() => this.emit('close')); // whoever is given the server, or closes it, in this turn can listen first
   }
 
   [Symbol.dispose](): void {
@@ -115,10 +138,20 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
 
   async #reach(): Promise<void> {
     const ism = await this.#open();
+    if (this.#isClosed) {
+      if (this.#settings.reopens) ism.close();
+      return;
+    }
     this.#ism = ism;
     const { port } = this.#settings;
     const options = { mode: 'messages', recordLimit: longestFromClient, ...this.#settings.stream } as const;
-    this.#listener = ism.listen(port, options, (stream) => new Session(this.#house(ism), stream));
+    try {
+      this.#listener = ism.listen(port, options, (stream) => new Session(this.#house(ism), stream));
+    } catch (error) {
+      this.#ism = null;
+      if (this.#settings.reopens) ism.close();
+      throw error;
+    }
     const lost = (error: Error): void => this.#lost(ism, error);
     ism.once('lost', lost);
     ism.once('close', () => lost(new IsmioError('ERR_ISMIO_CLOSED', 'the driver of the function was closed')));
@@ -159,9 +192,15 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
     this.emit('audit', { time: new Date(), event, console, gid, values });
   }
 
-  #gone(name: string): void {
-    this.#rooms.delete(name);
+  #closing(room: Room): void {
+    this.#rooms.delete(room.name);
+    this.#leaving.add(room);
+  }
+
+  #gone(room: Room): void {
+    this.#leaving.delete(room);
     if (this.#rooms.size === 0) this.close('every console has closed');
+    this.#tellClosed();
   }
 }
 
@@ -169,7 +208,8 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
  * Serves consoles at a port of an ISM function.
  * @param ism a driver, or what opens one: then the consoles outlive a fabric that goes and comes back
  * @throws RangeError ERR_ISMIO_OPTION, TypeError ERR_ISMIO_ARGUMENT_TYPE; IsmioError ERR_ISMIO_CONSOLE_LINE where a line cannot
- * be had, ERR_ISMIO_IN_USE where somebody listens at the port
+ * be had, ERR_ISMIO_IN_USE where somebody listens at the port,
+ * ERR_ISMIO_ABORTED
  */
 export async function serveConsoles(
   ism: Ism | (() => Promise<Ism>),

@@ -47,7 +47,7 @@ export interface House {
 type Hello = ValuesOf<FromClient['hello']['fields']>;
 type Message = MessageOf<FromClient>;
 /** What is asked for, until the key was shown. */
-type Wish = { readonly what: 'list' } | { readonly what: 'attach'; readonly hello: Hello; readonly room: Room };
+type Wish = { readonly what: 'list' } | { readonly what: 'attach'; readonly hello: Hello };
 
 /** What waits until the key was shown, and how each end shows it. */
 interface Challenged {
@@ -76,7 +76,10 @@ export class Session implements Guest {
     this.#timer = setTimeout(() => this.#refuse('idle', 'nothing was asked for in time'), helloTime);
     stream.on('data', (record: Uint8Array) => this.#came(record));
     stream.on('error', () => undefined); // 'close' follows
-    stream.on('end', () => stream.end());
+    stream.on('end', () => {
+      this.#left('its stream has ended');
+      this.#hangUp();
+    });
     stream.on('close', () => this.#left('its stream has ended'));
   }
 
@@ -123,17 +126,28 @@ export class Session implements Guest {
     wordOf(roles, hello.role, 'role');
     wordOf(replays, hello.replay, 'replay');
     this.size = sizeOf(hello);
+    this.#challenge({ what: 'attach', hello }, hello.nonce, hello.name);
+  }
+
+  /** What there is, is for those who have shown the key. */
+  #find(hello: Hello, proof: Buffer): void {
     const { rooms } = this.#house;
-    const room = hello.name === '' && rooms.size === 1 ? [...rooms.values()][0] : rooms.get(hello.name);
+    const seen = this.#seen();
+    const room = hello.name === '' && seen.length === 1 ? seen[0] : rooms.get(hello.name);
     this.#permission = room === undefined ? 'none' : permissionOf(room.setup.access, this.gid);
     if (room === undefined) {
-      const names = [...rooms.keys()].join(', ') || 'none';
+      const names = seen.map(({ name }) => name).join(', ') || 'none';
       this.#refuse('unknown', `there is no console '${hello.name}' here; there is ${names}`);
     } else if (this.#permission === 'none') {
       this.#refuse('denied', `function 0x${this.gid.toString(16)} may not attach to '${room.name}'`);
     } else {
-      this.#challenge({ what: 'attach', hello, room }, hello.nonce, hello.name);
+      this.#attach(hello, room, proof);
     }
+  }
+
+  /** The consoles that this function may see. */
+  #seen(): Room[] {
+    return [...this.#house.rooms.values()].filter(({ setup }) => permissionOf(setup.access, this.gid) !== 'none');
   }
 
   #list({ version: spoken, nonce }: ValuesOf<FromClient['list']['fields']>): void {
@@ -165,14 +179,12 @@ export class Session implements Guest {
 
   #grant(wish: Wish, proof: Buffer): void {
     clearTimeout(this.#timer);
-    if (wish.what === 'attach') this.#attach(wish, proof);
+    if (wish.what === 'attach') this.#find(wish.hello, proof);
     else this.#tellRooms();
   }
 
   #tellRooms(): void {
-    const rooms = [...this.#house.rooms.values()].filter(
-      ({ setup }) => permissionOf(setup.access, this.gid) !== 'none',
-    );
+    const rooms = this.#seen();
     for (const room of rooms) {
       const { history, size, name, title, viewers, writer, isRunning } = room;
       const kept = { start: BigInt(history.start), end: BigInt(history.end) };
@@ -181,10 +193,10 @@ export class Session implements Guest {
     }
     this.#send('items', { count: rooms.length });
     this.#isOver = true;
-    this.#stream.end();
+    this.#hangUp();
   }
 
-  #attach({ hello, room }: Extract<Wish, { what: 'attach' }>, proof: Buffer): void {
+  #attach(hello: Hello, room: Room, proof: Buffer): void {
     const wished = wordOf(roles, hello.role, 'role');
     const { history } = room;
     this.#outbox = new Outbox(this.#stream, history);
@@ -239,6 +251,7 @@ export class Session implements Guest {
   }
 
   #refuse(code: Refusal, reason: string): void {
+    if (this.#isOver) return;
     this.#house.happened('refuse', this.#room?.name ?? null, this.gid, { code, reason });
     this.#shut(code, reason);
   }
@@ -248,6 +261,11 @@ export class Session implements Guest {
     if (this.#isOver) return;
     this.#send('refused', { code: refusals.indexOf(code), reason });
     this.#left(reason);
+    this.#hangUp();
+  }
+
+  /** A peer that does not end its side is not waited for. */
+  #hangUp(): void {
     this.#stream.end();
     this.#stream.resume();
     const gone = setTimeout(() => this.#stream.destroy(), farewell);
