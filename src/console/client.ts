@@ -166,9 +166,18 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.#endSignal();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#abandon.abort();
-    this.#conversation?.close();
+    const conversation = this.#conversation;
     this.#conversation = null;
+    conversation?.onClose(() => this.#release());
+    conversation?.close();
+    if (conversation === null) this.#release();
     this.emit('close');
+  }
+
+  /** A driver that was opened for this client goes with it. */
+  #release(): void {
+    if (this.#reopens && this.#ism?.closed === false) this.#ism.close();
+    this.#ism = null;
   }
 
   [Symbol.dispose](): void {
@@ -203,6 +212,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     if (this.#ism !== null && !this.#ism.closed) return this.#ism;
     const ism = await this.#open();
     this.#ism = ism;
+    if (this.#isClosed) this.#release();
     const lost = (): void => {
       this.#ism = null;
       if (this.#reopens && !ism.closed) ism.close();

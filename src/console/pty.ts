@@ -1,5 +1,6 @@
 // A command in a pseudo-terminal. Node.js has none of its own: node-pty makes them, or a build of it that comes compiled, and
 // it is asked for when a command is served.
+import { readSync } from 'node:fs';
 import { checkOptions, checkText } from '../support/check.js';
 import { shown, typeError } from '../support/errors.js';
 import { Keys } from './keys.js';
@@ -19,7 +20,7 @@ interface Pty {
   onData(told: (bytes: Uint8Array) => void): unknown;
   onExit(told: (end: { exitCode: number; signal?: number }) => void): unknown;
   /** Its descriptor has gone; the command may go on without a terminal. */
-  on(event: 'close', told: () => void): unknown;
+  on(event: 'close' | 'end', told: () => void): unknown;
   resize(columns: number, rows: number): void;
   kill(signal?: string): void;
 }
@@ -52,6 +53,7 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
     const pty = spawned(() => spawn(file, rest, { ...shape, cwd, env, name: term, encoding: null }), file);
     const keys = new Keys(pty.fd, () => listener.drained());
     pty.onData((bytes) => listener.output(bytes));
+    pty.on('end', () => takeRest(pty.fd, (bytes) => listener.output(bytes)));
     let isOpen = true;
     pty.on('close', () => {
       isOpen = false;
@@ -76,6 +78,27 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
     };
   };
 }
+
+/**
+ * What the terminal still has. Node.js says that it has ended once its other end was closed and one read brought less than there
+ * was room for, as each read of a terminal does (libuv 1.46, uv__stream_io in src/unix/stream.c): the last words may be behind that.
+ */
+function takeRest(descriptor: number, output: (bytes: Uint8Array) => void): void {
+  for (;;) {
+    const bytes = Buffer.allocUnsafe(restBytes);
+    let length: number;
+    try {
+      length = readSync(descriptor, bytes);
+    } catch {
+      return; // EIO is a terminal's end, EAGAIN says that somebody else has it open
+    }
+    if (length === 0) return;
+    output(bytes.subarray(0, length));
+  }
+}
+
+/** More than a terminal gives at a time. */
+const restBytes = 8192;
 
 /** The character that a terminal takes for an interrupt unless it was told otherwise (stty intr). */
 const interrupt = 3;

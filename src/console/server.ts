@@ -124,6 +124,8 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
   #tellClosed(): void {
     if (!this.#isClosed || !this.#hasBegun || this.#leaving.size > 0 || this.#hasToldClosed) return;
     this.#hasToldClosed = true;
+    if (this.#settings.reopens) this.#ism?.close();
+    this.#ism = null;
     setImmediate(() => this.emit('close')); // whoever is given the server, or closes it, in this turn can listen first
   }
 
