@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { IsmioError } from 'ismio';
-import type { ConsoleOptions, ServeConsolesOptions } from 'ismio/console';
+import type { ConsoleOptions, OpenLine, ServeConsolesOptions } from 'ismio/console';
 import { type AttachOptions, attachConsole, type ConsoleAudit, listConsoles, serveConsoles } from 'ismio/console';
 import { encode, fromClient } from '../src/console/wire.js';
 import { heardOf, TestLine, until } from './support/console-line.js';
@@ -416,4 +416,24 @@ test('1,000 attach and detach in a row leak no descriptor and no DMB, and the he
   }, 'all descriptors have gone');
   const grown = process.memoryUsage().heapUsed - before;
   assert.ok(grown < 64 * 2 ** 20, `the heap grew by ${grown} bytes`);
+});
+
+test('a console that is closed while its line is opened again is not opened any more', async () => {
+  await using pair = await pairOn('device.open()');
+  let opened = 0;
+  let refuse: (error: Error) => void = () => undefined;
+  const line: OpenLine = (listener) => {
+    opened++;
+    if (opened > 1) return new Promise((_, reject) => (refuse = reject));
+    setImmediate(() => listener.ended({ status: 1, signal: null }));
+    return { title: 'ends at once', write: () => true, close: () => undefined };
+  };
+  const server = await serveConsoles(pair.a, { consoles: [{ line, onExit: 'restart' }] });
+  const happened: string[] = [];
+  server.on('audit', ({ event }) => happened.push(event));
+  await until(() => opened === 2, 'it is opened again');
+  server.close();
+  refuse(new Error('there is none'));
+  await new Promise((resolve) => setTimeout(resolve, 1200)); // longer than the pause after which it would be tried
+  assert.deepEqual([opened, happened], [2, ['exit']]);
 });

@@ -1,8 +1,8 @@
 // ismio block: disks, served to clients of NBD.
 import { Command, InvalidArgumentError } from 'commander';
 import type { BlockDevice, NbdServer } from 'ismio/block';
-import { harmless } from '../support/text.js';
 import { usageError } from './failure.js';
+import { sayInJson, sayInWords, signalled } from './lasting.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { print } from './output.js';
 
@@ -130,22 +130,6 @@ function quoted(text: string): string {
 function tell(line: string, { json }: NbdCommandOptions): void {
   if (json === true) sayInJson('connect', { command: line });
   else print(line);
-}
-
-/** Aborted by SIGINT and SIGTERM. */
-function signalled(): AbortSignal {
-  const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
-  return ending.signal;
-}
-
-function sayInWords(what: string, values: Readonly<Record<string, unknown>>): void {
-  const told = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
-  process.stderr.write(`${harmless([what, ...told].join('  '))}\n`);
-}
-
-function sayInJson(event: string, values: Readonly<Record<string, unknown>>): void {
-  print(JSON.stringify({ event, ...values }));
 }
 
 function parsePort(text: string): number {

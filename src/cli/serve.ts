@@ -8,9 +8,8 @@ import type { Device, ServeOptions, VfioUserServer } from 'ismio/device';
 import { IsmioError, shown } from '../support/errors.js';
 import { atExit } from '../support/exit.js';
 import { packageRoot } from '../support/package.js';
-import { harmless } from '../support/text.js';
 import { usageError } from './failure.js';
-import { print } from './output.js';
+import { sayInJson, sayInWords, signalled } from './lasting.js';
 
 interface Options {
   example?: string;
@@ -58,7 +57,7 @@ async function serveModule(module: string | undefined, options: Options): Promis
   const { socket: path, mode } = options;
   const server = await serve(device, { path, signal: signalled(), ...(mode === undefined ? {} : { mode }) });
   atExit(() => void server.close()); // whoever ends this process: its socket goes with it
-  const say = options.json === true ? printJsonLine : sayInWords;
+  const say = options.json === true ? sayInJson : sayInWords;
   device.on('error', (error) => say('error', { message: error.message }));
   server.on('client', ({ pid, uid }) => say('client', { pid, uid }));
   server.on('gone', () => say('gone', {}));
@@ -111,23 +110,6 @@ function moduleFile(module: string): string {
   if (stat === undefined) throw usageError(`there is no file ${module} with a device`);
   if (stat.isDirectory()) throw usageError(`${module} is a folder; serve takes the file of a module`);
   return resolve(module);
-}
-
-/** Aborted by SIGINT and SIGTERM. */
-function signalled(): AbortSignal {
-  const ending = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => ending.abort());
-  return ending.signal;
-}
-
-/** On stderr: what the device itself writes has stdout. */
-function sayInWords(what: string, values: Readonly<Record<string, unknown>>): void {
-  const told = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
-  process.stderr.write(`${harmless([what, ...told].join('  '))}\n`);
-}
-
-function printJsonLine(what: string, values: Readonly<Record<string, unknown>>): void {
-  print(JSON.stringify({ event: what, ...values }));
 }
 
 function parseMode(text: string): number {

@@ -38,10 +38,11 @@ export class Keys {
   /** @throws IsmioError ERR_ISMIO_CONSOLE_LINE where the line knows of no breaks */
   sendBreak(): void {
     if (this.#break !== null || this.#isClosed) return;
-    this.#setBreak(true);
+    const errno = native.setBreak(this.#descriptor, true);
+    if (errno !== 0) throw noBreak(errno);
     this.#break = setTimeout(() => {
       this.#break = null;
-      this.#setBreak(false);
+      native.setBreak(this.#descriptor, false); // a line that has gone meanwhile is held by nobody: its reader sees the end
     }, breakTime);
   }
 
@@ -75,12 +76,9 @@ export class Keys {
       return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 0 : bytes.length;
     }
   }
+}
 
-  #setBreak(on: boolean): void {
-    const errno = native.setBreak(this.#descriptor, on);
-    if (errno === 0) return;
-    const call = on ? 'TIOCSBRK' : 'TIOCCBRK';
-    const cause = systemError(errno, call);
-    throw new IsmioError('ERR_ISMIO_CONSOLE_LINE', `the line takes no break: ${cause.message}`, { call }, cause);
-  }
+function noBreak(errno: number): IsmioError {
+  const cause = systemError(errno, 'TIOCSBRK');
+  return new IsmioError('ERR_ISMIO_CONSOLE_LINE', `the line takes no break: ${cause.message}`, {}, cause);
 }

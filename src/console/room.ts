@@ -266,6 +266,7 @@ export class Room {
     this.#pause = lasted >= lasting ? firstPause : Math.min(2 * this.#pause, longestPause);
     this.#timer = setTimeout(() => {
       this.start().catch((error: Error) => {
+        if (this.#isClosed) return;
         this.#listener.happened('failed', null, { reason: error.message });
         this.#restartLater();
       });

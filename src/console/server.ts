@@ -109,7 +109,7 @@ export class ConsoleServer extends EventEmitter<ConsoleServerEvents> {
     }));
   }
 
-  /** Closes every console: clients are told, and lines are given up. The function's driver stays its opener's. */
+  /** Closes every console: clients are told, and lines are given up. A driver that was given stays its owner's. */
   close(reason = 'the server has closed'): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
