@@ -170,7 +170,7 @@ void judgeCounts(const Batch& batch, const Report& report) {
 void judge(Merge merge, bool relaxed, uint64_t seed) {
   Random random(seed);
   uint64_t failures = 0;
-  for (int i = 0; i < 8'000; i++) {
+  for (int i = 0; i < test::scaled(8'000); i++) {
     Batch batch(random.smallRules(), merge, relaxed, kSize, random.oneIn(2) ? 1 : 512);
     fillAtRandom(batch, random);
     failAtRandom(batch, random);
@@ -186,7 +186,7 @@ void judge(Merge merge, bool relaxed, uint64_t seed) {
     failures++;
     if (status != Status::aborted && status != Status::closed) judgeCulprits(batch, report);
   }
-  REQUIRE(failures > 1'000);  // else this would have judged nothing
+  REQUIRE(failures > static_cast<uint64_t>(test::scaled(500)));  // else this would have judged nothing
 }
 
 TEST_CASE("what each operation is told is what happened to it: merge 'none'") { judge(Merge::none, false, 1); }

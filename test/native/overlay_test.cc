@@ -144,9 +144,9 @@ TEST_CASE("however many loads there were, one waits for the same writes as a loo
   }
 }
 
-TEST_CASE("20,000 random sets of writes: byte by byte, the last writer wins") {
+TEST_CASE("random sets of writes: byte by byte, the last writer wins") {
   test::Random random(42);
-  for (int i = 0; i < 20'000; i++) {
+  for (int i = 0; i < test::scaled(20'000); i++) {
     std::vector<Write> writes(random.between(1, 12));
     for (Write& write : writes) write = {random.below(60), random.bytes(random.between(1, 20))};
     Overlay overlay = overlayOf(writes);

@@ -154,9 +154,9 @@ uint64_t fewest(const Rules& rules, uint64_t offset, uint64_t length) {
   return best[length];
 }
 
-TEST_CASE("200,000 random writes: every byte once, in order, each piece legal, and never more pieces than needed") {
+TEST_CASE("random writes: every byte once, in order, each piece legal, and never more pieces than needed") {
   test::Random random(20260101);
-  for (int i = 0; i < 200'000; i++) {
+  for (int i = 0; i < test::scaled(200'000); i++) {
     const Rules rules = random.smallRules();
     const uint64_t offset = random.below(200);
     const uint64_t length = random.between(1, 80);
@@ -174,10 +174,10 @@ TEST_CASE("200,000 random writes: every byte once, in order, each piece legal, a
   }
 }
 
-TEST_CASE("200,000 random writes without single stores: the fewest blocks there can be, or said to be impossible") {
+TEST_CASE("random writes without single stores: the fewest blocks there can be, or said to be impossible") {
   test::Random random(20260102);
   uint64_t impossible = 0;
-  for (int i = 0; i < 200'000; i++) {
+  for (int i = 0; i < test::scaled(200'000); i++) {
     Rules rules = random.smallRules();
     rules.singleStores = false;
     if (!wellFormed(rules)) continue;
@@ -200,12 +200,12 @@ TEST_CASE("200,000 random writes without single stores: the fewest blocks there 
     }
     REQUIRE(pieces == least);
   }
-  CHECK(impossible > 10'000);
+  CHECK(impossible > static_cast<uint64_t>(test::scaled(10'000)));
 }
 
 TEST_CASE("a rule is named exactly where a store block is illegal") {
   test::Random random(7);
-  for (int i = 0; i < 100'000; i++) {
+  for (int i = 0; i < test::scaled(100'000); i++) {
     const Rules rules = random.smallRules();
     const uint64_t offset = random.below(130);
     const uint64_t length = random.below(70);

@@ -2,12 +2,21 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <random>
 #include <vector>
 
 #include "access/rules.h"
 
 namespace ismio::test {
+
+// Repetitions on a machine of usual speed; fewer where ISMIO_TEST_SCALE says that instructions are emulated, as of the
+// tests in TypeScript (test/support/scale.ts).
+inline int scaled(int count) {
+  const char* scale = getenv("ISMIO_TEST_SCALE");
+  const double share = scale == nullptr ? 1 : strtod(scale, nullptr);
+  return share > 0 && share < 1 ? static_cast<int>(count * share) + 1 : count;
+}
 
 class Random {
  public:
