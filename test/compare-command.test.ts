@@ -158,7 +158,16 @@ describe('what cannot be compared ends with 3 and one line', () => {
 
   test('a benchmark that throws with head', async (t) => {
     const head = build(t, (bundle) => `${bundle}\nRegion.prototype.store64 = undefined;`);
-    const said = await ismio(['compare', '.', head, '--quick', '--filter', 'access/store64', '--no-instructions']);
+    const said = await ismio([
+      'compare',
+      '.',
+      head,
+      '--quick',
+      '--filter',
+      'access/store64',
+      '--no-instructions',
+      '--no-times',
+    ]);
     oneLine(said, /ERR_ISMIO_BENCH: access\/store64\/device fails with head: .*store64 is not a function/);
   });
 });
@@ -177,6 +186,7 @@ describe('a comparison of one benchmark', () => {
   });
 
   const few = ['--processes', '6', '--no-instructions'];
+  const exact = ['--no-times', '--no-instructions'];
 
   test('that is start-up runs, and prints nothing but JSON where no file is named', async () => {
     const said = await ismio(['compare', '.', '.', ...few, '--filter', '^process/import$', '--json']);
@@ -189,8 +199,24 @@ describe('a comparison of one benchmark', () => {
     const none = (bundle: string) =>
       bundle.replace('kernels:native.kernels()', 'kernels:{...native.kernels(),burst:null}');
     const folder = build(t, none);
-    const said = await ismio(['compare', folder, folder, ...few, '--filter', '^access/block-4KiB/burst$']);
-    oneLine(said, /ERR_ISMIO_BENCH: no benchmark could be compared: .*burst: this CPU has no 64-byte bursts$/);
+    const said = await ismio(['compare', folder, folder, ...exact, '--filter', '^access/block-4KiB/burst$']);
+    oneLine(said, /ERR_ISMIO_BENCH: no benchmark could be compared: .*burst: this CPU has no 64-byte bursts/);
+  });
+
+  test('of whose wall time nothing is wanted passes by what is exact, and says what was left out', async () => {
+    const { code, stdout } = await ismio(['compare', '.', '.', ...exact, '--filter', '^queue/writes-64B/staged$']);
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^counters: 7 compared, 0 changed$/m);
+    assert.match(stdout, /^skipped times: switched off$/m);
+    assert.match(stdout, /^pass in \d+ s$/m);
+    assert.doesNotMatch(stdout, /Ratios are head over base/);
+  });
+
+  test('of which neither time nor counters are wanted, or there, is no pass', async () => {
+    oneLine(
+      await ismio(['compare', '.', '.', ...exact, '--filter', '^process/import$']),
+      /no benchmark could be compared/,
+    );
   });
 });
 
@@ -224,12 +250,22 @@ describe('a comparison', () => {
     assert.deepEqual(report.skipped, [{ name: 'instructions', reason: 'switched off' }]);
   });
 
-  test('with a head that makes one copy more is regressed by the counters, whatever the times say', async (t) => {
+  test('with a head that makes one copy more is regressed by the counters alone', async (t) => {
     // Every write goes by way of the staging memory, as if allocBuffer had made none of the buffers.
     const head = build(t, (bundle) => bundle.replace('let id=memoryId(buffer)', 'let id=void 0'));
     const json = join(temporaryFolder(t), 'results.json');
     const filter = '^queue/blocks-4KiB/memory$';
-    const { code, stdout } = await ismio(['compare', '.', head, ...words, '--filter', filter, '--json', json]);
+    const { code, stdout } = await ismio([
+      'compare',
+      '.',
+      head,
+      ...words,
+      '--no-times',
+      '--filter',
+      filter,
+      '--json',
+      json,
+    ]);
     assert.equal(code, 1, stdout);
     const { counters } = JSON.parse(readFileSync(json, 'utf8')) as CompareReport;
     const changed = counters
@@ -247,7 +283,17 @@ describe('a comparison', () => {
     const filter = '^access/block-4KiB/emulated$';
     const json = join(temporaryFolder(t), 'results.json');
     // Nobody reads the table: the exit code and the file are none the worse for it.
-    const { code, stderr } = await ismioUnread(['compare', '.', head, ...words, '--filter', filter, '--json', json]);
+    const { code, stderr } = await ismioUnread([
+      'compare',
+      '.',
+      head,
+      ...words,
+      '--no-times',
+      '--filter',
+      filter,
+      '--json',
+      json,
+    ]);
     assert.equal(code, 1, stderr);
     const { counters } = JSON.parse(readFileSync(json, 'utf8')) as CompareReport;
     const changed = counters.find(({ counter }) => counter === 'storeBlocks');

@@ -10,6 +10,7 @@ export const quickOptions: Omit<CompareOptions, 'base' | 'head' | 'seed'> = {
   level: 0.95,
   counterTolerance: 0,
   instructionTolerance: null,
+  times: true,
   effort: { ...efforts.quick, processes: 12 },
 };
 

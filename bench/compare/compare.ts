@@ -10,13 +10,14 @@ import { instructionsOf } from '../instructions.js';
 import {
   type ComparedCount,
   type ComparedInstructions,
+  type ComparedTime,
   type CompareReport,
   compareSchema,
   type Verdict,
 } from '../results.js';
 import { loadWorkloads, suitesFrom } from '../suites/index.js';
 import type { Workload } from '../workload.js';
-import { makeArms } from './arms.js';
+import { type Arms, makeArms } from './arms.js';
 import type { CountResult } from './counting.js';
 import { compareFresh, freshNames } from './fresh.js';
 import { type Counted, countedByOne, gateCounters, gateInstructions, scenariosOfOne } from './gates.js';
@@ -39,9 +40,8 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
     const instructions = await instructionGate(base, head, options, watcher, skipped);
     const arms = makeArms(base, head, scratch.path);
     const { counters, measurable } = await counterGate(arms, shortEnough(chosen, skipped), options, watcher, skipped);
-    const times = await compareTimes(arms, measurable, options, watcher);
-    const fresh = options.suites === undefined ? await compareFresh(arms, options, watcher) : [];
-    if (times.length + fresh.length === 0) throw nothingCompared(skipped);
+    const times = await timeGate(arms, measurable, options, watcher, skipped);
+    if (times.length + (options.times ? 0 : counters.length) === 0) throw nothingCompared(skipped);
     return {
       schema: compareSchema,
       version: versionOf(packageRoot),
@@ -53,10 +53,10 @@ export async function compare(options: CompareOptions, watcher: Watcher): Promis
       base: told(base),
       head: told(head),
       environment: where,
-      ...overall([...counters, ...instructions, ...times, ...fresh]),
+      ...overall([...counters, ...instructions, ...times]),
       counters,
       instructions,
-      times: [...times, ...fresh],
+      times,
       skipped,
     };
   } finally {
@@ -163,6 +163,21 @@ async function instructionGate(
   if ('missing' in before || 'missing' in after) return [];
   skipped.push(...scenariosOfOne(before.counts, after.counts));
   return gateInstructions(before.counts, after.counts, instructionTolerance);
+}
+
+async function timeGate(
+  arms: Arms,
+  measurable: readonly Workload[],
+  options: CompareOptions,
+  watcher: Watcher,
+  skipped: Skipped[],
+): Promise<ComparedTime[]> {
+  if (!options.times) {
+    skipped.push({ name: 'times', reason: 'switched off' });
+    return [];
+  }
+  const times = await compareTimes(arms, measurable, options, watcher);
+  return options.suites === undefined ? [...times, ...(await compareFresh(arms, options, watcher))] : times;
 }
 
 const order: readonly Verdict[] = ['regressed', 'contaminated', 'inconclusive', 'improved', 'pass'];

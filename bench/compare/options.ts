@@ -17,6 +17,8 @@ export interface CompareOptions {
   readonly counterTolerance: number | null;
   /** Null: the gate is off. */
   readonly instructionTolerance: number | null;
+  /** False: no wall time is taken, of start-up and memory neither. */
+  readonly times: boolean;
   readonly effort: Effort;
 }
 

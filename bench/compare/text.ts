@@ -13,20 +13,27 @@ const marks: Readonly<Record<Verdict, string>> = {
 };
 
 export function compareText(report: CompareReport): string {
-  const { base, head, seed, seconds, options } = report;
+  const { base, head, seconds, options } = report;
   const parts = [
     `base ${sideText(base)}`,
     `head ${sideText(head)}`,
     '',
     gateText(report),
-    timesTable(report.times),
-    `Ratios are head over base; in brackets what they lie in with ${share(options.level)} confidence over the whole suite. null: base over itself.`,
+    ...(report.times.length === 0 ? [] : [timesTable(report.times), legend(options.level)]),
     ...report.skipped.map(({ name, reason }) => `skipped ${name}: ${oneLine(reason)}`),
     '',
-    `${marks[report.verdict]} in ${seconds.toFixed(0)} s, seed ${seed}, ${options.processes} processes a round, a change counts from ${percent(1 + options.delta)} on`,
+    `${marks[report.verdict]} in ${seconds.toFixed(0)} s${report.times.length === 0 ? '' : howTimed(report)}`,
     ...findings(report),
   ];
   return parts.join('\n');
+}
+
+function legend(level: number): string {
+  return `Ratios are head over base; in brackets what they lie in with ${share(level)} confidence over the whole suite. null: base over itself.`;
+}
+
+function howTimed({ seed, options: { processes, delta } }: CompareReport): string {
+  return `, seed ${seed}, ${processes} processes a round, a change counts from ${percent(1 + delta)} on`;
 }
 
 /** 0.57 is '57 %', and not 56.99999999999999. */

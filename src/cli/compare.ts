@@ -20,6 +20,7 @@ interface Options extends ResultOptions {
   counterTolerance: number;
   instructionTolerance: number;
   instructions: boolean;
+  times: boolean;
 }
 
 const notes = `
@@ -36,6 +37,7 @@ Examples:
   ismio compare main HEAD --quick
   ismio compare v0.1.0 . --filter '^queue/' --report report
   ismio compare v0.1.0 . --suite ./my-workloads.js
+  ismio compare main HEAD --no-times
   ismio compare ismio-0.1.0.tgz ismio-0.2.0.tgz --json results.json`;
 
 export function compareCommand(): Command {
@@ -53,7 +55,8 @@ export function compareCommand(): Command {
     .option('--processes <number>', 'fresh processes in a round', parseProcesses, 12)
     .option('--counter-tolerance <share>', 'counters may differ by this share', parseTolerance, 0)
     .option('--instruction-tolerance <share>', 'instructions may differ by this share', parseTolerance, 0.01)
-    .option('--no-instructions', 'leave the instructions out');
+    .option('--no-instructions', 'leave the instructions out')
+    .option('--no-times', 'leave the wall time out: what is left is exact, on any machine, and takes seconds');
   return addResultOptions(command).addHelpText('after', notes).action(run);
 }
 
@@ -83,8 +86,8 @@ async function run(base: string, head: string, options: Options): Promise<void> 
 
 async function settings(base: string, head: string, options: Options): Promise<CompareOptions> {
   const { efforts } = await import('../../bench/compare/processes.js');
-  const { quick, filter, suite, delta, level, processes, counterTolerance, instructions, instructionTolerance } =
-    options;
+  const { quick, filter, suite, delta, level, processes, instructions, times } = options;
+  const { counterTolerance, instructionTolerance } = options;
   return {
     base,
     head,
@@ -96,6 +99,7 @@ async function settings(base: string, head: string, options: Options): Promise<C
     level,
     counterTolerance,
     instructionTolerance: instructions ? instructionTolerance : null,
+    times,
     effort: { ...efforts[quick ? 'quick' : 'full'], processes },
   };
 }
