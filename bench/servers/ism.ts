@@ -59,7 +59,7 @@ async function begin(): Promise<() => unknown> {
     const { serveConsoles } = (await import(consoleURL as string)) as typeof consoles;
     await serveConsoles(driver, { consoles: [{ line: echoes }] });
   } else {
-    driver.listen(1, answer);
+    driver.listen(1, { ring: 524_288 }, answer);
   }
   return () => driver.close();
 }

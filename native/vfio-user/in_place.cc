@@ -3,15 +3,24 @@
 #include "vfio-user/session.h"
 
 namespace ismio::vfio_user {
+namespace {
+
+// A reply of a store is 32 bytes. Each that is sent by itself is a call, and wakes a client that waits for the last of
+// them.
+constexpr size_t kShort = 256;
+constexpr size_t kMostGathered = 16 << 10;
+
+}  // namespace
 
 // Up to the first that has to go the longer way.
 void Session::performInPlace() {
   if (far_ == nullptr) return;
   while (const std::optional<Seen> seen = reader_.look()) {
-    if (!performInPlace(*seen)) return;
+    if (!performInPlace(*seen)) break;
     common_->counts.requests.fetch_add(1, std::memory_order_relaxed);
     reader_.pass(*seen);
   }
+  sendGathered();
 }
 
 // False: nothing of it was done.
@@ -37,8 +46,28 @@ bool Session::performInPlace(const Seen& seen) {
   }
   std::atomic<uint64_t>& bytes = read ? common_->counts.bytesRead : common_->counts.bytesWritten;
   if (refused == 0) bytes.fetch_add(access.count, std::memory_order_relaxed);
-  answer(seen.header, refused, reply_);
+  answerInPlace(seen.header, refused);
   return true;
+}
+
+void Session::answerInPlace(const Header& to, int32_t error) {
+  const size_t size = sizeof(Header) + (error == 0 ? reply_.payload.size() : 0);
+  if ((to.flags & kNoReply) != 0 || size > kShort) {
+    sendGathered();
+    answer(to, error, reply_);
+    return;
+  }
+  const Header header = replyTo(to, error, size);
+  const auto* first = reinterpret_cast<const uint8_t*>(&header);
+  gathered_.insert(gathered_.end(), first, first + sizeof header);
+  if (error == 0) gathered_.insert(gathered_.end(), reply_.payload.begin(), reply_.payload.end());
+  if (gathered_.size() >= kMostGathered) sendGathered();
+}
+
+void Session::sendGathered() {
+  if (gathered_.empty()) return;
+  outbox_->send(gathered_);
+  gathered_.clear();
 }
 
 }  // namespace ismio::vfio_user

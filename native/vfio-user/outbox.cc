@@ -22,6 +22,18 @@ bool Outbox::send(const Header& header, Parts parts, std::span<const int> descri
   return sent == -EAGAIN ? keep(header, parts, 0, descriptors) : fail();
 }
 
+bool Outbox::send(std::span<const uint8_t> messages) {
+  const std::lock_guard lock(mutex_);
+  if (ended_) return false;
+  const int64_t sent = packets_.empty() ? sendBytes(socket_, messages, {}) : 0;
+  if (sent == static_cast<int64_t>(messages.size())) return true;
+  if (sent < 0 && sent != -EAGAIN) return fail();
+  Packet packet;
+  packet.bytes.assign(messages.begin(), messages.end());
+  packet.sent = sent < 0 ? 0 : static_cast<size_t>(sent);
+  return keep(std::move(packet));
+}
+
 bool Outbox::keep(const Header& header, Parts parts, size_t sent, std::span<const int> descriptors) {
   Packet packet;
   const auto* first = reinterpret_cast<const uint8_t*>(&header);
@@ -34,7 +46,11 @@ bool Outbox::keep(const Header& header, Parts parts, size_t sent, std::span<cons
     if (kept < 0) return fail();
     packet.descriptors.add(kept);
   }
-  kept_ += packet.bytes.size() - sent;
+  return keep(std::move(packet));
+}
+
+bool Outbox::keep(Packet packet) {
+  kept_ += packet.bytes.size() - packet.sent;
   packets_.push_back(std::move(packet));
   if (kept() > kMostKept) return fail();
   common_->wake();

@@ -29,6 +29,8 @@ class Outbox {
 
   // False: nothing can be sent any more. Descriptors stay the caller's.
   bool send(const Header& header, Parts parts, std::span<const int> descriptors = {});
+  // The same for whole messages, one behind the other.
+  bool send(std::span<const uint8_t> messages);
   // What was kept goes as far as the socket takes it.
   bool flush();
   // Nothing is sent any more.
@@ -45,6 +47,7 @@ class Outbox {
   };
 
   bool keep(const Header& header, Parts parts, size_t sent, std::span<const int> descriptors);
+  bool keep(Packet packet);
   bool sendFirst();
   bool fail();
 

@@ -146,7 +146,7 @@ void Server::refuse(TurnedAway& one, bool readable) {
   const Got got = readable ? one.reader.next(one.socket, message) : Got::nothing;
   if (got == Got::nothing && Clock::now() < one.until) return;
   if (got == Got::message && (message.header.flags & kNoReply) == 0) {
-    const Header header{message.header.id, message.header.command, sizeof header, kReply | kError, EBUSY};
+    const Header header = replyTo(message.header, EBUSY, sizeof header);
     sendParts(one.socket, header, {}, {});  // its socket is empty, so it takes that; else it is closed without
   }
   close(std::exchange(one.socket, -1));

@@ -230,8 +230,7 @@ void Session::answer(const Header& to, int32_t error, const Reply& reply) {
   }
   const std::span<const uint8_t> parts[] = {reply.payload};
   const bool failed = error != 0;
-  const auto size = static_cast<uint32_t>(sizeof(Header) + (failed ? 0 : reply.payload.size()));
-  const Header header{to.id, to.command, size, kReply | (failed ? kError : 0), static_cast<uint32_t>(error)};
+  const Header header = replyTo(to, error, sizeof(Header) + (failed ? 0 : reply.payload.size()));
   const std::span<const int> own(&reply.descriptor, reply.descriptor >= 0 ? 1 : 0);
   const std::span<const int> beside = reply.given.size() > 0 ? std::span<const int>(reply.given.numbers()) : own;
   // Where it does not go, the server's thread finds that nothing can be sent any more.

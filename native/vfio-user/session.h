@@ -64,6 +64,8 @@ class Session : public std::enable_shared_from_this<Session> {
   bool receive();
   void performInPlace();
   bool performInPlace(const Seen& seen);
+  void answerInPlace(const Header& to, int32_t error);
+  void sendGathered();
   bool accept(Message& message);
   bool begin(Message& message);
   int32_t negotiate(const Message& message, Reply& reply);
@@ -103,6 +105,7 @@ class Session : public std::enable_shared_from_this<Session> {
   Requests requests_;
   Reader reader_;
   Reply reply_;                     // of what is performed in place
+  std::vector<uint8_t> gathered_;   // short replies to such, which go together
   std::shared_ptr<FarMemory> far_;  // null until the version is agreed
   std::deque<Pending> waiting_;
   size_t waitingBytes_ = 0;  // their weight

@@ -48,6 +48,12 @@ inline constexpr uint32_t kReply = 1;  // else a command
 inline constexpr uint32_t kNoReply = 1u << 4;
 inline constexpr uint32_t kError = 1u << 5;
 
+// `error` is an errno, or 0; `size` is of the whole message.
+inline Header replyTo(const Header& to, int32_t error, size_t size) {
+  const uint32_t flags = kReply | (error == 0 ? 0 : kError);
+  return {to.id, to.command, static_cast<uint32_t>(size), flags, static_cast<uint32_t>(error)};
+}
+
 struct Version {
   uint16_t major;
   uint16_t minor;

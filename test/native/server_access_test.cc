@@ -281,6 +281,30 @@ TEST_CASE("posted writes are taken off the socket while a handler is busy") {
   CHECK(client.data() == bodyOf(kPosted - 1));
 }
 
+TEST_CASE("what came together is answered in order, short replies before a long one and behind it") {
+  Served served;
+  RawClient client(served);
+  constexpr uint32_t kLong = kMemoryTo - kMemoryFrom;
+  Body sent;
+  uint16_t id = 100;
+  const auto add = [&](Command command, const RegionAccess& access, const Body& bytes) {
+    const auto size = static_cast<uint32_t>(sizeof(vfio_user::Header) + sizeof access + bytes.size());
+    test::append(sent, vfio_user::Header{id++, command, size, 0, 0}, access, bytes);
+  };
+  for (uint32_t i = 0; i < 16; i++) add(Command::regionWrite, {kMemoryFrom + 8 * i, 0, 8}, bodyOf(uint64_t{i}));
+  add(Command::regionRead, {kMemoryFrom + 8 * 15, 0, 8}, {});
+  add(Command::regionRead, {0, 1, kLong}, {});
+  add(Command::regionRead, {kMemoryFrom, 0, 8}, {});
+  client.sendBytes(sent);
+  for (uint16_t expected = 100; expected < id; expected++) {
+    REQUIRE(client.receive(client.reply));
+    CHECK(client.reply.header.id == expected);
+    CHECK((client.reply.header.flags & kError) == 0);
+    if (expected == 116) CHECK(client.data() == bodyOf(uint64_t{15}));
+    if (expected == 117) CHECK(client.reply.payload.size() == sizeof(RegionAccess) + kLong);
+  }
+}
+
 TEST_CASE("a client that asks for more than it reads is answered as soon as it reads, in order") {
   Served served;
   RawClient client(served);

@@ -4,7 +4,7 @@
 const scale = positive('ISMIO_TEST_SCALE', 1);
 
 /** Cases of the planner's oracle. */
-export const oracleCases = positive('ISMIO_ORACLE_CASES', 100_000);
+export const oracleCases = positive('ISMIO_ORACLE_CASES', 20_000);
 
 /** `count` repetitions on a machine of usual speed, fewer on a slow one. */
 export function scaled(count: number): number {
