@@ -7,6 +7,7 @@ import { decode, encode, fromClient, fromServer, longestText } from '../src/cons
 import { thrownBy } from './support/errors.js';
 
 const nonce = Buffer.alloc(32, 0xab);
+const attachment = Buffer.alloc(32, 0xcd);
 const size = { columns: 0x0102, rows: 0x0304, xPixels: 0x0506, yPixels: 0x0708 };
 const nonceHex = 'ab'.repeat(32);
 const sizeHex = '0102030405060708';
@@ -17,9 +18,9 @@ const byHand: readonly [object, string, object, string][] = [
     'hello',
     {
       ...{ version: 1, role: 2, replay: 3, reserved: 0, life: 0x1112131415161718n, offset: 0x2122232425262728n },
-      ...{ ...size, nonce, name: 'ab', reason: 'é' },
+      ...{ ...size, nonce, attachment, name: 'ab', reason: 'é' },
     },
-    `010102030011121314151617182122232425262728${sizeHex}${nonceHex}000261620002c3a9`,
+    `010102030011121314151617182122232425262728${sizeHex}${nonceHex}${'cd'.repeat(32)}000261620002c3a9`,
   ],
   [fromClient, 'list', { version: 1, nonce }, `0201${nonceHex}`],
   [fromClient, 'proof', { proof: nonce }, `03${nonceHex}`],

@@ -202,7 +202,8 @@ test('one slow viewer never slows another, and output waits for nobody', async (
   const slow = await house.pair.b.connect(house.pair.a.gid, 23, { mode: 'messages' });
   const { client, output } = await house.attach({ replay: 'none' });
   slow.on('error', () => undefined);
-  const hello = { version: 1, role: 0, replay: 0, reserved: 0, life: 0n, offset: 0n, ...window, nonce };
+  const first = { version: 1, role: 0, replay: 0, reserved: 0, life: 0n, offset: 0n, ...window };
+  const hello = { ...first, nonce, attachment: nonce };
   slow.write(encode(fromClient, 'hello', { ...hello, name: '', reason: '' }));
   await until(() => house.server.consoles[0]?.viewers === 1, 'it looks on, and reads nothing');
   const said = letters(3_000_000);

@@ -5,6 +5,7 @@ import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
 import { onAbort } from '../support/abort.js';
 import { IsmioError, isIsmioError } from '../support/errors.js';
+import { newNonce } from './access.js';
 import { agreed, Conversation, type Told } from './conversation.js';
 import { type Attaching, type AttachOptions, checkAttach } from './options.js';
 import { Retry } from './retry.js';
@@ -35,6 +36,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   readonly #gid: bigint;
   readonly #settings: Attaching;
   readonly #retry = new Retry();
+  /** By this a server that has not found the old stream dead yet knows who comes back. */
+  readonly #attachment = newNonce();
   #conversation: Conversation | null = null;
   #ism: Ism | null = null;
   #welcome: Welcome | null = null;
@@ -226,7 +229,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     const { name, role, reason, replay } = this.#settings;
     const how = this.#welcome === null ? replay : (this.position ?? replay);
     const wish = this.#welcome === null ? role : this.#role;
-    return { name: this.name || name, role: wish, reason, replay: how, size: this.#window };
+    const attachment = this.#attachment;
+    return { attachment, name: this.name || name, role: wish, reason, replay: how, size: this.#window };
   }
 
   #welcomed(welcome: Welcome, conversation: Conversation): void {

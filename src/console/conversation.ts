@@ -33,6 +33,8 @@ type StreamPart = Pick<StreamOptions, 'ring' | 'heartbeat'>;
 
 /** What a client says of itself. */
 export interface Introduction {
+  /** The same on each stream of one client. */
+  readonly attachment: Uint8Array;
   readonly name: string;
   readonly role: (typeof roles)[number];
   readonly reason: string;
@@ -96,9 +98,10 @@ export class Conversation {
   /** Says who this is, and shows the key where the server asks for it. @throws IsmioError ERR_ISMIO_CONSOLE */
   async attach(who: Introduction): Promise<ValuesOf<FromServer['welcome']['fields']>> {
     const nonce = newNonce();
-    const { role, reason, name, replay, size } = who;
+    const { attachment, role, reason, name, replay, size } = who;
     const how = replayFields(replay);
-    const hello = { version, role: roles.indexOf(role), reserved: 0, ...how, ...size, nonce, name, reason };
+    const said = { version, role: roles.indexOf(role), reserved: 0, ...how, ...size };
+    const hello = { ...said, nonce, attachment, name, reason };
     this.send('hello', hello);
     const { answer, proof } = await this.#answered(nonce, name);
     if (answer.name !== 'welcome') throw broken(`'${answer.name}' came, and not 'welcome'`);
