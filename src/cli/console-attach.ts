@@ -7,6 +7,7 @@ import type { ConsoleClient, ConsoleRecorder } from 'ismio/console';
 import { atExit } from '../support/exit.js';
 import { harmless } from '../support/text.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './console-options.js';
+import { ConsoleOutput } from './console-output.js';
 import { Escapes } from './escapes.js';
 import { usageError } from './failure.js';
 import { parseCount } from './numbers.js';
@@ -71,15 +72,16 @@ async function attach(name: string | undefined, options: Options): Promise<void>
     size: windowSize(),
     reconnect: reconnect * 1000,
   });
-  const log = options.log === undefined ? null : keepLog(client, options.log);
+  const output = new ConsoleOutput(client);
+  const log = options.log === undefined ? null : keepLog(client, output, options.log);
   const recorders = recorded(library, client, options);
-  let status = await (process.stdin.isTTY ? interactive(client, options) : piped(client, options));
+  let status = await (process.stdin.isTTY ? interactive(client, output, options) : piped(client, output, options));
   for (const recorder of recorders) {
     await recorder.close().catch(() => {
       status ||= 1; // which was told when it failed
     });
   }
-  if (log !== null) await new Promise<void>((resolve) => log.once('close', resolve).end());
+  if (log?.closed === false) await new Promise<void>((resolve) => log.once('close', resolve).end());
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(status);
 }
@@ -89,12 +91,10 @@ function windowSize() {
   return { columns, rows, xPixels: 0, yPixels: 0 };
 }
 
-function keepLog(client: ConsoleClient, path: string): WriteStream {
+function keepLog(client: ConsoleClient, output: ConsoleOutput, path: string): WriteStream {
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => say(`the log cannot be written: ${error.message}`));
-  client.on('data', (bytes) => {
-    if (!file.destroyed) file.write(bytes);
-  });
+  client.on('data', (bytes) => output.write(file, bytes));
   return file;
 }
 
@@ -171,12 +171,12 @@ const help = `
 const restored =
   '\x1b[23;0t\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>';
 
-async function interactive(client: ConsoleClient, options: Options): Promise<number> {
+async function interactive(client: ConsoleClient, output: ConsoleOutput, options: Options): Promise<number> {
   const { stdin, stdout } = process;
   const escapes = new Escapes(options.escape);
   tellChanges(client);
-  client.on('screen', (bytes) => void stdout.write(bytes));
-  client.on('data', (bytes) => void stdout.write(bytes));
+  client.on('screen', (bytes) => output.write(stdout, bytes));
+  client.on('data', (bytes) => output.write(stdout, bytes));
   stdin.setRawMode(true);
   const restore = atExit(() => stdout.write(restored));
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => client.close());
@@ -213,7 +213,7 @@ async function stands(client: ConsoleClient): Promise<void> {
 }
 
 /** Keys come from a pipe or a file, as fast as the console takes them. */
-async function piped(client: ConsoleClient, { linger }: Options): Promise<number> {
+async function piped(client: ConsoleClient, output: ConsoleOutput, { linger }: Options): Promise<number> {
   const { stdin, stdout } = process;
   const over = ended(client);
   let timer: NodeJS.Timeout | null = null;
@@ -221,11 +221,11 @@ async function piped(client: ConsoleClient, { linger }: Options): Promise<number
   const quiet = (): void => {
     if (!isOver) return;
     if (timer !== null) clearTimeout(timer);
-    timer = setTimeout(() => client.close(), linger * 1000);
+    timer = setTimeout(() => (output.isWaiting ? quiet() : client.close()), linger * 1000);
   };
   client.on('data', (bytes) => {
     quiet();
-    if (!stdout.write(bytes)) stdout.once('drain', quiet);
+    output.write(stdout, bytes);
   });
   tellGaps(client);
   client.on('role', (role, reason) => {

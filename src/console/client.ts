@@ -50,6 +50,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   #lostAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #isFull = false;
+  #isPaused = false;
   readonly #abandon = new AbortController();
   #isClosed = false;
   #closedBy: string | null = null;
@@ -142,6 +143,17 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     return true;
   }
 
+  /** Reads no more: what comes stays at the server, as long as its history keeps it. Whatever else is told waits behind it. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#conversation?.pause();
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#conversation?.resume();
+  }
+
   resize(size: Partial<TerminalSize>): void {
     this.#window = checkSize(size);
     this.#conversation?.send('resize', { ...this.#window });
@@ -206,7 +218,9 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     }
     // Whoever is given the client in this turn has to be able to listen first.
     setImmediate(() => {
-      if (!this.#isClosed) conversation.start((message) => this.#told(message));
+      if (this.#isClosed) return;
+      conversation.start((message) => this.#told(message));
+      if (this.#isPaused) conversation.pause();
     });
   }
 

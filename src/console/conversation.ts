@@ -115,6 +115,14 @@ export class Conversation {
     this.#stream.resume();
   }
 
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (this.#told !== null) this.#stream.resume();
+  }
+
   /** The consoles there are. */
   async list(): Promise<ValuesOf<FromServer['item']['fields']>[]> {
     const nonce = newNonce();
