@@ -1,4 +1,5 @@
 // ismio console attach: this terminal, or a pipe, is the near end of a console.
+import { execFileSync } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
@@ -177,7 +178,7 @@ async function interactive(client: ConsoleClient, output: ConsoleOutput, options
   tellChanges(client);
   client.on('screen', (bytes) => output.write(stdout, bytes));
   client.on('data', (bytes) => output.write(stdout, bytes));
-  stdin.setRawMode(true);
+  makeRaw();
   const restore = atExit(() => stdout.write(restored));
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => client.close());
   stdout.on('resize', () => client.resize(windowSize()));
@@ -203,6 +204,19 @@ async function interactive(client: ConsoleClient, output: ConsoleOutput, options
   stdout.write(restored);
   restore();
   return status;
+}
+
+/**
+ * Neither end of the line changes a byte. Node.js has the terminal turn a line feed into two characters still (ONLCR: libuv,
+ * uv_tty_set_mode in src/unix/tty.c), which moves the cursor of a program that meant it alone; setRawMode(false) takes all of it back.
+ */
+function makeRaw(): void {
+  process.stdin.setRawMode(true);
+  try {
+    execFileSync('stty', ['-opost'], { stdio: ['inherit', 'pipe', 'pipe'] });
+  } catch (error) {
+    say(`line feeds may be shown as new lines: ${(error as Error).message.trim()}`);
+  }
 }
 
 async function stands(client: ConsoleClient): Promise<void> {
