@@ -1,11 +1,12 @@
-// Consoles and real terminals: attach in one, and a command in one.
+// Consoles and real terminals: attach in one, a command in one, and a line that is one.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { after, test } from 'node:test';
-import { commandLine } from 'ismio/console';
+import { attachConsole, commandLine } from 'ismio/console';
 import { consoleHouse, env } from './support/console-house.js';
-import { TestLine, until } from './support/console-line.js';
+import { heardOf, TestLine, until } from './support/console-line.js';
 
 const [pty, skip] = await import('@lydell/node-pty').then(
   (found) => [found, false] as const,
@@ -79,5 +80,38 @@ test('a terminal shows the very bytes, a line feed alone too, and is as it was w
   assert.match(shown(), /status 0\r/);
   assert.equal(modesIn(shown())[1], modesIn(shown())[0]);
   terminal.write('\r');
+  await over;
+});
+
+test('an existing line, served by --tty, carries each of the 256 bytes both ways', { skip }, async () => {
+  const { terminal, shown, over } = inTerminal('sh', ['-c', 'tty; exec sleep 600']);
+  await until(() => shown().includes('\n'), 'its path');
+  const path = shown().trim();
+  const { child, said, told } = house.started(
+    'console',
+    'serve',
+    ...house.device,
+    '--json',
+    '--tty',
+    path,
+    '--speed',
+    '9600',
+  );
+  await until(() => said().includes('"event":"ready"') || child.exitCode !== null, 'it serves');
+  assert.equal(child.exitCode, null, told());
+  using client = await attachConsole(house.far, 0x22n, { replay: 'none', reconnect: 0 });
+  const { output } = heardOf(client);
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
+  const before = shown().length;
+  terminal.write(bytes as unknown as string); // it takes both, and its types know one
+  assert.equal(client.write(bytes), true);
+  await until(() => output().length >= 256 && shown().length >= before + 256, 'all of them');
+  await client.ping();
+  assert.equal(output(), bytes.toString('latin1'));
+  assert.equal(shown().slice(before), bytes.toString('latin1'));
+  const ended = once(child, 'close');
+  child.kill('SIGTERM');
+  assert.deepEqual(await ended, [0, null]);
+  terminal.kill('SIGKILL');
   await over;
 });
