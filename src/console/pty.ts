@@ -128,18 +128,20 @@ function spawned(spawn: () => Pty, file: string): Pty {
 }
 
 async function nodePty(): Promise<NodePty> {
+  let broken: unknown;
   for (const name of packages) {
     try {
       const loaded = (await import(name)) as NodePty & { default?: NodePty };
       return loaded.default ?? loaded;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND')
-        throw noLine(`${name} cannot be loaded`, {}, error);
+      // One that is there may have nothing for this machine, and the other one may.
+      if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') broken ??= error;
     }
   }
+  const found = broken === undefined ? '' : `; what is installed does not load: ${(broken as Error).message}`;
   const text =
     'a command needs a pseudo-terminal, which Node.js does not have: npm install @lydell/node-pty ' +
-    `(compiled for x64 and arm64), or node-pty (compiled where it is installed; this is ${process.arch})`;
-  throw noLine(text, { arch: process.arch });
+    `(compiled for x64 and arm64), or node-pty (compiled where it is installed; this is ${process.arch})${found}`;
+  throw noLine(text, { arch: process.arch }, broken);
 }
