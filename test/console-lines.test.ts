@@ -1,9 +1,11 @@
 // The lines of consoles: what a command gets and does not get, without a package for terminals, and under a storm of sizes.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { commandLine } from 'ismio/console';
+import { attachConsole, commandLine, type OpenLine, serveConsoles } from 'ismio/console';
+import { encode, fromClient, fromServer } from '../src/console/wire.js';
 import { runModule } from './support/child.js';
-import { until } from './support/console-line.js';
+import { heardOf, until } from './support/console-line.js';
+import { pairOn } from './support/ism.js';
 
 const skip = await import('@lydell/node-pty').then(
   () => false,
@@ -84,4 +86,75 @@ test('a package that does not load here leaves it to the other one, and is told 
   assert.equal(await opened(`{ '@lydell/node-pty': ${broken}, 'node-pty': ${there} }`), 'opened true\n');
   const said = await opened(`{ '@lydell/node-pty': ${broken}, 'node-pty': ${missing} }`);
   assert.match(said, /^ERR_ISMIO_CONSOLE_LINE .*npm install.*no build for this machine/s);
+});
+
+test('a storm of sizes at a viewer that never reads: few wait for it, the last one counts, and the command has it', {
+  skip,
+}, async () => {
+  await using pair = await pairOn('device.open()');
+  using server = await serveConsoles(pair.a, { consoles: [{ line: commandLine(['sh']) }] });
+  using client = await attachConsole(pair.b, pair.a.gid, { replay: 'none', size, reconnect: 0 });
+  const { output } = heardOf(client);
+  const viewer = await pair.b.connect(pair.a.gid, 23, { mode: 'messages', ring: 4096 });
+  viewer.on('error', () => undefined);
+  const nonce = Buffer.alloc(32);
+  const hello = {
+    version: 1,
+    role: 0,
+    replay: 0,
+    reserved: 0,
+    life: 0n,
+    offset: 0n,
+    ...size,
+    nonce,
+    attachment: nonce,
+  };
+  viewer.write(encode(fromClient, 'hello', { ...hello, name: '', reason: '' }));
+  await until(() => server.consoles[0]?.viewers === 1, 'it looks on');
+  for (let i = 0; i < 2000; i++) {
+    client.resize({ columns: 20 + (i % 300), rows: 10 + (i % 50) });
+    if (i % 2 === 0) await new Promise((resolve) => setImmediate(resolve));
+  }
+  client.resize({ columns: 77, rows: 33 });
+  client.write('stty size\r');
+  await until(() => output().includes('33 77\r\n'), 'the command has the last size');
+  const sizes: string[] = [];
+  viewer.on('data', (record: Buffer) => {
+    if (record[0] === fromServer.size.number) sizes.push(record.toString('hex'));
+  });
+  const last = encode(fromServer, 'size', { columns: 77, rows: 33, xPixels: 0, yPixels: 0 }).toString('hex');
+  await until(() => sizes.at(-1) === last, 'the last size');
+  // As many as a ring of 4096 bytes and a stream's 16 records are, and one.
+  assert.ok(sizes.length < 500, `${sizes.length} sizes waited for whoever did not read`);
+});
+
+test('a storm of sizes at a server that does not read leaves room for keys, which come behind the size that was said before them', async () => {
+  await using pair = await pairOn('device.open()');
+  const came: string[] = [];
+  let drained = (): void => undefined;
+  const line: OpenLine = (listener) => {
+    drained = () => listener.drained();
+    return {
+      title: 'it takes no keys',
+      write: (bytes) => {
+        came.push(Buffer.from(bytes).toString());
+        return came.length > 2;
+      },
+      resize: ({ columns }) => void came.push(`${columns}`),
+      close: () => undefined,
+    };
+  };
+  using server = await serveConsoles(pair.a, { consoles: [{ line }] });
+  using client = await attachConsole(pair.b, pair.a.gid, { replay: 'none', reconnect: 0 });
+  client.write('first');
+  await until(() => came.length === 1, 'it is full');
+  for (let i = 0; i < 20_000; i++) {
+    client.resize({ columns: 20 + (i % 300), rows: 24 });
+  }
+  client.resize({ columns: 555, rows: 24 });
+  assert.equal(client.write('second'), true);
+  drained();
+  await until(() => came.includes('second'), 'the keys');
+  assert.equal(came.at(came.indexOf('second') - 1), '555');
+  assert.equal(server.consoles[0]?.writer, pair.b.gid);
 });

@@ -156,7 +156,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
 
   resize(size: Partial<TerminalSize>): void {
     this.#window = checkSize(size);
-    this.#conversation?.send('resize', { ...this.#window });
+    this.#conversation?.resize(this.#window);
   }
 
   sendBreak(): void {
@@ -209,7 +209,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     try {
       const window = this.#window;
       this.#welcomed(await conversation.attach(this.#hello()), conversation);
-      if (this.#window !== window) conversation.send('resize', { ...this.#window });
+      if (this.#window !== window) conversation.resize(this.#window);
     } catch (error) {
       conversation.close();
       throw error;

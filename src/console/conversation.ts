@@ -62,6 +62,9 @@ export class Conversation {
   /** In the order in which they were sent. */
   readonly #pings = new Map<number, Waiting>();
   #nextPing = 0;
+  /** What waits to be sent. */
+  #size: TerminalSize | null = null;
+  #isSizeOnItsWay = false;
   #error: Error | null = null;
   #isOver = false;
 
@@ -142,11 +145,29 @@ export class Conversation {
     sent?: () => void,
   ): void {
     if (!this.#stream.writable) return;
+    this.#sendSize();
     const record = encode<FromClient, Name>(fromClient, name, values);
     this.#unsent += record.length;
     this.#stream.write(record, () => {
       this.#unsent -= record.length;
       sent?.();
+    });
+  }
+
+  /** Of many sizes the last one counts: it waits until the one before it was sent, or something else is to be. */
+  resize(size: TerminalSize): void {
+    this.#size = size;
+    if (!this.#isSizeOnItsWay) this.#sendSize();
+  }
+
+  #sendSize(): void {
+    const size = this.#size;
+    if (size === null) return;
+    this.#size = null;
+    this.#isSizeOnItsWay = true;
+    this.send('resize', { ...size }, () => {
+      this.#isSizeOnItsWay = false;
+      this.#sendSize();
     });
   }
 
