@@ -28,7 +28,7 @@ test('a pipe that is not read holds no output up and fills no memory: what the h
   const gaps = [...told().matchAll(/(\d+) bytes of output are not kept any more/g)].map(([, bytes]) => Number(bytes));
   const missing = gaps.reduce((sum, bytes) => sum + bytes, 0);
   assert.equal(read + missing, pieces * piece.length, told());
-  // The history, and what is on its way: a ring, 16 records of a stream, the pipe.
+  // The history, and what is on its way: a ring, 16 records of a stream, a mebibyte before the pipe, the pipe.
   assert.ok(read < 4 * 2 ** 20, `${read} bytes were on their way to a reader that did not read`);
   assert.equal(code, 3, told());
 });
@@ -42,4 +42,20 @@ test('a log that cannot be written is told, and the session ends when its comman
   child.stdout.resume();
   line.end(0);
   assert.deepEqual(await over, [0, null]);
+});
+
+test('what is read slowly of a console that closes is whole, where no more than a history of it waits', async () => {
+  const line = new TestLine();
+  await using room = await house.served(line.open, { onExit: 'close' });
+  const { child, told } = house.attached();
+  const gone = once(room.server, 'close');
+  await until(() => room.writer() === 0x22n, 'it writes');
+  line.say(Buffer.alloc(900_000, 'o'));
+  await once(child.stdout, 'readable');
+  line.end(3);
+  await gone; // and nothing was read until now
+  let read = 0;
+  child.stdout.on('data', (bytes: Buffer) => (read += bytes.length));
+  const [code] = (await once(child, 'close')) as [number];
+  assert.deepEqual([code, read], [3, 900_000], told());
 });

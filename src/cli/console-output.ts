@@ -1,7 +1,10 @@
-// Output of a console on its way to where it is wanted, no faster than that takes it: meanwhile the console is not read, and what
-// it says is kept by its server, which tells a gap where that was too much.
+// Output of a console on its way to where it is wanted, no faster than that takes it: where much waits the console is not read,
+// and what it says is kept by its server, which tells a gap where that was too much.
 import type { Writable } from 'node:stream';
 import type { ConsoleClient } from 'ismio/console';
+
+/** Bytes that may wait here: a history of the usual size, since a server that closes does not wait for whoever reads slowly. */
+const most = 2 ** 20;
 
 export class ConsoleOutput {
   readonly #client: ConsoleClient;
@@ -17,7 +20,7 @@ export class ConsoleOutput {
   }
 
   write(sink: Writable, bytes: Uint8Array): void {
-    if (sink.destroyed || sink.write(bytes) || this.#full.has(sink)) return;
+    if (sink.destroyed || sink.write(bytes) || sink.writableLength < most || this.#full.has(sink)) return;
     this.#full.add(sink);
     this.#client.pause();
     const goOn = (): void => {

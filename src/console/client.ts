@@ -149,6 +149,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.#conversation?.pause();
   }
 
+  /** Reads on. */
   resume(): void {
     this.#isPaused = false;
     this.#conversation?.resume();

@@ -45,11 +45,11 @@ export async function consoleHouse() {
     /** A console, until it is disposed of. */
     async served(line: ConsoleOptions['line'], more: Partial<ConsoleOptions> = {}) {
       const server = await serveConsoles(far, { consoles: [{ line, ...more }] });
+      const over = once(server, 'close');
       return {
         server,
         writer: () => server.consoles[0]?.writer ?? null,
         async [Symbol.asyncDispose]() {
-          const over = once(server, 'close');
           server.close();
           await over;
         },
