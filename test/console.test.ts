@@ -181,6 +181,25 @@ test('policy close: the last words arrive, then the exit, then the end; the serv
   await over;
 });
 
+test('policy close: one who does not read is told how much it misses, and how the command ended', async () => {
+  await using house = await served({ onExit: 'close' });
+  const { client, output, events } = await house.attach({ replay: 'none' });
+  client.pause();
+  const over = once(house.server, 'close');
+  house.line.say(Buffer.alloc(3_000_000, 'o'));
+  house.line.end(7);
+  await over;
+  client.resume();
+  await once(client, 'close');
+  const gaps = events.filter(([name]) => name === 'gap').map(([, , bytes]) => Number(bytes));
+  assert.equal(
+    gaps.reduce((sum, bytes) => sum + bytes, output().length),
+    3_000_000,
+  );
+  assert.deepEqual(events.at(-1), ['exit', { status: 7, signal: null }]);
+  assert.equal(client.closedBy, 'its command has ended');
+});
+
 test('a command that is over before its server is reached closes the server, and that is told', async () => {
   await using pair = await pairOn('device.open()');
   const server = await serveConsoles(pair.a, {

@@ -102,7 +102,10 @@ export class Session implements Guest {
   }
 
   dismiss(reason: string): void {
-    this.#timer = setTimeout(() => this.#shut('closed', reason), farewell);
+    this.#timer = setTimeout(() => {
+      this.outbox.giveUp();
+      this.#shut('closed', reason);
+    }, farewell);
     this.outbox.onceEmpty(() => this.#shut('closed', reason));
   }
 
