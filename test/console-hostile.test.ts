@@ -29,6 +29,7 @@ const hello = {
   offset: 0n,
   ...size,
   nonce,
+  attachment: Buffer.alloc(32),
   name: '',
   reason: '',
 };

@@ -294,4 +294,12 @@ player.addEventListener('marker', ({ label }) => heard.push(label));
       ]);
     });
   }
+
+  test('shows docs/console.cast: a window that grows, colours, and how the command ended', async (t) => {
+    const page = await playerOf(t, readFileSync(join(packageRoot, 'docs', 'console.cast'), 'utf8'));
+    const early = await screenAt(page, 6);
+    assert.deepEqual([early.length, early[3]], [16, '16 72']);
+    const late = await screenAt(page, 22.8);
+    assert.deepEqual([late.length, late.includes('20 84'), late.includes('1 2 3 4 5 $ exit 7')], [20, true, true]);
+  });
 });

@@ -181,6 +181,25 @@ test('policy close: the last words arrive, then the exit, then the end; the serv
   await over;
 });
 
+test('policy close: one who does not read is told how much it misses, and how the command ended', async () => {
+  await using house = await served({ onExit: 'close' });
+  const { client, output, events } = await house.attach({ replay: 'none' });
+  client.pause();
+  const over = once(house.server, 'close');
+  house.line.say(Buffer.alloc(3_000_000, 'o'));
+  house.line.end(7);
+  await over;
+  client.resume();
+  await once(client, 'close');
+  const gaps = events.filter(([name]) => name === 'gap').map(([, , bytes]) => Number(bytes));
+  assert.equal(
+    gaps.reduce((sum, bytes) => sum + bytes, output().length),
+    3_000_000,
+  );
+  assert.deepEqual(events.at(-1), ['exit', { status: 7, signal: null }]);
+  assert.equal(client.closedBy, 'its command has ended');
+});
+
 test('a command that is over before its server is reached closes the server, and that is told', async () => {
   await using pair = await pairOn('device.open()');
   const server = await serveConsoles(pair.a, {
@@ -202,7 +221,8 @@ test('one slow viewer never slows another, and output waits for nobody', async (
   const slow = await house.pair.b.connect(house.pair.a.gid, 23, { mode: 'messages' });
   const { client, output } = await house.attach({ replay: 'none' });
   slow.on('error', () => undefined);
-  const hello = { version: 1, role: 0, replay: 0, reserved: 0, life: 0n, offset: 0n, ...window, nonce };
+  const first = { version: 1, role: 0, replay: 0, reserved: 0, life: 0n, offset: 0n, ...window };
+  const hello = { ...first, nonce, attachment: nonce };
   slow.write(encode(fromClient, 'hello', { ...hello, name: '', reason: '' }));
   await until(() => house.server.consoles[0]?.viewers === 1, 'it looks on, and reads nothing');
   const said = letters(3_000_000);

@@ -1,4 +1,5 @@
-// What Node.js does not have for terminals, as src/console/keys.ts sees it.
+// What Node.js does not have for terminals, as src/console/keys.ts and pty.ts see it.
+#include <fcntl.h>
 #include <sys/ioctl.h>
 
 #include <cerrno>
@@ -17,8 +18,17 @@ Napi::Value setBreak(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), answer == 0 ? 0 : errno);
 }
 
+// closeOnExec(descriptor) -> 0 or an errno: programs that are started do not get it (fcntl(2))
+Napi::Value closeOnExec(const Napi::CallbackInfo& info) {
+  const int answer = fcntl(static_cast<int>(wordAt(info, 0)), F_SETFD, FD_CLOEXEC);
+  return Napi::Number::New(info.Env(), answer == 0 ? 0 : errno);
+}
+
 }  // namespace
 
-void exportTerminals(Napi::Env env, Napi::Object exports) { exportFunction<setBreak>(env, exports, "setBreak"); }
+void exportTerminals(Napi::Env env, Napi::Object exports) {
+  exportFunction<setBreak>(env, exports, "setBreak");
+  exportFunction<closeOnExec>(env, exports, "closeOnExec");
+}
 
 }  // namespace ismio::binding

@@ -60,6 +60,8 @@ export interface Binding {
   copy(target: Uint8Array, source: Uint8Array): void;
   /** Whether the line of a terminal is held: 0 or an errno. */
   setBreak(descriptor: number, on: boolean): number;
+  /** Programs that are started do not get the descriptor: 0 or an errno. */
+  closeOnExec(descriptor: number): number;
   /** Other threads that are ready to run on this CPU come first. */
   yieldProcessor(): void;
   allocate(bytes: number): { buffer: ArrayBuffer; id: number } | number;

@@ -1,4 +1,5 @@
 // ismio console attach: this terminal, or a pipe, is the near end of a console.
+import { execFileSync } from 'node:child_process';
 import { createWriteStream, type WriteStream } from 'node:fs';
 import { constants } from 'node:os';
 import { Command, Option } from 'commander';
@@ -7,6 +8,7 @@ import type { ConsoleClient, ConsoleRecorder } from 'ismio/console';
 import { atExit } from '../support/exit.js';
 import { harmless } from '../support/text.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './console-options.js';
+import { ConsoleOutput } from './console-output.js';
 import { Escapes } from './escapes.js';
 import { usageError } from './failure.js';
 import { parseCount } from './numbers.js';
@@ -71,15 +73,16 @@ async function attach(name: string | undefined, options: Options): Promise<void>
     size: windowSize(),
     reconnect: reconnect * 1000,
   });
-  const log = options.log === undefined ? null : keepLog(client, options.log);
+  const output = new ConsoleOutput(client);
+  const log = options.log === undefined ? null : keepLog(client, output, options.log);
   const recorders = recorded(library, client, options);
-  let status = await (process.stdin.isTTY ? interactive(client, options) : piped(client, options));
+  let status = await (process.stdin.isTTY ? interactive(client, output, options) : piped(client, output, options));
   for (const recorder of recorders) {
     await recorder.close().catch(() => {
       status ||= 1; // which was told when it failed
     });
   }
-  if (log !== null) await new Promise<void>((resolve) => log.once('close', resolve).end());
+  if (log?.closed === false) await new Promise<void>((resolve) => log.once('close', resolve).end());
   await new Promise<void>((resolve) => process.stdout.write('', () => resolve()));
   process.exit(status);
 }
@@ -89,12 +92,10 @@ function windowSize() {
   return { columns, rows, xPixels: 0, yPixels: 0 };
 }
 
-function keepLog(client: ConsoleClient, path: string): WriteStream {
+function keepLog(client: ConsoleClient, output: ConsoleOutput, path: string): WriteStream {
   const file = createWriteStream(path, { flags: 'a', mode: 0o600 });
   file.on('error', (error) => say(`the log cannot be written: ${error.message}`));
-  client.on('data', (bytes) => {
-    if (!file.destroyed) file.write(bytes);
-  });
+  client.on('data', (bytes) => output.write(file, bytes));
   return file;
 }
 
@@ -171,13 +172,13 @@ const help = `
 const restored =
   '\x1b[23;0t\x1b[0m\x1b[?25h\x1b[?1049l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?2004l\x1b[?1l\x1b>';
 
-async function interactive(client: ConsoleClient, options: Options): Promise<number> {
+async function interactive(client: ConsoleClient, output: ConsoleOutput, options: Options): Promise<number> {
   const { stdin, stdout } = process;
   const escapes = new Escapes(options.escape);
   tellChanges(client);
-  client.on('screen', (bytes) => void stdout.write(bytes));
-  client.on('data', (bytes) => void stdout.write(bytes));
-  stdin.setRawMode(true);
+  client.on('screen', (bytes) => output.write(stdout, bytes));
+  client.on('data', (bytes) => output.write(stdout, bytes));
+  makeRaw();
   const restore = atExit(() => stdout.write(restored));
   for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.once(signal, () => client.close());
   stdout.on('resize', () => client.resize(windowSize()));
@@ -205,6 +206,19 @@ async function interactive(client: ConsoleClient, options: Options): Promise<num
   return status;
 }
 
+/**
+ * Neither end of the line changes a byte. Node.js has the terminal turn a line feed into two characters still (ONLCR: libuv,
+ * uv_tty_set_mode in src/unix/tty.c), which moves the cursor of a program that meant it alone; setRawMode(false) takes all of it back.
+ */
+function makeRaw(): void {
+  process.stdin.setRawMode(true);
+  try {
+    execFileSync('stty', ['-opost'], { stdio: ['inherit', 'pipe', 'pipe'] });
+  } catch (error) {
+    say(`line feeds may be shown as new lines: ${(error as Error).message.trim()}`);
+  }
+}
+
 async function stands(client: ConsoleClient): Promise<void> {
   const { name, role, size, state } = client;
   const place = `position ${client.position?.from ?? 'unknown'}, ${size.columns} by ${size.rows}`;
@@ -213,7 +227,7 @@ async function stands(client: ConsoleClient): Promise<void> {
 }
 
 /** Keys come from a pipe or a file, as fast as the console takes them. */
-async function piped(client: ConsoleClient, { linger }: Options): Promise<number> {
+async function piped(client: ConsoleClient, output: ConsoleOutput, { linger }: Options): Promise<number> {
   const { stdin, stdout } = process;
   const over = ended(client);
   let timer: NodeJS.Timeout | null = null;
@@ -221,11 +235,11 @@ async function piped(client: ConsoleClient, { linger }: Options): Promise<number
   const quiet = (): void => {
     if (!isOver) return;
     if (timer !== null) clearTimeout(timer);
-    timer = setTimeout(() => client.close(), linger * 1000);
+    timer = setTimeout(() => (output.isWaiting ? quiet() : client.close()), linger * 1000);
   };
   client.on('data', (bytes) => {
     quiet();
-    if (!stdout.write(bytes)) stdout.once('drain', quiet);
+    output.write(stdout, bytes);
   });
   tellGaps(client);
   client.on('role', (role, reason) => {

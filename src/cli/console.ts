@@ -4,6 +4,7 @@ import type { ConsoleClient } from 'ismio/console';
 import { harmless } from '../support/text.js';
 import { attachCommand } from './console-attach.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-options.js';
+import { ConsoleOutput } from './console-output.js';
 import { consoleServeCommand } from './console-serve.js';
 import { webCommand } from './console-web.js';
 import { usageError } from './failure.js';
@@ -147,6 +148,7 @@ async function printLog(options: LogOptions): Promise<void> {
 
 /** Prints what comes, up to this position if there is one. */
 function printed(client: ConsoleClient, end: bigint | null): Promise<void> {
+  const output = new ConsoleOutput(client);
   return new Promise((resolve, reject) => {
     const reached = (): void => {
       if (end !== null && (client.position?.from ?? 0n) >= end) resolve();
@@ -157,7 +159,7 @@ function printed(client: ConsoleClient, end: bigint | null): Promise<void> {
       reached();
     });
     client.on('data', (bytes) => {
-      process.stdout.write(bytes);
+      output.write(process.stdout, bytes);
       reached();
     });
   });

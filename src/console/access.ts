@@ -76,6 +76,18 @@ export function proofOf(key: Uint8Array, end: 'client' | 'server', shake: Handsh
   return hash.digest();
 }
 
+/** Which client of a function this is, as it says itself. */
+export interface Attachment {
+  readonly gid: bigint;
+  readonly attachment: Uint8Array;
+}
+
+/** Whether both are streams of one client: only that client, and whoever runs the fabric, knows the number that it made up. */
+export function isSameClient(one: Attachment, other: Attachment): boolean {
+  const isNamed = one.attachment.some((byte) => byte !== 0);
+  return isNamed && one.gid === other.gid && proves(one.attachment, other.attachment);
+}
+
 /** In a time that tells nothing of where they differ. */
 export function proves(given: Uint8Array, wanted: Uint8Array): boolean {
   return given.length === wanted.length && crypto().timingSafeEqual(given, wanted);

@@ -5,6 +5,7 @@ import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
 import { onAbort } from '../support/abort.js';
 import { IsmioError, isIsmioError } from '../support/errors.js';
+import { newNonce } from './access.js';
 import { agreed, Conversation, type Told } from './conversation.js';
 import { type Attaching, type AttachOptions, checkAttach } from './options.js';
 import { Retry } from './retry.js';
@@ -35,6 +36,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   readonly #gid: bigint;
   readonly #settings: Attaching;
   readonly #retry = new Retry();
+  /** By this a server that has not found the old stream dead yet knows who comes back. */
+  readonly #attachment = newNonce();
   #conversation: Conversation | null = null;
   #ism: Ism | null = null;
   #welcome: Welcome | null = null;
@@ -47,6 +50,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   #lostAt = 0;
   #timer: NodeJS.Timeout | null = null;
   #isFull = false;
+  #isPaused = false;
   readonly #abandon = new AbortController();
   #isClosed = false;
   #closedBy: string | null = null;
@@ -139,9 +143,21 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     return true;
   }
 
+  /** Reads no more: what comes stays at the server, as long as its history keeps it. Whatever else is told waits behind it. */
+  pause(): void {
+    this.#isPaused = true;
+    this.#conversation?.pause();
+  }
+
+  /** Reads on. */
+  resume(): void {
+    this.#isPaused = false;
+    this.#conversation?.resume();
+  }
+
   resize(size: Partial<TerminalSize>): void {
     this.#window = checkSize(size);
-    this.#conversation?.send('resize', { ...this.#window });
+    this.#conversation?.resize(this.#window);
   }
 
   sendBreak(): void {
@@ -194,7 +210,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     try {
       const window = this.#window;
       this.#welcomed(await conversation.attach(this.#hello()), conversation);
-      if (this.#window !== window) conversation.send('resize', { ...this.#window });
+      if (this.#window !== window) conversation.resize(this.#window);
     } catch (error) {
       conversation.close();
       throw error;
@@ -203,7 +219,9 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     }
     // Whoever is given the client in this turn has to be able to listen first.
     setImmediate(() => {
-      if (!this.#isClosed) conversation.start((message) => this.#told(message));
+      if (this.#isClosed) return;
+      conversation.start((message) => this.#told(message));
+      if (this.#isPaused) conversation.pause();
     });
   }
 
@@ -226,7 +244,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     const { name, role, reason, replay } = this.#settings;
     const how = this.#welcome === null ? replay : (this.position ?? replay);
     const wish = this.#welcome === null ? role : this.#role;
-    return { name: this.name || name, role: wish, reason, replay: how, size: this.#window };
+    const attachment = this.#attachment;
+    return { attachment, name: this.name || name, role: wish, reason, replay: how, size: this.#window };
   }
 
   #welcomed(welcome: Welcome, conversation: Conversation): void {

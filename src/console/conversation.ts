@@ -33,6 +33,8 @@ type StreamPart = Pick<StreamOptions, 'ring' | 'heartbeat'>;
 
 /** What a client says of itself. */
 export interface Introduction {
+  /** The same on each stream of one client. */
+  readonly attachment: Uint8Array;
   readonly name: string;
   readonly role: (typeof roles)[number];
   readonly reason: string;
@@ -60,6 +62,9 @@ export class Conversation {
   /** In the order in which they were sent. */
   readonly #pings = new Map<number, Waiting>();
   #nextPing = 0;
+  /** What waits to be sent. */
+  #size: TerminalSize | null = null;
+  #isSizeOnItsWay = false;
   #error: Error | null = null;
   #isOver = false;
 
@@ -96,9 +101,10 @@ export class Conversation {
   /** Says who this is, and shows the key where the server asks for it. @throws IsmioError ERR_ISMIO_CONSOLE */
   async attach(who: Introduction): Promise<ValuesOf<FromServer['welcome']['fields']>> {
     const nonce = newNonce();
-    const { role, reason, name, replay, size } = who;
+    const { attachment, role, reason, name, replay, size } = who;
     const how = replayFields(replay);
-    const hello = { version, role: roles.indexOf(role), reserved: 0, ...how, ...size, nonce, name, reason };
+    const said = { version, role: roles.indexOf(role), reserved: 0, ...how, ...size };
+    const hello = { ...said, nonce, attachment, name, reason };
     this.send('hello', hello);
     const { answer, proof } = await this.#answered(nonce, name);
     if (answer.name !== 'welcome') throw broken(`'${answer.name}' came, and not 'welcome'`);
@@ -110,6 +116,14 @@ export class Conversation {
   start(told: (message: Told) => void): void {
     this.#told = told;
     this.#stream.resume();
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    if (this.#told !== null) this.#stream.resume();
   }
 
   /** The consoles there are. */
@@ -131,11 +145,29 @@ export class Conversation {
     sent?: () => void,
   ): void {
     if (!this.#stream.writable) return;
+    this.#sendSize();
     const record = encode<FromClient, Name>(fromClient, name, values);
     this.#unsent += record.length;
     this.#stream.write(record, () => {
       this.#unsent -= record.length;
       sent?.();
+    });
+  }
+
+  /** Of many sizes the last one counts: it waits until the one before it was sent, or something else is to be. */
+  resize(size: TerminalSize): void {
+    this.#size = size;
+    if (!this.#isSizeOnItsWay) this.#sendSize();
+  }
+
+  #sendSize(): void {
+    const size = this.#size;
+    if (size === null) return;
+    this.#size = null;
+    this.#isSizeOnItsWay = true;
+    this.send('resize', { ...size }, () => {
+      this.#isSizeOnItsWay = false;
+      this.#sendSize();
     });
   }
 

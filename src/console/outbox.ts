@@ -67,6 +67,15 @@ export class Outbox {
     if (this.#inFlight === 0 && this.#waiting.size === 0 && this.#position === this.#history.end) this.#emptied();
   }
 
+  /** Output that is not sent by now is not sent any more: a gap says how much, and what else waits comes behind it. */
+  giveUp(): void {
+    if (!this.#stream.writable) return;
+    const { end } = this.#history;
+    if (this.#hasOutput()) this.#stream.write(this.#gap(this.#position as number, end));
+    for (const record of this.#waiting.values()) this.#stream.write(record);
+    this.#waiting.clear();
+  }
+
   /** Calls `told` once all that is to be said was said. */
   onceEmpty(told: () => void): void {
     this.#whenEmpty = told;
@@ -106,15 +115,17 @@ export class Outbox {
   #output(position: number): Buffer {
     const { start } = this.#history;
     const end = this.#waiting.has('exit') ? this.#exitAt : this.#history.end;
-    if (position < start) {
-      this.#position = start;
-      const gap = { from: BigInt(position), bytes: BigInt(start - position) };
-      return encode<FromServer, 'gap'>(fromServer, 'gap', gap);
-    }
+    if (position < start) return this.#gap(position, start);
     const record = Buffer.allocUnsafe(9 + Math.min(longestData, end - position));
     record[0] = fromServer.data.number;
     record.writeBigUInt64BE(BigInt(position), 1);
     this.#position = position + this.#history.copy(position, record.subarray(9));
     return record;
+  }
+
+  #gap(position: number, end: number): Buffer {
+    this.#position = end;
+    const gap = { from: BigInt(position), bytes: BigInt(end - position) };
+    return encode<FromServer, 'gap'>(fromServer, 'gap', gap);
   }
 }

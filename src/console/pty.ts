@@ -1,8 +1,9 @@
 // A command in a pseudo-terminal. Node.js has none of its own: node-pty makes them, or a build of it that comes compiled, and
 // it is asked for when a command is served.
 import { readSync } from 'node:fs';
+import { native } from '../addon/binding.js';
 import { checkOptions, checkText } from '../support/check.js';
-import { shown, typeError } from '../support/errors.js';
+import { shown, systemError, typeError } from '../support/errors.js';
 import { Keys } from './keys.js';
 import type { OpenLine } from './line.js';
 import { noLine } from './lines.js';
@@ -48,9 +49,10 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
   const { cwd, term = 'xterm-256color' } = options;
   return async (listener, size) => {
     const { spawn } = await nodePty();
-    const env = { ...(options.env ?? process.env), TERM: term };
+    const env = given({ ...(options.env ?? process.env), TERM: term });
     const shape = { cols: size.columns || 80, rows: size.rows || 24 };
     const pty = spawned(() => spawn(file, rest, { ...shape, cwd, env, name: term, encoding: null }), file);
+    keepToThisProcess(pty);
     const keys = new Keys(pty.fd, () => listener.drained());
     pty.onData((bytes) => listener.output(bytes));
     pty.on('end', () => takeRest(pty.fd, (bytes) => listener.output(bytes)));
@@ -77,6 +79,20 @@ export function commandLine(words: readonly string[], options: CommandOptions = 
       },
     };
   };
+}
+
+/** node-pty would have a variable without a value be the word 'undefined'. */
+function given(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(env).filter((one): one is [string, string] => one[1] !== undefined));
+}
+
+/** node-pty leaves this end of the terminal to all that is started later: another command could read it, and type. */
+function keepToThisProcess(pty: Pty): void {
+  const errno = native.closeOnExec(pty.fd);
+  if (errno === 0) return;
+  pty.kill('SIGHUP');
+  const cause = systemError(errno, 'F_SETFD');
+  throw noLine(`the terminal cannot be kept from other commands: ${cause.message}`, {}, cause);
 }
 
 /**
@@ -112,18 +128,20 @@ function spawned(spawn: () => Pty, file: string): Pty {
 }
 
 async function nodePty(): Promise<NodePty> {
+  let broken: unknown;
   for (const name of packages) {
     try {
       const loaded = (await import(name)) as NodePty & { default?: NodePty };
       return loaded.default ?? loaded;
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
-      if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND')
-        throw noLine(`${name} cannot be loaded`, {}, error);
+      // One that is there may have nothing for this machine, and the other one may.
+      if (code !== 'ERR_MODULE_NOT_FOUND' && code !== 'MODULE_NOT_FOUND') broken ??= error;
     }
   }
+  const found = broken === undefined ? '' : `; what is installed does not load: ${(broken as Error).message}`;
   const text =
     'a command needs a pseudo-terminal, which Node.js does not have: npm install @lydell/node-pty ' +
-    `(compiled for x64 and arm64), or node-pty (compiled where it is installed; this is ${process.arch})`;
-  throw noLine(text, { arch: process.arch });
+    `(compiled for x64 and arm64), or node-pty (compiled where it is installed; this is ${process.arch})${found}`;
+  throw noLine(text, { arch: process.arch }, broken);
 }

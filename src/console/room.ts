@@ -1,7 +1,7 @@
 // One console: a line, what it has said, and who is there. One of them writes; the others look on.
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { crypto } from '../support/builtins.js';
-import type { ConsoleAccess } from './access.js';
+import { type Attachment, type ConsoleAccess, isSameClient } from './access.js';
 import { History } from './history.js';
 import type { Line, LineEnd, OpenLine } from './line.js';
 import type { Outbox } from './outbox.js';
@@ -22,8 +22,7 @@ export interface RoomSetup {
 }
 
 /** Somebody who is there. */
-export interface Guest {
-  readonly gid: bigint;
+export interface Guest extends Attachment {
   readonly outbox: Outbox;
   role: ConsoleRole;
   /** Of its window; 0 by 0 where it has none. */
@@ -33,6 +32,8 @@ export interface Guest {
   resume(): void;
   /** The console closes; what was said goes out first. */
   dismiss(reason: string): void;
+  /** Its client has come back by a newer stream, and has left this one. */
+  supersede(): void;
 }
 
 /** What is told to those who keep the books. */
@@ -132,8 +133,9 @@ export class Room {
     return this.#end === null ? null : told(this.#end, this.setup.onExit);
   }
 
-  /** Somebody comes. */
+  /** Somebody comes. A client that was here by a stream which nobody has found dead yet takes its own place. */
   enter(guest: Guest, wish: ConsoleRole): void {
+    for (const other of this.#guests) if (isSameClient(other, guest)) other.supersede();
     this.#guests.add(guest);
     if (wish === 'write' && this.#writer === null) this.#give(guest);
     this.#listener.happened('attach', guest.gid, { role: guest.role });

@@ -58,6 +58,7 @@ interface Challenged {
 
 export class Session implements Guest {
   readonly gid: bigint;
+  attachment = Buffer.alloc(nonceBytes);
   role: ConsoleRole = 'view';
   size: TerminalSize = { columns: 0, rows: 0, xPixels: 0, yPixels: 0 };
   readonly #house: House;
@@ -95,8 +96,16 @@ export class Session implements Guest {
     this.#stream.resume();
   }
 
+  supersede(): void {
+    this.#left('its client has come back by another stream');
+    this.#stream.destroy();
+  }
+
   dismiss(reason: string): void {
-    this.#timer = setTimeout(() => this.#shut('closed', reason), farewell);
+    this.#timer = setTimeout(() => {
+      this.outbox.giveUp();
+      this.#shut('closed', reason);
+    }, farewell);
     this.outbox.onceEmpty(() => this.#shut('closed', reason));
   }
 
@@ -126,6 +135,7 @@ export class Session implements Guest {
     wordOf(roles, hello.role, 'role');
     wordOf(replays, hello.replay, 'replay');
     this.size = sizeOf(hello);
+    this.attachment = Buffer.from(hello.attachment);
     this.#challenge({ what: 'attach', hello }, hello.nonce, hello.name);
   }
 

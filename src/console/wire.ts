@@ -41,7 +41,7 @@ export const fromClient = {
     fields: {
       ...{ version: 'u8', role: 'u8', replay: 'u8', reserved: 'u8', life: 'u64', offset: 'u64' },
       ...size,
-      ...{ nonce: 'nonce', name: 'text', reason: 'text' },
+      ...{ nonce: 'nonce', attachment: 'nonce', name: 'text', reason: 'text' },
     },
   },
   list: { number: 0x02, fields: { version: 'u8', nonce: 'nonce' } },
