@@ -21,7 +21,7 @@ after(async () => {
 });
 
 async function begun(): Promise<void> {
-  const words = ['ism', 'serve', '--json', '--dir', folder, '--functions', '3', '--gid', '1', '2', '3'];
+  const words = ['ism', 'serve', '--json', '--dir', folder, '--gid', '1', '2', '3'];
   const child = spawn(process.execPath, [main, ...words], { env, stdio: ['ignore', 'pipe', 'inherit'] });
   fabric = child;
   const [said] = (await Promise.race([once(child.stdout, 'data'), once(child, 'close')])) as [unknown];

@@ -42,6 +42,16 @@ async function run(...words: string[]): Promise<{ code: number; out: string; err
   return { code, ...text };
 }
 
+test('there are as many functions as GIDs, and none is left out', async () => {
+  const { child } = await fabricAt(join(folder, 'three'), '--gid', '1', '2', '3');
+  const last = await openIsm(openVfioUser(join(folder, 'three', '2.sock')));
+  assert.equal(last.gid, 3n);
+  last.close();
+  const ended = once(child, 'close');
+  child.kill();
+  await ended;
+});
+
 test('two drivers of this process talk through a fabric of another, which says what they did', async () => {
   const dir = join(folder, 'talk');
   const { child } = await fabricAt(dir, '--gid', '0x11', '0x22', '--chid', '7');
@@ -137,7 +147,8 @@ test('a folder without a fabric, and words that make none', async () => {
   const twice = await run('ism', 'serve', '--dir', join(folder, 'twice'), '--gid', '1', '1');
   assert.equal(twice.code, 2, twice.err);
   assert.match(twice.err, /has a function of GID 0x1 already/);
-  for (const words of [['ism'], ['ism', 'serve'], ['ism', 'serve', '--dir', folder, '--functions', '0']]) {
+  const serve = ['ism', 'serve', '--dir', folder, '--functions'];
+  for (const words of [['ism'], ['ism', 'serve'], [...serve, '0'], [...serve, '1', '--gid', '1', '2']]) {
     const { code, err } = await run(...words);
     assert.equal(code, 2, words.join(' '));
     assert.match(err, /ERR_ISMIO_USAGE/);

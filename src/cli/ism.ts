@@ -11,7 +11,7 @@ import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 
 interface ServeOptions {
-  functions: number;
+  functions?: number;
   dir: string;
   chid?: number;
   gid?: bigint[];
@@ -55,7 +55,11 @@ function serveCommand(): Command {
   return new Command('serve')
     .description('serve the functions of one fabric, each at a socket of its own')
     .requiredOption('--dir <folder>', 'where their sockets are made')
-    .option('--functions <number>', `how many: 1 to ${mostFunctions}`, parseFunctions, 2)
+    .option(
+      '--functions <number>',
+      `how many: 1 to ${mostFunctions} (default: 2, or one for each --gid)`,
+      parseFunctions,
+    )
     .option('--chid <number>', `channel identifier of the fabric, below 0xff00 (default: ${defaultChid})`, parseCount)
     .option('--gid <gid...>', 'their global identifiers, in turn (default: random)', addGid)
     .option('--direct', 'lend drivers the memory that they may move into: their processes must trust each other')
@@ -77,13 +81,21 @@ function statusCommand(): Command {
     });
 }
 
+/** No GID that was asked for is left out. */
+function countOf({ functions, gid = [] }: ServeOptions): number {
+  const most = functions ?? mostFunctions;
+  if (gid.length > most) throw usageError(`--gid says ${gid.length} functions, and there are to be ${most}`);
+  return functions ?? (gid.length || 2);
+}
+
 async function serveFabric(options: ServeOptions): Promise<void> {
+  const functions = countOf(options);
   const { createFabric } = await import('ismio/ism');
   const { dir, json, chid = defaultChid, direct = false, adversary } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const say = json === true ? sayInJson : sayInWords;
   const fabric = createFabric({ chid, direct, ...(adversary !== undefined && { adversary }) });
-  const status = await served(fabric, options, say).catch((error: unknown) => {
+  const status = await served(fabric, { ...options, functions }, say).catch((error: unknown) => {
     fabric.close(); // no half of a fabric
     throw error;
   });
@@ -100,7 +112,11 @@ async function serveFabric(options: ServeOptions): Promise<void> {
 type Say = (what: string, values: Readonly<Record<string, unknown>>) => void;
 
 /** Makes the functions and serves each, and the status beside them. */
-async function served(fabric: Fabric, { dir, functions, gid: gids }: ServeOptions, say: Say): Promise<Server> {
+async function served(
+  fabric: Fabric,
+  { dir, functions, gid: gids }: ServeOptions & { functions: number },
+  say: Say,
+): Promise<Server> {
   const { serve } = await import('ismio/device');
   for (let i = 0; i < functions; i++) {
     const gid = gids?.[i];
