@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isIsmioError } from 'ismio';
-import { decode, encode, fromClient, fromServer, longestText } from '../src/console/wire.js';
+import { decode, fromClient, fromServer } from '../src/console/wire.js';
+import { encode, longestText } from '../src/ism/talk/messages.js';
 import { thrownBy } from './support/errors.js';
 
 const nonce = Buffer.alloc(32, 0xab);
