@@ -59,6 +59,11 @@ export interface BlockDevice {
   readonly readOnly: boolean;
   readonly blockSize: BlockSizes;
   readonly features: DiskFeatures;
+  /**
+   * Where what was written and not flushed outlives this object: the same text as long as it does. Left out: it may be gone with
+   * the process.
+   */
+  readonly life?: string;
   /** Fills the target from the offset on. */
   read(offset: number, target: Uint8Array): Done;
   /**

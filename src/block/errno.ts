@@ -38,3 +38,10 @@ export function errnoOf(error: unknown): Errno {
   const { errno: name, code } = (error ?? {}) as { errno?: unknown; code?: unknown };
   return errnoOfSystem[String(name)] ?? errnoOfSystem[String(code)] ?? 'EIO';
 }
+
+const names = new Map<number, Errno>(Object.entries(errno).map(([name, number]) => [number, name as Errno]));
+
+/** The errno of a number that came from the far end; undefined where it is none of them. */
+export function nameOfErrno(number: number): Errno | undefined {
+  return names.get(number);
+}
