@@ -3,10 +3,10 @@ import { Command } from 'commander';
 import type { ConsoleClient } from 'ismio/console';
 import { harmless } from '../support/text.js';
 import { attachCommand } from './console-attach.js';
-import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-options.js';
 import { consoleServeCommand } from './console-serve.js';
 import { webCommand } from './console-web.js';
 import { usageError } from './failure.js';
+import { addPeerOptions, commonOf, opener, type PeerOptions } from './function-options.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 

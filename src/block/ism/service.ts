@@ -262,12 +262,10 @@ export class Service {
   #read({ slot, offset, length }: Request): Done {
     const { disk, ioBytes } = this.#setup;
     if (length <= inlineBytes) return disk.read(offset, this.#page(slot).subarray(headBytes, headBytes + length));
-    if (disk.view !== undefined) {
-      let at = 0;
-      for (const piece of disk.view(offset, length)) {
-        this.#push(slot, at, piece);
-        at += piece.length;
-      }
+    // Several pieces would take a block more where one of them ends within a page.
+    const pieces = disk.view?.(offset, length) ?? [];
+    if (pieces.length === 1) {
+      this.#push(slot, 0, pieces[0] as Uint8Array);
       return undefined;
     }
     this.#stages[slot] ??= new Uint8Array(ioBytes);
