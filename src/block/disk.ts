@@ -60,8 +60,8 @@ export interface BlockDevice {
   readonly blockSize: BlockSizes;
   readonly features: DiskFeatures;
   /**
-   * Where what was written and not flushed outlives this object: the same text as long as it does. Left out: it may be gone with
-   * the process.
+   * Of a disk that outlives this object, with all that was flushed: the same text as long as what was not flushed is there as well.
+   * Left out: all of it is gone with this object.
    */
   readonly life?: string;
   /** Fills the target from the offset on. */

@@ -353,9 +353,12 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
     if (before === null) return;
     const mayLess = (before.flags & ~welcome.flags & ~diskFlag.readOnly) !== 0;
     const becameReadOnly = (welcome.flags & ~before.flags & diskFlag.readOnly) !== 0;
-    const isSame = before.size === welcome.size && before.ioBytes <= welcome.ioBytes && !mayLess && !becameReadOnly;
+    const isGone = (before.flags & diskFlag.lasting) === 0 && before.life !== welcome.life;
+    const isLike = before.size === welcome.size && before.ioBytes <= welcome.ioBytes && !mayLess && !becameReadOnly;
+    const isSame = isLike && !isGone;
     if (isSame) return;
-    const text = `${this.name} is another disk than before: it has ${welcome.size} bytes, and requests of ${welcome.ioBytes}`;
+    const how = isGone && isLike ? 'its target has ended, and had it in memory' : `it has ${welcome.size} bytes`;
+    const text = `${this.name} is another disk than before: ${how}`;
     throw new IsmioError('ERR_ISMIO_BLOCK', text, { reason: 'another', size: Number(welcome.size) });
   }
 

@@ -108,10 +108,11 @@ export class Service {
     this.#array = new Uint8Array(slots * entryBytes);
     this.#arrayView = new DataView(this.#array.buffer);
     this.#own = new OwnMemory(ism, gid, setup, () => this.#lookout.signalled());
-    this.#lookout = new Lookout(
-      () => this.#look(),
-      (error) => this.#fail(error),
-    );
+    this.#lookout = new Lookout({
+      glance: () => this.#glance(),
+      look: () => this.#look(),
+      failed: (error) => this.#fail(error),
+    });
   }
 
   get tokens(): OwnMemory['tokens'] {
@@ -144,14 +145,21 @@ export class Service {
     return new Promise((resolve) => this.#settled.push(resolve));
   }
 
+  #glance(): boolean {
+    return this.#peer !== null && this.#sequences.some((_, slot) => this.#hasNews(slot));
+  }
+
+  #hasNews(slot: number): boolean {
+    return this.#own.view.getUint32(slot * pageBytes + request.sequence.offset) !== this.#sequences[slot];
+  }
+
   #look(): Sight {
     if (this.#peer === null) return 'nothing'; // what is there before the memory was agreed on waits
     let sight: Sight = 'nothing';
     let isDoubt = false;
     this.#isLooking = true;
     for (let slot = 0; slot < this.#isBusy.length && !this.#isClosed; slot++) {
-      const live = this.#own.view.getUint32(slot * pageBytes + request.sequence.offset);
-      if (live === this.#sequences[slot]) continue;
+      if (!this.#hasNews(slot)) continue;
       const taken = this.#take(slot);
       if (taken === null) isDoubt = true;
       else {

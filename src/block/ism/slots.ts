@@ -57,6 +57,15 @@ export interface SlotsSetup extends Layout {
   readonly failed: (error: Error) => void;
 }
 
+/** Where a request is answered. */
+interface Place {
+  readonly isInline: boolean;
+  /** Of what was seen there last. */
+  readonly index: number;
+  /** In the memory of heads. */
+  readonly at: number;
+}
+
 /** How often an answer whose check is wrong is copied anew before it is left for later: it may be on its way. */
 const copies = 3;
 
@@ -89,10 +98,11 @@ export class Slots {
     this.#sequences = new Uint32Array(slots);
     this.#seen = new Uint32Array(2 * slots);
     this.#own = new OwnMemory(ism, gid, setup, () => this.#lookout.signalled());
-    this.#lookout = new Lookout(
-      () => this.#look(),
-      (error) => this.#fail(error),
-    );
+    this.#lookout = new Lookout({
+      glance: () => this.#glance(),
+      look: () => this.#look(),
+      failed: (error) => this.#fail(error),
+    });
   }
 
   get tokens(): OwnMemory['tokens'] {
@@ -175,20 +185,32 @@ export class Slots {
     peer.head(slot, this.#page.subarray(0, end), signals);
   }
 
+  #glance(): boolean {
+    return this.#asked.some((operation, slot) => operation !== null && this.#hasNews(this.#placeOf(slot, operation)));
+  }
+
+  #placeOf(slot: number, { command: asked, length }: Operation): Place {
+    const isInline = isAnsweredInline(asked, length);
+    if (isInline) return { isInline, index: slot, at: slot * pageBytes };
+    return { isInline, index: this.#asked.length + slot, at: this.#own.array + slot * entryBytes };
+  }
+
+  #hasNews({ at, index }: Place): boolean {
+    return this.#own.view.getUint32(at + entry.sequence.offset) !== this.#seen[index];
+  }
+
   #look(): Sight {
     let sight: Sight = 'nothing';
     let isDoubt = false;
     for (let slot = 0; slot < this.#asked.length; slot++) {
       const operation = this.#asked[slot] as Operation | null;
       if (operation === null) continue;
-      const isInline = isAnsweredInline(operation.command, operation.length);
-      const place = isInline ? slot : this.#asked.length + slot;
-      const at = isInline ? slot * pageBytes : this.#own.array + slot * entryBytes;
-      if (this.#own.view.getUint32(at + entry.sequence.offset) === this.#seen[place]) continue;
-      if (this.#take(slot, at, isInline ? inlineBytes : 0)) {
-        this.#seen[place] = this.#sequences[slot] as number;
+      const place = this.#placeOf(slot, operation);
+      if (!this.#hasNews(place)) continue;
+      if (this.#take(slot, place.at, place.isInline ? inlineBytes : 0)) {
+        this.#seen[place.index] = this.#sequences[slot] as number;
         sight = 'news';
-        this.#end(slot, operation, isInline);
+        this.#end(slot, operation, place.isInline);
         if (this.#isClosed) return sight;
       } else isDoubt = true;
     }

@@ -48,9 +48,9 @@ export type Refusal = (typeof refusals)[number];
 /** A hello's flags: nothing will be written. */
 export const helloFlag = { readOnly: 1 } as const;
 
-/** A welcome's flags: what the disk can do. */
-export const diskFlag = { readOnly: 1, trim: 2, zero: 4, fastZero: 8, extents: 16, cache: 32 } as const;
-export const allDiskFlags = 63;
+/** A welcome's flags: what the disk can do; `lasting` one outlives its target, and keeps what was flushed. */
+export const diskFlag = { readOnly: 1, trim: 2, zero: 4, fastZero: 8, extents: 16, cache: 32, lasting: 64 } as const;
+export const allDiskFlags = 127;
 
 /** Slots of a session, and bytes of one request, a power of two. A DMB of 1 MiB has so many slots as fit whole. */
 export const limits = {
@@ -132,9 +132,9 @@ export function broken(text: string, values: Record<string, unknown> = {}): Ismi
 }
 
 /** What a disk can do, as flags of a welcome. */
-export function diskFlagsOf({ readOnly, features }: BlockDevice, mayWrite: boolean): number {
+export function diskFlagsOf({ readOnly, features, life }: BlockDevice, mayWrite: boolean): number {
   const isReadOnly = readOnly || !mayWrite;
-  let flags = isReadOnly ? diskFlag.readOnly : 0;
+  let flags = (isReadOnly ? diskFlag.readOnly : 0) | (life === undefined ? 0 : diskFlag.lasting);
   for (const name of ['trim', 'zero', 'fastZero', 'extents', 'cache'] as const) {
     const writes = name !== 'extents' && name !== 'cache';
     if (features[name] && !(writes && isReadOnly)) flags |= diskFlag[name];
