@@ -262,6 +262,18 @@ describe('a target that breaks the protocol: the disk fails, and says why', () =
     }
   });
 
+  test('memory that takes no data: what would say that they are there is not moved either', async () => {
+    await using pair = await pairOn('device.open()');
+    const target = new HandTarget(pair.a, port);
+    const disk = await openBlock(pair.b, pair.a.gid, { grace: 50, mode: 'queue-new' });
+    target.data?.unregister();
+    const both = [disk.write(0, Buffer.alloc(4096)), disk.write(4096, Buffer.alloc(512))];
+    for (const one of both) await rejectsCode(one, IsmioError, 'ERR_ISMIO_BLOCK_LOST', { errno: 'EIO' });
+    assert.ok(target.heads?.memory.every((byte) => byte === 0));
+    await disk.close();
+    target.close();
+  });
+
   test('a welcome that cannot be', async () => {
     await using pair = await pairOn('device.open()');
     for (const [i, welcome] of [

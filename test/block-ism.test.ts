@@ -1,13 +1,16 @@
 // A disk over ISM, in one process: the contract of a disk beside an oracle, how many moves each request costs, who may have it.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
-import { type BlockDevice, memoryDisk, openBlock, serveBlock } from 'ismio/block';
+import { type BlockDevice, memoryDisk, openBlock, openFileDisk, serveBlock } from 'ismio/block';
 import { quiet, SlowDisk, served } from './support/block.js';
 import { until } from './support/console-line.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
-import { pairOn, type Road } from './support/ism.js';
+import { temporaryFolder } from './support/files.js';
+import { pairOn, roads } from './support/ism.js';
 import { sequence } from './support/random.js';
 import { scaled } from './support/scale.js';
 
@@ -49,10 +52,14 @@ async function beside(disk: BlockDevice, seed: number, rounds: number): Promise<
   assert.ok(all.equals(oracle));
 }
 
-for (const road of ['device.open()', 'vfio-user, by lanes'] satisfies Road[]) {
+for (const road of roads) {
   describe(`by ${road}`, () => {
-    test('reads what was written, beside an oracle, with many requests in flight and slots that are reused', async () => {
-      await using house = await served({ road, slots: 4, ioBytes: 8192, disk: memoryDisk({ size: size / 4 }) });
+    test('reads what was written, beside an oracle, with many requests in flight and slots that are reused', async (t) => {
+      const path = join(temporaryFolder(t), 'disk');
+      writeFileSync(path, Buffer.alloc(size / 4));
+      const medium = road === 'vfio-user' ? await openFileDisk(path) : memoryDisk({ size: size / 4 });
+      t.after(() => medium.close());
+      await using house = await served({ road, slots: 4, ioBytes: 8192, disk: medium });
       const disk = await house.open();
       await beside(disk, 7, scaled(30));
       assert.equal(house.target.stats().breaches, 0);

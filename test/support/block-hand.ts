@@ -154,6 +154,7 @@ export class HandTarget {
   readonly epoch = 99;
   talk: Talk<FromTarget, FromInitiator> | null = null;
   heads: Dmb | null = null;
+  data: Dmb | null = null;
   #peerHeads = 0n;
 
   constructor(ism: Ism, port: number, welcome: Partial<ValuesOf<FromTarget['welcome']['fields']>> = {}) {
@@ -171,12 +172,12 @@ export class HandTarget {
     this.talk = talk;
     const peer = stream.remoteGid;
     this.heads = this.#ism.registerDmb({ length: (slots + 1) * 4096, peer });
-    const data = this.#ism.registerDmb({ length: slots * ioBytes, peer });
+    this.data = this.#ism.registerDmb({ length: slots * ioBytes, peer });
     await talk.hear('hello');
     talk.say('welcome', {
       ...{ version, flags: 30, slots, epoch: this.epoch, ioBytes, minimum: 1, preferred: 4096, maximum: 2 ** 25 },
       ...{ size: 65_536n, life: 1n, proof: nonce, name: 'by hand', heads: this.heads.token },
-      ...{ data: packTokens([data.token]), ...this.#welcome },
+      ...{ data: packTokens([this.data.token]), ...this.#welcome },
     });
     const memory = await talk.hear('memory');
     this.#peerHeads = memory.heads;

@@ -4,6 +4,7 @@
 //   data:   slot 0 .. n-1 | slot n .. | ..      each DMB has as many slots as fit into 1 MiB
 import type { Dmb } from '../../ism/driver/dmb.js';
 import type { Ism } from '../../ism/driver/ism.js';
+import type { MoveQueue } from '../../ism/driver/moves.js';
 import { colour, type StreamWay } from '../../ism/stream/driver.js';
 import { Station } from '../../ism/stream/station.js';
 import { broken, dmbBytes, entryBytes, pageBytes } from './wire.js';
@@ -68,7 +69,20 @@ export class OwnMemory {
   }
 }
 
-/** The peer's. */
+/** A DMB of the peer. */
+interface Reached {
+  readonly token: bigint;
+  readonly way: StreamWay;
+}
+
+/** More than the longest move of data. */
+const queueBytes = 2 ** 21;
+
+/**
+ * The peer's. Moves through the fabric wait for `flush`, since many that are made together cost one call, or one exchange on a
+ * socket. What has to be there before something else is moved is flushed before: of moves that are made together, one may fail and the
+ * next be made all the same.
+ */
 export class PeerMemory {
   /** Store blocks that went there. */
   moves = 0;
@@ -76,24 +90,23 @@ export class PeerMemory {
   signals = 0;
   readonly #layout: Layout;
   readonly #forget: (() => void)[] = [];
-  readonly #heads: StreamWay;
-  readonly #data: StreamWay[];
+  readonly #heads: Reached;
+  readonly #data: Reached[];
+  /** Null where every move goes by a lane. */
+  readonly #queue: MoveQueue | null;
 
   /** @throws IsmioError ERR_ISMIO_BLOCK where it names memory that something else of this function moves into */
   constructor(ism: Ism, tokens: { readonly heads: bigint; readonly data: readonly bigint[] }, layout: Layout) {
     this.#layout = layout;
-    const all = [tokens.heads, ...tokens.data];
-    for (const token of all) {
-      const forget = Station.of(ism).claim(token);
-      if (forget === null) {
-        this.#release();
-        throw broken('it names memory that another stream or disk of this function moves into', { token });
-      }
-      this.#forget.push(forget);
+    try {
+      this.#heads = this.#reach(ism, tokens.heads);
+      this.#data = tokens.data.map((token) => this.#reach(ism, token));
+      const areLanes = [this.#heads, ...this.#data].every(({ way }) => way.isLane);
+      this.#queue = areLanes ? null : ism.queue({ bytes: queueBytes });
+    } catch (error) {
+      this.#release();
+      throw error;
     }
-    const [heads, ...data] = all.map((token) => ism.way(token));
-    this.#heads = heads as StreamWay;
-    this.#data = data;
   }
 
   /** The head of a slot's page, with what is behind it. */
@@ -105,8 +118,8 @@ export class PeerMemory {
   data(slot: number, at: number, bytes: Uint8Array): void {
     const { ioBytes } = this.#layout;
     const most = dmbBytes / ioBytes;
-    const way = this.#data[Math.floor(slot / most)] as StreamWay;
-    this.#move(way, (slot % most) * ioBytes + at, bytes, false);
+    const reached = this.#data[Math.floor(slot / most)] as Reached;
+    this.#move(reached, (slot % most) * ioBytes + at, bytes, false);
   }
 
   /** Answers of the array from a slot on. */
@@ -114,15 +127,33 @@ export class PeerMemory {
     this.#move(this.#heads, this.#layout.slots * pageBytes + slot * entryBytes, bytes, true);
   }
 
+  /** What was moved is there when it returns. @throws IsmioError where a move failed */
+  flush(): void {
+    if (this.#queue !== null && this.#queue.queued > 0) this.#queue.submit();
+  }
+
   close(): void {
-    for (const way of [this.#heads, ...this.#data]) way.close();
+    this.#queue?.close();
     this.#release();
   }
 
-  #move(way: StreamWay, offset: number, bytes: Uint8Array, signals: boolean): void {
+  #reach(ism: Ism, token: bigint): Reached {
+    const forget = Station.of(ism).claim(token);
+    if (forget === null) {
+      throw broken('it names memory that another stream or disk of this function moves into', { token });
+    }
+    this.#forget.push(forget);
+    const way = ism.way(token);
+    this.#forget.push(() => way.close());
+    return { token, way };
+  }
+
+  #move({ token, way }: Reached, offset: number, bytes: Uint8Array, signals: boolean): void {
     this.moves += Math.floor((offset + bytes.length - 1) / pageBytes) - Math.floor(offset / pageBytes) + 1;
     if (signals) this.signals++;
-    way.move(offset, bytes, signals ? colour : {});
+    const options = signals ? colour : {};
+    if (this.#queue === null) way.move(offset, bytes, options);
+    else while (!this.#queue.move(token, offset, bytes, options)) this.#queue.submit();
   }
 
   #release(): void {

@@ -372,14 +372,17 @@ export class Service {
     this.#last = -1;
     const inline = this.#inline.splice(0);
     try {
+      peer.flush(); // the data of reads are there before what says so
       // A slot may be asked again as soon as its answer is there.
       for (const [i, { slot, end }] of inline.entries()) {
         this.#isBusy[slot] = 0;
         peer.head(slot, this.#page(slot).subarray(0, end), last < 0 && i === inline.length - 1);
       }
-      if (last < 0) return;
-      this.#release(first, last);
-      peer.answers(first, this.#array.subarray(first * entryBytes, (last + 1) * entryBytes));
+      if (last >= 0) {
+        this.#release(first, last);
+        peer.answers(first, this.#array.subarray(first * entryBytes, (last + 1) * entryBytes));
+      }
+      peer.flush();
     } catch (error) {
       this.#fail(error as Error);
     }

@@ -153,20 +153,32 @@ export class Slots {
     if (this.#isClosed || peer === null) return;
     const batch = this.#batch.splice(0);
     try {
-      for (const [i, slot] of batch.entries()) this.#place(peer, slot, i === batch.length - 1);
+      for (const slot of batch) this.#placeData(peer, slot);
+      peer.flush();
+      for (const [i, slot] of batch.entries()) this.#placeHead(peer, slot, i === batch.length - 1);
+      peer.flush();
     } catch (error) {
       this.#fail(error as Error);
     }
   }
 
-  #place(peer: PeerMemory, slot: number, signals: boolean): void {
-    const operation = this.#asked[slot] as Operation;
-    const { command: asked, flags, offset, length, most, pieces } = operation;
-    const inline = inlineOf(asked, length);
+  /** Data that do not go with the head. */
+  #placeData(peer: PeerMemory, slot: number): void {
+    const { command: asked, length, pieces } = this.#asked[slot] as Operation;
+    if (inlineOf(asked, length) > 0) return;
     let at = 0;
     for (const piece of pieces) {
-      if (inline > 0) this.#page.set(piece, headBytes + at);
-      else if (piece.length > 0) peer.data(slot, at, piece);
+      if (piece.length > 0) peer.data(slot, at, piece);
+      at += piece.length;
+    }
+  }
+
+  #placeHead(peer: PeerMemory, slot: number, signals: boolean): void {
+    const { command: asked, flags, offset, length, most, pieces } = this.#asked[slot] as Operation;
+    const inline = inlineOf(asked, length);
+    let at = headBytes;
+    for (const piece of inline > 0 ? pieces : []) {
+      this.#page.set(piece, at);
       at += piece.length;
     }
     const end = wordsEnd(headBytes + inline);
