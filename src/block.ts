@@ -9,6 +9,11 @@ export type {
   Extent,
 } from './block/disk.js';
 export { FileDisk, type FileDiskOptions, openFileDisk } from './block/file-disk.js';
+export type { IsmDisk, IsmDiskEvents, IsmDiskState, IsmDiskStats } from './block/ism/initiator.js';
+export { openBlock } from './block/ism/open.js';
+export type { BlockAccess, LossMode, OpenBlockOptions, ServeBlockOptions } from './block/ism/options.js';
+export type { BlockFailure } from './block/ism/service.js';
+export { BlockTarget, type BlockTargetEvents, type BlockTargetStats, serveBlock } from './block/ism/target.js';
 export { MemoryDisk, type MemoryDiskOptions, memoryDisk } from './block/memory-disk.js';
 export {
   type NbdOptions,

@@ -4,15 +4,8 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import { IsmioError } from 'ismio';
 import { attachConsole, listConsoles, serveConsoles } from 'ismio/console';
-import {
-  decode,
-  encode,
-  type FromServer,
-  fromClient,
-  fromServer,
-  type MessageOf,
-  refusals,
-} from '../src/console/wire.js';
+import { decode, type FromServer, fromClient, fromServer, refusals } from '../src/console/wire.js';
+import { encode, type MessageOf } from '../src/ism/talk/messages.js';
 import { closed, heardOf, TestLine, until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
 import { pairOn } from './support/ism.js';

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attachConsole, commandLine, type OpenLine, serveConsoles } from 'ismio/console';
-import { encode, fromClient, fromServer } from '../src/console/wire.js';
+import { fromClient, fromServer } from '../src/console/wire.js';
+import { encode } from '../src/ism/talk/messages.js';
 import { runModule } from './support/child.js';
 import { heardOf, until } from './support/console-line.js';
 import { pairOn } from './support/ism.js';

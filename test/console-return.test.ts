@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { attachConsole, type ConsoleAudit, serveConsoles } from 'ismio/console';
 import type { Ism } from 'ismio/ism';
-import { proofOf } from '../src/console/access.js';
-import { decode, encode, type FromServer, fromClient, fromServer, type MessageOf, roles } from '../src/console/wire.js';
+import { decode, type FromServer, fromClient, fromServer, protocol, roles } from '../src/console/wire.js';
+import { proofOf } from '../src/ism/talk/key.js';
+import { encode, type MessageOf } from '../src/ism/talk/messages.js';
 import { heardOf, TestLine, until } from './support/console-line.js';
 import { next, pairOn } from './support/ism.js';
 
@@ -98,7 +99,7 @@ test('where the server has a key, only a stream that has shown it takes the plac
     const { stream, heard, first } = await greets(pair.b);
     assert.ok(first.name === 'challenge');
     const gids = { clientGid: pair.b.gid, serverGid: pair.a.gid, name: 'console' };
-    const shake = { clientNonce: nonce, serverNonce: first.values.nonce, ...gids };
+    const shake = { protocol, clientNonce: nonce, serverNonce: first.values.nonce, ...gids };
     const proof = proofOf(Buffer.from(with_), 'client', shake);
     stream.write(encode(fromClient, 'proof', { proof }));
     await until(() => heard.length > 1, 'an answer');

@@ -4,8 +4,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { isIsmioError } from 'ismio';
-import { proofOf } from '../src/console/access.js';
-import { decode, encode, fromClient, fromServer, longestText } from '../src/console/wire.js';
+import { decode, fromClient, fromServer, protocol } from '../src/console/wire.js';
+import { proofOf } from '../src/ism/talk/key.js';
+import { encode, longestText } from '../src/ism/talk/messages.js';
 import { thrownBy } from './support/errors.js';
 
 const nonce = Buffer.alloc(32, 0xab);
@@ -131,7 +132,7 @@ test('a text that is too long is cut between characters', () => {
 
 test('a proof is the bytes that docs/console-protocol.md says', () => {
   const gids = { clientGid: 0x0102030405060708n, serverGid: 0x1112131415161718n };
-  const shake = { clientNonce: nonce, serverNonce: attachment, ...gids, name: 'é' };
+  const shake = { protocol, clientNonce: nonce, serverNonce: attachment, ...gids, name: 'é' };
   const key = Buffer.from('a key of 16 bytes');
   // By Python's hmac and struct.
   const client = 'f9d36ba6c16f0947ee6600b1c471193281bba23819118226030786fe599447cc';

@@ -59,6 +59,11 @@ export interface BlockDevice {
   readonly readOnly: boolean;
   readonly blockSize: BlockSizes;
   readonly features: DiskFeatures;
+  /**
+   * Of a disk that outlives this object, with all that was flushed: the same text as long as what was not flushed is there as well.
+   * Left out: all of it is gone with this object.
+   */
+  readonly life?: string;
   /** Fills the target from the offset on. */
   read(offset: number, target: Uint8Array): Done;
   /**

@@ -33,6 +33,7 @@ interface Opened {
   readonly size: number;
   readonly readOnly: boolean;
   readonly punches: boolean;
+  readonly life: string;
 }
 
 /** Made by `openFileDisk`. */
@@ -42,6 +43,7 @@ export class FileDisk implements BlockDevice {
   readonly readOnly: boolean;
   readonly blockSize: BlockSizes = { minimum: 1, preferred: blockBytes, maximum: 2 ** 25 };
   readonly features: DiskFeatures;
+  readonly life: string;
   readonly #handle: FileHandle;
   /** What has to end before the file may be closed. */
   readonly #pending = new Set<Promise<unknown>>();
@@ -51,11 +53,12 @@ export class FileDisk implements BlockDevice {
   #isClosed = false;
 
   /** @internal */
-  constructor({ path, handle, size, readOnly, punches }: Opened) {
+  constructor({ path, handle, size, readOnly, punches, life }: Opened) {
     this.name = path;
     this.size = size;
     this.readOnly = readOnly;
     this.#handle = handle;
+    this.life = life;
     this.features = { trim: punches, zero: true, fastZero: true, extents: true, cache: true };
   }
 
@@ -276,7 +279,7 @@ export async function openFileDisk(path: string | URL, options: FileDiskOptions 
   try {
     const size = await sizeOf(handle, name);
     const punches = !readOnly && (await canPunch(handle, size));
-    return new FileDisk({ path: name, handle, size, readOnly, punches });
+    return new FileDisk({ path: name, handle, size, readOnly, punches, life: await lifeOf(handle) });
   } catch (error) {
     await handle.close();
     throw error;
@@ -289,6 +292,12 @@ async function sizeOf(handle: FileHandle, path: string): Promise<number> {
   if (!stat.isBlockDevice()) throw openError(path, stat.isDirectory() ? 'EISDIR' : 'ENOTBLK');
   const [major, minor] = deviceNumber(stat.rdev);
   return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
+}
+
+/** The kernel has what was written until it is on the medium, whoever wrote it: as long as it runs. */
+async function lifeOf(handle: FileHandle): Promise<string> {
+  const { dev, ino } = await handle.stat();
+  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${dev} ${ino}`;
 }
 
 /** As glibc packs them. */

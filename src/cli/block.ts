@@ -1,144 +1,22 @@
-// ismio block: disks, served to clients of NBD.
-import { Command, InvalidArgumentError } from 'commander';
-import type { BlockDevice, NbdServer } from 'ismio/block';
+// ismio block: disks, served to clients of NBD and to other ISM functions.
+import { Command } from 'commander';
+import { blockAttachCommand } from './block-attach.js';
+import { nbdCommand } from './block-nbd.js';
+import { blockServeCommand } from './block-serve.js';
 import { usageError } from './failure.js';
-import { sayInJson, sayInWords, signalled } from './lasting.js';
-import { parseCount, parseWhole } from './numbers.js';
-import { print } from './output.js';
 
-interface NbdCommandOptions {
-  socket?: string;
-  port?: number;
-  host?: string;
-  name?: string;
-  mode?: number;
-  readOnly?: boolean;
-  connect?: boolean;
-  json?: boolean;
-}
-
-const nbdNotes = `
-DISK is a file, a block device, or memory:SIZE, which lives as long as the command. A file that is sparse stays so. Whoever may
-write to the socket may connect: its owner alone, unless --mode says otherwise. By --port everybody on this machine may, and with
---host whoever reaches it; nothing is encrypted. SIGINT and SIGTERM answer what is in flight, and end it.
-
-Examples:
-  ismio block nbd disk.img --socket /tmp/disk.sock --connect
-  ismio block nbd memory:1G --port 10809 --name scratch
-  ismio block nbd /dev/nvme0n1p3 --read-only --socket /run/user/1000/p3.sock`;
+/** The port of a function where its disk is, unless told otherwise: as of `ismio/block`. */
+const port = 10_809;
 
 export function blockCommand(): Command {
   return new Command('block')
-    .summary('serve disks to clients of NBD')
-    .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio')
+    .summary('serve disks to clients of NBD and to other ISM functions')
+    .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio, also over ISM')
     .helpCommand(false)
     .addCommand(nbdCommand())
+    .addCommand(blockServeCommand(port))
+    .addCommand(blockAttachCommand(port))
     .action(() => {
-      throw usageError('say what to do: ismio block nbd');
+      throw usageError('say what to do: ismio block nbd, serve or attach');
     });
-}
-
-function nbdCommand(): Command {
-  return new Command('nbd')
-    .description('serve a disk by NBD, at a unix socket or a port of TCP')
-    .argument('<disk>', 'a file, a block device, or memory:SIZE')
-    .option('--socket <path>', 'where the socket is made; one that nobody listens to is replaced')
-    .option('--port <number>', 'a port of TCP instead; 0 is any that is free', parsePort)
-    .option('--host <address>', 'the address to listen at (default: 127.0.0.1)')
-    .option('--name <name>', 'the name of the export (default: none)')
-    .option('--mode <octal>', 'the rights of the socket (default: 600)', parseMode)
-    .option('--read-only', 'open it for reads, and refuse writes')
-    .option('--connect', 'print how clients connect')
-    .option('--json', 'print what happens as JSON, a line each')
-    .addHelpText('after', nbdNotes)
-    .action(serveDisk);
-}
-
-async function serveDisk(target: string, options: NbdCommandOptions): Promise<void> {
-  const { socket: path, port, host, name, mode, readOnly = false, connect } = options;
-  if ((path === undefined) === (port === undefined)) throw usageError('nbd takes --socket PATH or --port NUMBER');
-  const { serveNbd } = await import('ismio/block');
-  const disk = await openDisk(target, readOnly);
-  const say = options.json === true ? sayInJson : sayInWords;
-  const server = await serveNbd(disk, {
-    ...(path !== undefined && { path }),
-    ...(port !== undefined && { port }),
-    ...(host !== undefined && { host }),
-    ...(name !== undefined && { name }),
-    ...(mode !== undefined && { mode }),
-    description: target,
-    readOnly: readOnly || disk.readOnly,
-    signal: signalled(),
-  }).catch(async (error: unknown) => {
-    await disk.close();
-    throw error;
-  });
-  server.on('client', (sessions) => say('client', { sessions }));
-  server.on('gone', (sessions, reason) => say('gone', reason === null ? { sessions } : { sessions, reason }));
-  server.on('refused', (reason) => say('refused', { reason }));
-  server.on('failed', ({ message, ...failure }) => say('failed', { ...failure, message }));
-  const closed = new Promise<void>((resolve) => server.on('close', resolve));
-  const where = server.path === null ? { port: server.port, host: host ?? '127.0.0.1' } : { path: server.path };
-  say('serving', { disk: disk.name, size: disk.size, readOnly: readOnly || disk.readOnly, ...where });
-  if (connect === true) for (const line of commandsFor(server, host, name)) tell(line, options);
-  await closed;
-  say('ended', { ...server.stats() });
-  await disk.close();
-  process.exit();
-}
-
-async function openDisk(target: string, readOnly: boolean): Promise<BlockDevice> {
-  const { memoryDisk, openFileDisk } = await import('ismio/block');
-  const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
-  if (size === undefined) return openFileDisk(target, { readOnly });
-  return memoryDisk({ size: parseSize(size), name: target });
-}
-
-function parseSize(text: string): bigint {
-  try {
-    return parseWhole(text);
-  } catch (error) {
-    throw usageError(`memory:SIZE: ${(error as Error).message}`);
-  }
-}
-
-/** What a person types next. */
-function commandsFor(server: NbdServer, host = '127.0.0.1', name = ''): string[] {
-  const path = server.path;
-  const address = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
-  const uri =
-    path === null
-      ? `nbd://${address}/${encodeURIComponent(name)}`
-      : `nbd+unix:///${encodeURIComponent(name)}?socket=${encodeURI(path)}`;
-  const named = name === '' ? '' : ` -N ${quoted(name)}`;
-  const place = path === null ? `${host} ${server.port}` : `-unix ${quoted(path)}`;
-  return [
-    `nbdinfo ${quoted(uri)}`,
-    `nbdcopy ${quoted(uri)} copy.img`,
-    `qemu-img info ${quoted(uri)}`,
-    `qemu-system-x86_64 .. -drive file=${quoted(uri)},format=raw,if=virtio`,
-    `sudo nbd-client ${place}${named} /dev/nbd0`,
-    `fio --name=try --ioengine=nbd --uri=${quoted(uri)} --rw=randread`,
-  ];
-}
-
-/** As a shell takes it. */
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function tell(line: string, { json }: NbdCommandOptions): void {
-  if (json === true) sayInJson('connect', { command: line });
-  else print(line);
-}
-
-function parsePort(text: string): number {
-  const number = parseCount(text);
-  if (number <= 65_535) return number;
-  throw new InvalidArgumentError('It has to be from 0 to 65535.');
-}
-
-function parseMode(text: string): number {
-  if (/^[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
-  throw new InvalidArgumentError('It has to be three octal digits, such as 660.');
 }

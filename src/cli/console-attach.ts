@@ -7,10 +7,10 @@ import type * as consoles from 'ismio/console';
 import type { ConsoleClient, ConsoleRecorder } from 'ismio/console';
 import { atExit } from '../support/exit.js';
 import { harmless } from '../support/text.js';
-import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './console-options.js';
 import { ConsoleOutput } from './console-output.js';
 import { Escapes } from './escapes.js';
 import { usageError } from './failure.js';
+import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './function-options.js';
 import { parseCount } from './numbers.js';
 
 interface Options extends PeerOptions {

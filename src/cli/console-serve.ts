@@ -4,9 +4,9 @@ import { Command, Option } from 'commander';
 import type * as consoles from 'ismio/console';
 import type { ConsoleOptions, ConsoleServer } from 'ismio/console';
 import { harmless } from '../support/text.js';
-import { addFunctionOptions, commonOf, type FunctionOptions, opener } from './console-options.js';
 import { fileError, usageError } from './failure.js';
-import { parseCount, parseWhole } from './numbers.js';
+import { addFunctionOptions, addGid, commonOf, type FunctionOptions, opener } from './function-options.js';
+import { parseCount } from './numbers.js';
 import { print } from './output.js';
 
 interface Options extends FunctionOptions {
@@ -142,8 +142,4 @@ function ofFile(library: typeof consoles, described: Described | null): ConsoleO
 
 function lineOf(library: typeof consoles, { command = [], tty, speed }: Described): ConsoleOptions['line'] {
   return tty === undefined ? library.commandLine(command) : library.serialLine(tty, speed);
-}
-
-function addGid(text: string, before: bigint[] = []): bigint[] {
-  return [...before, parseWhole(text)];
 }

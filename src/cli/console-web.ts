@@ -1,6 +1,6 @@
 // ismio console web: a console as a page in the browser.
 import { Command, InvalidArgumentError } from 'commander';
-import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-options.js';
+import { addPeerOptions, commonOf, opener, type PeerOptions } from './function-options.js';
 import { print } from './output.js';
 
 interface Options extends PeerOptions {

@@ -3,11 +3,11 @@ import { Command } from 'commander';
 import type { ConsoleClient } from 'ismio/console';
 import { harmless } from '../support/text.js';
 import { attachCommand } from './console-attach.js';
-import { addPeerOptions, commonOf, opener, type PeerOptions } from './console-options.js';
 import { ConsoleOutput } from './console-output.js';
 import { consoleServeCommand } from './console-serve.js';
 import { webCommand } from './console-web.js';
 import { usageError } from './failure.js';
+import { addPeerOptions, commonOf, opener, type PeerOptions } from './function-options.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 

@@ -3,12 +3,13 @@ import { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
+import { newNonce } from '../ism/talk/key.js';
+import type { ValuesOf } from '../ism/talk/messages.js';
 import { onAbort } from '../support/abort.js';
 import { IsmioError, isIsmioError } from '../support/errors.js';
-import { newNonce } from './access.js';
+import { Retry } from '../support/retry.js';
 import { agreed, Conversation, type Told } from './conversation.js';
 import { type Attaching, type AttachOptions, checkAttach } from './options.js';
-import { Retry } from './retry.js';
 import { checkSize, sizeOf } from './size.js';
 import type { ConsoleRole, ConsoleView, ConsoleViewEvents, TerminalSize } from './view.js';
 import { beginning, checkWelcome, roleOf, type Welcome } from './welcome.js';
@@ -21,7 +22,6 @@ import {
   positionOf,
   refusals,
   roles,
-  type ValuesOf,
   wordOf,
 } from './wire.js';
 

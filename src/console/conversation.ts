@@ -4,27 +4,26 @@ import type { Ism } from '../ism/driver/ism.js';
 import type { StreamOptions } from '../ism/stream/options.js';
 import { checkPort } from '../ism/stream/options.js';
 import type { IsmStream } from '../ism/stream/stream.js';
+import { checkKey, newNonce, proofOf, proves } from '../ism/talk/key.js';
+import { encode, type MessageOf, type ValuesOf } from '../ism/talk/messages.js';
 import { checkOptions } from '../support/check.js';
 import { IsmioError, isIsmioError } from '../support/errors.js';
-import { checkKey, newNonce, proofOf, proves } from './access.js';
 import type { Replay } from './options.js';
 import type { TerminalSize } from './view.js';
 import {
   broken,
   decode,
   defaultPort,
-  encode,
   type FromClient,
   type FromServer,
   fromClient,
   fromServer,
   longestFromServer,
-  type MessageOf,
+  protocol,
   refusals,
   replays,
   roles,
   states,
-  type ValuesOf,
   version,
 } from './wire.js';
 
@@ -242,7 +241,7 @@ export class Conversation {
     if (this.#key === null && first.name === 'challenge') throw this.#refusedKey('it asks for one; say it by key');
     if (this.#key === null || first.name === 'refused') return { answer: agreed(first), proof: null };
     if (first.name !== 'challenge') throw this.#refusedKey('it does not ask for one, so that anybody may be there');
-    const shake = { clientNonce, serverNonce: first.values.nonce, ...this.#gids, name };
+    const shake = { protocol, clientNonce, serverNonce: first.values.nonce, ...this.#gids, name };
     this.send('proof', { proof: proofOf(this.#key, 'client', shake) });
     return { answer: agreed(await this.#next()), proof: proofOf(this.#key, 'server', shake) };
   }

@@ -1,14 +1,16 @@
 // What serving and attaching can be told.
 import { checkPort, type StreamOptions } from '../ism/stream/options.js';
+import { checkKey } from '../ism/talk/key.js';
+import { longestText } from '../ism/talk/messages.js';
 import { checkSignal } from '../support/abort.js';
 import { checkBetween, checkCallback, checkOptions, checkText, checkWord } from '../support/check.js';
 import { rangeError, shown, typeError } from '../support/errors.js';
-import { type ConsoleAccess, checkAccess, checkKey } from './access.js';
+import { type ConsoleAccess, checkAccess } from './access.js';
 import type { OpenLine } from './line.js';
 import type { OnExit, RoomSetup } from './room.js';
 import { checkSize } from './size.js';
 import type { TerminalSize } from './view.js';
-import { defaultPort, longestText, policies } from './wire.js';
+import { defaultPort, policies } from './wire.js';
 
 /** A console that is to be served. */
 export interface ConsoleOptions {

@@ -1,8 +1,9 @@
 // What is to be sent to one client. Output stays in the history until the client has room for it, so nobody waits for a client
 // that does not read, and nothing grows: of what else it is to know, the last of each kind waits, and a few notices.
 import type { IsmStream } from '../ism/stream/stream.js';
+import { encode, type ValuesOf } from '../ism/talk/messages.js';
 import type { History } from './history.js';
-import { encode, type FromServer, fromServer, longestData, type ValuesOf } from './wire.js';
+import { type FromServer, fromServer, longestData } from './wire.js';
 
 /** Records of output that may be on their way at a time. */
 const mostInFlight = 2;

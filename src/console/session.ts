@@ -2,8 +2,10 @@
 // is one, and is then a guest of a room. Whoever breaks the protocol is told so, and is shut out.
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { IsmStream } from '../ism/stream/stream.js';
+import { newNonce, proofOf, proves } from '../ism/talk/key.js';
+import { encode, type MessageOf, nonceBytes, type ValuesOf } from '../ism/talk/messages.js';
 import { isIsmioError } from '../support/errors.js';
-import { newNonce, type Permission, permissionOf, proofOf, proves } from './access.js';
+import { type Permission, permissionOf } from './access.js';
 import { Outbox } from './outbox.js';
 import type { Guest, Room } from './room.js';
 import { sizeOf } from './size.js';
@@ -11,20 +13,17 @@ import type { ConsoleRole, TerminalSize } from './view.js';
 import {
   broken,
   decode,
-  encode,
   type FromClient,
   type FromServer,
   fromClient,
   fromServer,
-  type MessageOf,
-  nonceBytes,
   positionOf,
+  protocol,
   type Refusal,
   refusals,
   replays,
   roles,
   states,
-  type ValuesOf,
   version,
   wordOf,
 } from './wire.js';
@@ -177,7 +176,7 @@ export class Session implements Guest {
       return;
     }
     const serverNonce = newNonce();
-    const shake = { clientNonce, serverNonce, clientGid: this.gid, serverGid: gid, name };
+    const shake = { protocol, clientNonce, serverNonce, clientGid: this.gid, serverGid: gid, name };
     this.#challenged = { wish, wanted: proofOf(key, 'client', shake), proof: proofOf(key, 'server', shake) };
     this.#send('challenge', { version, nonce: serverNonce });
   }

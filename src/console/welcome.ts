@@ -1,8 +1,10 @@
 // What a server's welcome may say, and what follows from it.
+
+import type { ValuesOf } from '../ism/talk/messages.js';
 import type { Replay } from './options.js';
 import { sizeOf } from './size.js';
 import type { ConsoleRole } from './view.js';
-import { broken, type FromServer, positionOf, type ValuesOf, version, wordOf } from './wire.js';
+import { broken, type FromServer, positionOf, version, wordOf } from './wire.js';
 
 export type Welcome = ValuesOf<FromServer['welcome']['fields']>;
 

@@ -6,7 +6,8 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { type BlockDevice, type NbdOptions, type NbdServer, serveNbd } from 'ismio/block';
-import { bytesOf, chunk, command, commandFlag, errno, magic, option } from '../../src/block/nbd/wire.js';
+import { errno } from '../../src/block/errno.js';
+import { bytesOf, chunk, command, commandFlag, magic, option } from '../../src/block/nbd/wire.js';
 import { temporaryFolder } from './files.js';
 import { patience } from './scale.js';
 

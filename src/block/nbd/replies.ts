@@ -1,9 +1,10 @@
 // Replies as bytes: simple ones, chunks of structured ones, and extended ones, by what was agreed on.
 import type { Extent } from '../disk.js';
+import { type Errno, errno } from '../errno.js';
 import { type Session, writeWide } from './negotiation.js';
 import type { Outlet, Room } from './outlet.js';
 import type { Request } from './requests.js';
-import { allocationContext, bytesOf, chunk, type Errno, errno, extentFlag, magic, replyFlag } from './wire.js';
+import { allocationContext, bytesOf, chunk, extentFlag, magic, replyFlag } from './wire.js';
 
 const longestText = 512;
 

@@ -1,8 +1,9 @@
 // Requests as they come: headers and payloads out of the chunks that a socket gives, without a copy where a payload lies in one
 // chunk; and which requests are refused before a disk hears of them.
 import type { BlockDevice } from '../disk.js';
+import type { Errno } from '../errno.js';
 import { Breach, type Session } from './negotiation.js';
-import { bytesOf, command, commandFlag, type Errno, limits, magic } from './wire.js';
+import { bytesOf, command, commandFlag, limits, magic } from './wire.js';
 
 export interface Request {
   readonly type: number;

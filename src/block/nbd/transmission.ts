@@ -2,11 +2,12 @@
 // in whichever order. What is in flight is bounded: a client that sends more, or does not read its replies, waits.
 import { setImmediate } from 'node:timers';
 import type { BlockDevice, DiskWriteOptions, Done, Extent } from '../disk.js';
+import { type Errno, errnoOf } from '../errno.js';
 import type { Session } from './negotiation.js';
 import type { Outlet, Room } from './outlet.js';
 import { Replies } from './replies.js';
 import { type Payload, type Request, Requests, refusalOf, type Takers } from './requests.js';
-import { command, commandFlag, type Errno, errnoOf, limits } from './wire.js';
+import { command, commandFlag, limits } from './wire.js';
 
 /** What a client may have in flight. One request may be begun while there is less. */
 const mostRequests = 512;

@@ -83,20 +83,6 @@ export const chunk = {
 /** Of an extent of base:allocation. */
 export const extentFlag = { hole: 1, zero: 2 } as const;
 
-/** Every number that passes a client as it is. */
-export const errno = {
-  EPERM: 1,
-  EIO: 5,
-  ENOMEM: 12,
-  EINVAL: 22,
-  ENOSPC: 28,
-  EOVERFLOW: 75,
-  ENOTSUP: 95,
-  ESHUTDOWN: 108,
-} as const;
-
-export type Errno = keyof typeof errno;
-
 /** Bytes of each. */
 export const bytesOf = {
   greeting: 18,
@@ -125,28 +111,3 @@ export const limits = {
   /** Extents in one answer. */
   extents: 8192,
 } as const;
-
-const errnoOfSystem: Readonly<Record<string, Errno>> = {
-  EPERM: 'EPERM',
-  EACCES: 'EPERM',
-  EROFS: 'EPERM',
-  ENOMEM: 'ENOMEM',
-  EINVAL: 'EINVAL',
-  ENOSPC: 'ENOSPC',
-  EDQUOT: 'ENOSPC',
-  EFBIG: 'ENOSPC',
-  EOVERFLOW: 'EOVERFLOW',
-  ENOTSUP: 'ENOTSUP',
-  EOPNOTSUPP: 'ENOTSUP',
-  ESHUTDOWN: 'ESHUTDOWN',
-  ERR_ISMIO_OUT_OF_RANGE: 'EINVAL',
-  ERR_ISMIO_NO_MEMORY: 'ENOMEM',
-  ERR_ISMIO_READ_ONLY: 'EPERM',
-  ERR_ISMIO_CLOSED: 'ESHUTDOWN',
-};
-
-/** What a client is told of a disk's failure. Of any other number it would make EINVAL, which would be its own fault. */
-export function errnoOf(error: unknown): Errno {
-  const { errno: name, code } = (error ?? {}) as { errno?: unknown; code?: unknown };
-  return errnoOfSystem[String(name)] ?? errnoOfSystem[String(code)] ?? 'EIO';
-}

@@ -225,9 +225,18 @@ export class Ism extends EventEmitter<IsmEvents> {
   /** @internal The shortest way into a DMB: a lane where this driver is direct and there is one. */
   way(token: bigint): StreamWay {
     const lane = this.#direct ? this.#laneOr(token) : null;
-    if (lane !== null)
-      return { move: (offset, bytes, options) => lane.move(offset, bytes, options), close: () => lane.close() };
-    return { move: (offset, bytes, options) => this.move(token, offset, bytes, options), close: () => undefined };
+    if (lane === null) {
+      return {
+        isLane: false,
+        move: (offset, bytes, options) => this.move(token, offset, bytes, options),
+        close: () => undefined,
+      };
+    }
+    return {
+      isLane: true,
+      move: (offset, bytes, options) => lane.move(offset, bytes, options),
+      close: () => lane.close(),
+    };
   }
 
   /** Puts a software event into a peer's event queue. @throws IsmioError ERR_ISMIO_ISM where there is no such peer */

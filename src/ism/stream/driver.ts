@@ -18,6 +18,8 @@ export interface StreamEvent {
 
 /** A way into the memory of a token, which is as `move` of a driver. */
 export interface StreamWay {
+  /** Whether it goes past the fabric: a move is a store into memory, and no message. */
+  readonly isLane: boolean;
   move(offset: number, bytes: Uint8Array, options?: { readonly signal?: number }): void;
   close(): void;
 }

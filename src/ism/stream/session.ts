@@ -197,5 +197,9 @@ export class Session implements Timed {
 
 function wayTo(driver: StreamDriver, token: bigint): StreamWay {
   if (driver.way !== undefined) return driver.way(token);
-  return { move: (offset, bytes, options) => driver.move(token, offset, bytes, options), close: () => undefined };
+  return {
+    isLane: false,
+    move: (offset, bytes, options) => driver.move(token, offset, bytes, options),
+    close: () => undefined,
+  };
 }

@@ -1,9 +1,11 @@
-// What the commands of consoles have in common: which function they are on, whom they talk to, the key.
+// What commands on an ISM function have in common: which it is, whom they talk to, the key.
 import { readFileSync } from 'node:fs';
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Ism } from 'ismio/ism';
 import { fileError } from './failure.js';
 import { parseCount, parseWhole } from './numbers.js';
+
+const consolePort = 23;
 
 export interface FunctionOptions {
   device: string;
@@ -16,16 +18,17 @@ export interface PeerOptions extends FunctionOptions {
   peer: bigint;
 }
 
-export function addFunctionOptions(command: Command): Command {
+/** @param port the one that is used where none is given */
+export function addFunctionOptions(command: Command, port = consolePort): Command {
   return command
     .requiredOption('--device <which>', 'the ISM function of this end: vfio-user:PATH or vfio:BDF', parseDevice)
     .option('--direct', 'store past the fabric where it lends its memory (ismio ism serve --direct)')
-    .option('--port <number>', 'of the function, 0 to 65535 (default: 23)', parseCount)
+    .option('--port <number>', `of the function, 0 to 65535 (default: ${port})`, parseCount)
     .option('--key-file <path>', 'a key that both ends have, 16 bytes or more');
 }
 
-export function addPeerOptions(command: Command): Command {
-  return addFunctionOptions(command).requiredOption(
+export function addPeerOptions(command: Command, port = consolePort): Command {
+  return addFunctionOptions(command, port).requiredOption(
     '--peer <gid>',
     'the GID of the function that serves it',
     parseWhole,
@@ -45,7 +48,7 @@ export async function opener({ device, direct = false }: FunctionOptions): Promi
   return async () => openIsm(road === 'vfio' ? openVfio(place) : openVfioUser(place), { direct });
 }
 
-/** What `ismio/console` takes of them. */
+/** What `ismio/console` and `ismio/block` take of them. */
 export function commonOf({ port, keyFile }: FunctionOptions): { port?: number; key?: Uint8Array } {
   return { ...(port !== undefined && { port }), ...(keyFile !== undefined && { key: keyIn(keyFile) }) };
 }
@@ -65,4 +68,9 @@ export function parseSeconds(text: string): number {
   const seconds = Number(text);
   if (/^[0-9.]+$/.test(text) && seconds <= 2_000_000) return seconds;
   throw new InvalidArgumentError('It has to be a number of seconds, such as 60 or 0.5.');
+}
+
+/** One more of several GIDs. */
+export function addGid(text: string, before: bigint[] = []): bigint[] {
+  return [...before, parseWhole(text)];
 }

@@ -1,0 +1,413 @@
+// The target's slots in one session: each request is taken from memory that a peer writes, checked, asked of the disk, and
+// answered into the peer's memory. What breaks a rule ends the session; nothing is cut to fit.
+import { setImmediate } from 'node:timers';
+import { copy } from '../../access/memory.js';
+import type { Ism } from '../../ism/driver/ism.js';
+import { checkOf, get, put } from '../../ism/stream/layout.js';
+import type { BlockDevice, Done, Extent } from '../disk.js';
+import { errno, errnoOf } from '../errno.js';
+import { Lookout, type Sight } from './lookout.js';
+import { type Layout, OwnMemory, PeerMemory } from './memory.js';
+import {
+  broken,
+  command,
+  commandNames,
+  entry,
+  entryBytes,
+  extentBytes,
+  extentFlag,
+  flagsOf,
+  headBytes,
+  inlineBytes,
+  inlineOf,
+  isAnsweredInline,
+  mostExtents,
+  pageBytes,
+  request,
+  requestFlag,
+  requestReserved,
+  wordsEnd,
+} from './wire.js';
+
+/** What the disk failed, for those who keep the books. */
+export interface BlockFailure {
+  readonly command: string;
+  readonly offset: number;
+  readonly length: number;
+  readonly errno: string;
+  readonly message: string;
+}
+
+/** What was done in a session, or in all of a target. */
+export interface BlockCounts {
+  requests: number;
+  bytesRead: number;
+  bytesWritten: number;
+  /** Requests that the disk failed. */
+  failed: number;
+}
+
+export interface ServiceSetup extends Layout {
+  readonly ism: Ism;
+  readonly gid: bigint;
+  readonly epoch: number;
+  readonly disk: BlockDevice;
+  readonly mayWrite: boolean;
+  readonly counts: BlockCounts;
+  readonly diskFailed: (failure: BlockFailure) => void;
+  /** The session is of no use any more. */
+  readonly failed: (error: Error) => void;
+}
+
+interface Request {
+  readonly slot: number;
+  readonly command: number;
+  readonly flags: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly most: number;
+  readonly sequence: number;
+}
+
+/** How often a request whose check is wrong is copied anew before it is left for later: it may be on its way. */
+const copies = 3;
+const writes: ReadonlySet<number> = new Set([command.write, command.trim, command.zero]);
+
+export class Service {
+  readonly #setup: ServiceSetup;
+  readonly #own: OwnMemory;
+  #peer: PeerMemory | null = null;
+  readonly #lookout: Lookout;
+  /** A page of private memory for each slot: what came inline, and what is answered so. */
+  readonly #pages: (Uint8Array | undefined)[];
+  /** Where what is read is gathered, of a disk that has no memory of its own. */
+  readonly #stages: (Uint8Array | undefined)[];
+  readonly #isBusy: Uint8Array;
+  readonly #sequences: Uint32Array;
+  /** The truth of the array of answers. */
+  readonly #array: Uint8Array;
+  readonly #arrayView: DataView;
+  #first = Number.POSITIVE_INFINITY;
+  #last = -1;
+  /** Slots that are answered at the head of their page: bytes of it each. */
+  readonly #inline: { readonly slot: number; readonly end: number }[] = [];
+  #flushes = false;
+  #isLooking = false;
+  #inFlight = 0;
+  #isClosed = false;
+  readonly #settled: (() => void)[] = [];
+
+  /** @throws what `registerDmb` throws */
+  constructor(setup: ServiceSetup) {
+    const { ism, gid, slots } = setup;
+    this.#setup = setup;
+    this.#pages = new Array<Uint8Array | undefined>(slots).fill(undefined);
+    this.#stages = new Array<Uint8Array | undefined>(slots).fill(undefined);
+    this.#isBusy = new Uint8Array(slots);
+    this.#sequences = new Uint32Array(slots);
+    this.#array = new Uint8Array(slots * entryBytes);
+    this.#arrayView = new DataView(this.#array.buffer);
+    this.#own = new OwnMemory(ism, gid, setup, () => this.#lookout.signalled());
+    this.#lookout = new Lookout({
+      glance: () => this.#glance(),
+      look: () => this.#look(),
+      failed: (error) => this.#fail(error),
+    });
+  }
+
+  get tokens(): OwnMemory['tokens'] {
+    return this.#own.tokens;
+  }
+
+  get counts(): { readonly moves: number; readonly signals: number; readonly rescued: number } {
+    const { moves = 0, signals = 0 } = this.#peer ?? {};
+    return { moves, signals, rescued: this.#lookout.rescued };
+  }
+
+  /** Where the initiator wants its answers. @throws IsmioError ERR_ISMIO_BLOCK */
+  reach(tokens: { readonly heads: bigint; readonly data: readonly bigint[] }): void {
+    if (this.#peer !== null) throw broken('it names its memory twice');
+    this.#peer = new PeerMemory(this.#setup.ism, tokens, this.#setup);
+  }
+
+  /** Takes no more: the memory is given back at once, and nothing of what is still asked of the disk is answered. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#lookout.close();
+    this.#own.close();
+    this.#peer?.close();
+  }
+
+  /** When nothing of it is asked of the disk any more. With `close` before it, nothing ever will be. */
+  settled(): Promise<void> {
+    if (this.#inFlight === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#settled.push(resolve));
+  }
+
+  #glance(): boolean {
+    return this.#peer !== null && this.#sequences.some((_, slot) => this.#hasNews(slot));
+  }
+
+  #hasNews(slot: number): boolean {
+    return this.#own.view.getUint32(slot * pageBytes + request.sequence.offset) !== this.#sequences[slot];
+  }
+
+  #look(): Sight {
+    if (this.#peer === null) return 'nothing'; // what is there before the memory was agreed on waits
+    let sight: Sight = 'nothing';
+    let isDoubt = false;
+    this.#isLooking = true;
+    for (let slot = 0; slot < this.#isBusy.length && !this.#isClosed; slot++) {
+      if (!this.#hasNews(slot)) continue;
+      const taken = this.#take(slot);
+      if (taken === null) isDoubt = true;
+      else {
+        sight = 'news';
+        this.#serve(taken);
+      }
+    }
+    this.#isLooking = false;
+    this.#flush();
+    return isDoubt ? 'doubt' : sight;
+  }
+
+  /** Copies a request to private memory, where it is checked and used. Null where its parts do not belong together (yet). */
+  #take(slot: number): Request | null {
+    if (this.#isBusy[slot] === 1) throw broken(`a request came into slot ${slot}, whose last one is not answered`);
+    const page = this.#page(slot);
+    const view = new DataView(page.buffer);
+    const at = slot * pageBytes;
+    const { heads } = this.#own;
+    for (let times = 0; times < copies; times++) {
+      page.set(heads.subarray(at, at + headBytes));
+      const end = wordsEnd(headBytes + inlineOf(get(view, request.command), get(view, request.length)));
+      if (end > headBytes) copy(page.subarray(headBytes, end), heads.subarray(at + headBytes, at + end));
+      if (checkOf(view, end) === get(view, request.check)) return this.#checked(slot, view);
+    }
+    return null;
+  }
+
+  #checked(slot: number, view: DataView): Request {
+    const { epoch, disk, ioBytes, mayWrite } = this.#setup;
+    const said = get(view, request.epoch);
+    if (said !== epoch) throw broken(`a request of epoch ${said} came`, { epoch: said });
+    const sequence = get(view, request.sequence);
+    const next = ((this.#sequences[slot] as number) + 1) >>> 0;
+    if (sequence !== next) throw broken(`request ${sequence} came into slot ${slot}, and ${next} was next`, { slot });
+    const asked = get(view, request.command);
+    const flags = get(view, request.flags);
+    const [offset, length] = [get(view, request.offset), get(view, request.length)];
+    const most = get(view, request.most);
+    const name = commandNames.get(asked);
+    if (name === undefined) throw broken(`command ${asked} is none`, { command: asked });
+    if ((flags & ~(flagsOf.get(asked) ?? 0)) !== 0) throw broken(`a ${name} has flags ${flags}`, { flags });
+    for (let at = requestReserved; at < headBytes; at += 4) {
+      if (view.getUint32(at) !== 0) throw broken('what is reserved in a request is not 0');
+    }
+    // None of both is cut to fit: numbers beyond 2^53 are not exact, and larger than any disk.
+    if (offset > disk.size || length > disk.size - offset) {
+      throw broken(`a ${name} of ${length} bytes at ${offset} is not within the disk`, { offset, length });
+    }
+    const isEmpty = asked === command.flush;
+    if (isEmpty ? length !== 0 || offset !== 0 : length === 0)
+      throw broken(`a ${name} has ${length} bytes`, { length });
+    const moves = asked === command.read || asked === command.write;
+    if (moves && length > ioBytes) throw broken(`a ${name} has ${length} bytes, more than a slot`, { length });
+    const isOfExtents = asked === command.extents;
+    if (isOfExtents ? most < 1 || most > mostExtents : most !== 0) throw broken(`a ${name} wants ${most} extents`);
+    if (writes.has(asked) && !mayWrite) throw broken(`a ${name} came in a session that only reads`);
+    this.#sequences[slot] = sequence;
+    this.#isBusy[slot] = 1;
+    return { slot, command: asked, flags, offset, length, most, sequence };
+  }
+
+  #serve(asked: Request): void {
+    this.#setup.counts.requests++;
+    this.#inFlight++;
+    try {
+      const done = this.#ask(asked);
+      if (done === undefined) this.#ended(asked, null);
+      else
+        done.then(
+          () => this.#ended(asked, null),
+          (error: unknown) => this.#ended(asked, error),
+        );
+    } catch (error) {
+      this.#ended(asked, error);
+    }
+  }
+
+  #ask(asked: Request): Done {
+    const { disk } = this.#setup;
+    const { flags, offset, length } = asked;
+    const fua = (flags & requestFlag.fua) !== 0;
+    switch (asked.command) {
+      case command.read:
+        return this.#read(asked);
+      case command.write:
+        return disk.write(offset, this.#written(asked), fua ? { fua } : undefined);
+      case command.flush:
+        return disk.flush();
+      case command.trim:
+        return disk.trim(offset, length);
+      case command.cache:
+        return disk.cache(offset, length);
+      case command.zero: {
+        const [fast, mayTrim] = [(flags & requestFlag.fast) !== 0, (flags & requestFlag.mayTrim) !== 0];
+        return disk.zero(offset, length, { fast, mayTrim, fua });
+      }
+      default:
+        return this.#findExtents(asked);
+    }
+  }
+
+  #written({ slot, command: asked, length }: Request): Uint8Array {
+    if (inlineOf(asked, length) === 0) return this.#own.data(slot, length);
+    return this.#page(slot).subarray(headBytes, headBytes + length);
+  }
+
+  #read({ slot, offset, length }: Request): Done {
+    const { disk, ioBytes } = this.#setup;
+    if (length <= inlineBytes) return disk.read(offset, this.#page(slot).subarray(headBytes, headBytes + length));
+    // Several pieces would take a block more where one of them ends within a page.
+    const pieces = disk.view?.(offset, length) ?? [];
+    if (pieces.length === 1) {
+      this.#push(slot, 0, pieces[0] as Uint8Array);
+      return undefined;
+    }
+    this.#stages[slot] ??= new Uint8Array(ioBytes);
+    const stage = this.#stages[slot].subarray(0, length);
+    const done = disk.read(offset, stage);
+    if (done === undefined) this.#push(slot, 0, stage);
+    return done?.then(() => this.#push(slot, 0, stage));
+  }
+
+  async #findExtents({ slot, offset, length, most }: Request): Promise<void> {
+    const found = await this.#setup.disk.extents(offset, length, most);
+    if (found.length === 0) throw new Error('the disk has no extent there');
+    const view = new DataView(this.#page(slot).buffer);
+    let left = length;
+    let count = 0;
+    for (const extent of found.slice(0, most)) {
+      const size = Math.min(extent.length, left);
+      if (size > 0) putExtent(view, headBytes + count++ * extentBytes, size, extent);
+      left -= size;
+    }
+    this.#found.set(slot, count * extentBytes);
+  }
+
+  /** Bytes of extents that wait to be answered, by slot. */
+  readonly #found = new Map<number, number>();
+
+  #push(slot: number, at: number, bytes: Uint8Array): void {
+    if (this.#isClosed) return;
+    try {
+      this.#peer?.data(slot, at, bytes);
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  #ended(asked: Request, error: unknown): void {
+    this.#inFlight--;
+    if (error !== null) this.#countFailure(asked, error);
+    if (!this.#isClosed) this.#answer(asked, error === null ? 0 : errno[errnoOf(error)]);
+    if (this.#inFlight === 0) for (const settled of this.#settled.splice(0)) settled();
+  }
+
+  #countFailure({ command: asked, offset, length }: Request, error: unknown): void {
+    this.#setup.counts.failed++;
+    const message = error instanceof Error ? error.message : String(error);
+    const name = commandNames.get(asked) as string;
+    this.#setup.diskFailed({ command: name, offset, length, errno: errnoOf(error), message });
+  }
+
+  #answer({ slot, command: asked, length, sequence }: Request, failure: number): void {
+    const { counts, epoch } = this.#setup;
+    let bytes = 0;
+    if (failure === 0 && asked === command.read) bytes = length;
+    if (failure === 0 && asked === command.extents) bytes = this.#found.get(slot) as number;
+    if (asked === command.read) counts.bytesRead += bytes;
+    if (asked === command.write && failure === 0) counts.bytesWritten += length;
+    const isInline = isAnsweredInline(asked, length);
+    const page = isInline ? this.#page(slot) : this.#array;
+    const view = isInline ? new DataView(page.buffer) : this.#arrayView;
+    const at = isInline ? 0 : slot * entryBytes;
+    const behind = isInline ? headBytes + bytes : 0;
+    const end = isInline ? wordsEnd(behind) : entryBytes;
+    page.fill(0, at, at + (isInline ? headBytes : entryBytes));
+    if (isInline) page.fill(0, behind, end);
+    const own = isInline ? view : new DataView(this.#array.buffer, at, entryBytes);
+    put(own, entry.epoch, epoch);
+    put(own, entry.sequence, sequence);
+    put(own, entry.errno, failure);
+    put(own, entry.length, bytes);
+    put(own, entry.check, checkOf(own, end));
+    if (isInline) this.#inline.push({ slot, end });
+    else {
+      this.#first = Math.min(this.#first, slot);
+      this.#last = Math.max(this.#last, slot);
+    }
+    this.#flushSoon();
+  }
+
+  /** What becomes ready in one turn goes out together. */
+  #flushSoon(): void {
+    if (this.#flushes || this.#isLooking) return;
+    this.#flushes = true;
+    setImmediate(() => {
+      this.#flushes = false;
+      this.#flush();
+    });
+  }
+
+  /** Answers at heads of pages first; then one range of the array. The last of them signals. */
+  #flush(): void {
+    const peer = this.#peer;
+    const isAny = this.#inline.length > 0 || this.#last >= 0;
+    if (this.#isClosed || peer === null || !isAny) return;
+    const [first, last] = [this.#first, this.#last];
+    this.#first = Number.POSITIVE_INFINITY;
+    this.#last = -1;
+    const inline = this.#inline.splice(0);
+    try {
+      peer.flush(); // the data of reads are there before what says so
+      // A slot may be asked again as soon as its answer is there.
+      for (const [i, { slot, end }] of inline.entries()) {
+        this.#isBusy[slot] = 0;
+        peer.head(slot, this.#page(slot).subarray(0, end), last < 0 && i === inline.length - 1);
+      }
+      if (last >= 0) {
+        this.#release(first, last);
+        peer.answers(first, this.#array.subarray(first * entryBytes, (last + 1) * entryBytes));
+      }
+      peer.flush();
+    } catch (error) {
+      this.#fail(error as Error);
+    }
+  }
+
+  /** Those of the range that are answered: their answer is to the request that came last. */
+  #release(first: number, last: number): void {
+    for (let slot = first; slot <= last; slot++) {
+      const answered = this.#arrayView.getUint32(slot * entryBytes + entry.sequence.offset);
+      if (answered === this.#sequences[slot]) this.#isBusy[slot] = 0;
+    }
+  }
+
+  #page(slot: number): Uint8Array {
+    this.#pages[slot] ??= new Uint8Array(pageBytes);
+    return this.#pages[slot];
+  }
+
+  #fail(error: Error): void {
+    if (!this.#isClosed) this.#setup.failed(error);
+  }
+}
+
+function putExtent(view: DataView, at: number, length: number, { hole, zero }: Extent): void {
+  put(view, { offset: at, width: 8 }, length);
+  put(view, { offset: at + 8, width: 4 }, (hole ? extentFlag.hole : 0) | (zero ? extentFlag.zero : 0));
+  put(view, { offset: at + 12, width: 4 }, 0);
+}

@@ -1,0 +1,116 @@
+// What the commands of disks have in common: the disk that is named, how one is exported by NBD, and what is said of it.
+import { type Command, InvalidArgumentError } from 'commander';
+import type { BlockDevice, NbdServer } from 'ismio/block';
+import { usageError } from './failure.js';
+import { parseCount, parseWhole } from './numbers.js';
+import { print } from './output.js';
+
+/** How a disk is exported. */
+export interface ExportOptions {
+  socket?: string;
+  host?: string;
+  name?: string;
+  mode?: number;
+  readOnly?: boolean;
+  connect?: boolean;
+  json?: boolean;
+}
+
+type Say = (event: string, values: Readonly<Record<string, unknown>>) => void;
+
+/** @param tcp the option of a port of TCP */
+export function addExportOptions(command: Command, tcp: string): Command {
+  return command
+    .option('--socket <path>', 'where the socket is made; one that nobody listens to is replaced')
+    .option(tcp, 'a port of TCP instead; 0 is any that is free', parsePort)
+    .option('--host <address>', 'the address to listen at (default: 127.0.0.1)')
+    .option('--name <name>', 'the name of the export (default: none)')
+    .option('--mode <octal>', 'the rights of the socket (default: 600)', parseMode)
+    .option('--read-only', 'open it for reads, and refuse writes')
+    .option('--connect', 'print how clients connect')
+    .option('--json', 'print what happens as JSON, a line each');
+}
+
+/** Exports a disk, and tells what happens, until the signal. */
+export async function exportDisk(
+  disk: BlockDevice,
+  port: number | undefined,
+  { socket: path, host, name, mode, readOnly = false, connect, json }: ExportOptions,
+  { say, signal }: { say: Say; signal: AbortSignal },
+): Promise<void> {
+  const { serveNbd } = await import('ismio/block');
+  const server = await serveNbd(disk, {
+    ...(path !== undefined && { path }),
+    ...(port !== undefined && { port }),
+    ...(host !== undefined && { host }),
+    ...(name !== undefined && { name }),
+    ...(mode !== undefined && { mode }),
+    description: disk.name,
+    readOnly: readOnly || disk.readOnly,
+    signal,
+  });
+  server.on('client', (sessions) => say('client', { sessions }));
+  server.on('gone', (sessions, reason) => say('gone', reason === null ? { sessions } : { sessions, reason }));
+  server.on('refused', (reason) => say('refused', { reason }));
+  server.on('failed', ({ message, ...failure }) => say('failed', { ...failure, message }));
+  const closed = new Promise<void>((resolve) => server.on('close', resolve));
+  const where = server.path === null ? { port: server.port, host: host ?? '127.0.0.1' } : { path: server.path };
+  say('serving', { disk: disk.name, size: disk.size, readOnly: readOnly || disk.readOnly, ...where });
+  for (const line of connect === true ? commandsFor(server, host, name) : []) {
+    if (json === true) say('connect', { command: line });
+    else print(line);
+  }
+  await closed;
+  say('ended', { ...server.stats() });
+}
+
+export async function openDisk(target: string, readOnly: boolean): Promise<BlockDevice> {
+  const { memoryDisk, openFileDisk } = await import('ismio/block');
+  const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
+  if (size === undefined) return openFileDisk(target, { readOnly });
+  return memoryDisk({ size: parseSize(size), name: target });
+}
+
+function parseSize(text: string): bigint {
+  try {
+    return parseWhole(text);
+  } catch (error) {
+    throw usageError(`memory:SIZE: ${(error as Error).message}`);
+  }
+}
+
+/** What a person types next. */
+function commandsFor(server: NbdServer, host = '127.0.0.1', name = ''): string[] {
+  const path = server.path;
+  const address = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
+  const uri =
+    path === null
+      ? `nbd://${address}/${encodeURIComponent(name)}`
+      : `nbd+unix:///${encodeURIComponent(name)}?socket=${encodeURI(path)}`;
+  const named = name === '' ? '' : ` -N ${quoted(name)}`;
+  const place = path === null ? `${host} ${server.port}` : `-unix ${quoted(path)}`;
+  return [
+    `nbdinfo ${quoted(uri)}`,
+    `nbdcopy ${quoted(uri)} copy.img`,
+    `qemu-img info ${quoted(uri)}`,
+    `qemu-system-x86_64 .. -drive file=${quoted(uri)},format=raw,if=virtio`,
+    `sudo nbd-client ${place}${named} /dev/nbd0`,
+    `fio --name=try --ioengine=nbd --uri=${quoted(uri)} --rw=randread`,
+  ];
+}
+
+/** As a shell takes it. */
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function parsePort(text: string): number {
+  const number = parseCount(text);
+  if (number <= 65_535) return number;
+  throw new InvalidArgumentError('It has to be from 0 to 65535.');
+}
+
+function parseMode(text: string): number {
+  if (/^[0-7]{3}$/.test(text)) return Number.parseInt(text, 8);
+  throw new InvalidArgumentError('It has to be three octal digits, such as 660.');
+}

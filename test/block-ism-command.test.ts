@@ -1,0 +1,105 @@
+// ismio block serve and attach as processes: a fabric, a target, an initiator, and clients that nobody here wrote.
+import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type TestContext, test } from 'node:test';
+import { ismio, startIsmio } from './support/command.js';
+import { temporaryFolder } from './support/files.js';
+import { NbdClient, saidBy } from './support/nbd.js';
+import { missing } from './support/terminal.js';
+
+interface Said {
+  readonly event: string;
+  readonly [value: string]: unknown;
+}
+
+/** A command that lasts, once it has said this. */
+async function lasting(t: TestContext, event: string, ...words: string[]) {
+  const child = startIsmio([...words, '--json']);
+  t.after(() => child.kill('SIGKILL'));
+  const heard: Said[] = [];
+  const lines = createInterface(child.stdout);
+  lines.on('line', (line) => heard.push(JSON.parse(line) as Said));
+  const hears = async (what: string) => {
+    while (!heard.some((one) => one.event === what)) {
+      await Promise.race([once(lines, 'line'), once(child, 'exit').then(() => assert.fail('it has ended'))]);
+    }
+  };
+  await hears(event);
+  return { child, heard, hears };
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  const over = once(child, 'exit');
+  child.kill('SIGTERM');
+  assert.deepEqual(await over, [0, null]);
+}
+
+/** A fabric of two functions, and the words that name one. */
+async function fabric(t: TestContext) {
+  const folder = temporaryFolder(t);
+  const dir = join(folder, 'fabric');
+  await lasting(t, 'ready', 'ism', 'serve', '--dir', dir, '--gid', '0x11', '0x22');
+  const on = (index: number) => ['--device', `vfio-user:${join(dir, `${index}.sock`)}`, '--port', '7'];
+  return { folder, on };
+}
+
+test('qemu-io writes and reads a disk of another function', { skip: missing('qemu-io') }, async (t) => {
+  const { folder, on } = await fabric(t);
+  const socket = join(folder, 'x.sock');
+  const target = await lasting(t, 'serving', 'block', 'serve', 'memory:4M', ...on(0));
+  const attach = ['block', 'attach', ...on(1), '--peer', '0x11', '--socket', socket];
+  const initiator = await lasting(t, 'serving', ...attach);
+  const uri = `nbd+unix:///?socket=${socket}`;
+  const doing = ['write -P 7 0 1M', 'read -P 7 0 1M', 'write -P 8 512 512', 'read -P 8 512 512', 'read -P 7 1024 512'];
+  const words = [...doing, 'flush', 'discard 0 64k', 'write -z 4096 8192', 'read -P 0 4096 8192', 'read -P 0 3M 1M'];
+  const said = await saidBy('qemu-io', '-f', 'raw', ...words.flatMap((word) => ['-c', word]), uri);
+  assert.doesNotMatch(said, /Pattern verification failed|error/i);
+  await ended(initiator.child);
+  await target.hears('detach');
+  await ended(target.child);
+  const { event, ...counts } = target.heard.at(-1) as Said;
+  assert.deepEqual([event, counts['breaches'], counts['failed']], ['ended', 0, 0]);
+});
+
+test('a target that is killed and started again: a client that waits has its answer, and nothing is lost', async (t) => {
+  const { folder, on } = await fabric(t);
+  const [path, socket] = [join(folder, 'disk'), join(folder, 'x.sock')];
+  writeFileSync(path, Buffer.alloc(65_536, 1));
+  const serve = ['block', 'serve', path, ...on(0)];
+  const target = await lasting(t, 'serving', ...serve);
+  const attach = ['block', 'attach', ...on(1), '--peer', '0x11', '--socket', socket];
+  const initiator = await lasting(t, 'serving', ...attach);
+  const client = await NbdClient.open(socket);
+  assert.equal(await client.write(1000, Buffer.from('kept')), 0);
+  const over = once(target.child, 'exit');
+  target.child.kill('SIGKILL');
+  await over;
+  await initiator.hears('lost');
+  const waiting = client.write(2000, Buffer.from('late'));
+  await lasting(t, 'serving', ...serve);
+  assert.equal(await waiting, 0);
+  const read = await client.read(999, 1005);
+  assert.equal(read.toString('latin1', 1, 5), 'kept');
+  assert.equal(read.toString('latin1', 1001), 'late');
+  client.socket.end();
+  await ended(initiator.child);
+});
+
+test('words that name no disk, no function or no place for it', async (t) => {
+  const socket = join(temporaryFolder(t), 'x.sock');
+  const device = ['--device', `vfio-user:${socket}`];
+  for (const words of [
+    ['serve', 'memory:1M'],
+    ['serve', 'memory:lots', ...device],
+    ['attach', ...device, '--peer', '0x11'],
+    ['attach', ...device, '--peer', '0x11', '--socket', socket, '--tcp', '1'],
+    ['attach', ...device, '--peer', '0x11', '--socket', socket, '--on-loss', 'retry'],
+  ]) {
+    const { code, stderr } = await ismio(['block', ...words]);
+    assert.equal(code, 2, `${words.join(' ')}: ${stderr}`);
+  }
+});
