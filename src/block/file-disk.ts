@@ -13,6 +13,7 @@ import {
   type DiskZeroOptions,
   diskError,
   type Extent,
+  openError,
 } from './disk.js';
 
 /** What a hole is made of, in every filesystem that has any. */
@@ -304,10 +305,4 @@ async function canPunch(handle: FileHandle, size: number): Promise<boolean> {
     native.space.punch(handle.fd, behind, blockBytes, (_, answer) => resolve(answer));
   });
   return errno === 0 || !['ENOTSUP', 'EOPNOTSUPP', 'ENODEV', 'ENOSYS'].includes(nameOf(errno));
-}
-
-function openError(path: string, code = 'unknown error', cause?: unknown): IsmioError {
-  const words = { ENOTBLK: ': it is neither a file nor a block device', EISDIR: ': it is a folder' };
-  const why = words[code as keyof typeof words] ?? '';
-  return new IsmioError('ERR_ISMIO_OPEN', `cannot open ${path}: ${code}${why}`, { path, errno: code }, cause);
 }
