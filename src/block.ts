@@ -17,4 +17,6 @@ export {
   type NbdServerStats,
   serveNbd,
 } from './block/nbd/server.js';
+export type { NbdTls } from './block/nbd/tls.js';
 export type { NbdFailure } from './block/nbd/transmission.js';
+export { OverlayDisk, type OverlayOptions, overlayDisk } from './block/overlay-disk.js';
