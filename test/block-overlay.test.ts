@@ -36,9 +36,15 @@ async function base(t: TestContext, size = 600_123) {
 }
 
 const layers: Readonly<Record<string, (t: TestContext, below: BlockDevice) => Promise<OverlayDisk>>> = {
-  memory: (_, below) => overlayDisk(below),
-  'a file': (t, below) => overlayDisk(below, { folder: temporaryFolder(t) }),
+  memory: (t, below) => closedAfter(t, overlayDisk(below)),
+  'a file': (t, below) => closedAfter(t, overlayDisk(below, { folder: temporaryFolder(t) })),
 };
+
+async function closedAfter(t: TestContext, made: Promise<OverlayDisk>): Promise<OverlayDisk> {
+  const disk = await made;
+  t.after(() => disk.close());
+  return disk;
+}
 
 for (const [where, make] of Object.entries(layers)) {
   describe(`a layer in ${where}`, () => {

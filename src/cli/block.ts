@@ -1,6 +1,7 @@
-// ismio block: disks, served to clients of NBD.
+// ismio block: disks, served to clients of NBD, and copied.
 import { Command, InvalidArgumentError } from 'commander';
 import type { NbdServer } from 'ismio/block';
+import { copyCommand } from './block-copy.js';
 import { type DiskOptions, openDisk, readTls, type TlsOptions } from './disks.js';
 import { usageError } from './failure.js';
 import { sayInJson, sayInWords, signalled } from './lasting.js';
@@ -31,12 +32,13 @@ Examples:
 
 export function blockCommand(): Command {
   return new Command('block')
-    .summary('serve disks to clients of NBD')
+    .summary('serve disks to clients of NBD, and copy them')
     .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio')
     .helpCommand(false)
     .addCommand(nbdCommand())
+    .addCommand(copyCommand())
     .action(() => {
-      throw usageError('say what to do: ismio block nbd');
+      throw usageError('say what to do: ismio block nbd or copy');
     });
 }
 
