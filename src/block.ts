@@ -1,4 +1,5 @@
 // What programs import as `ismio/block`. Exports only.
+export { type CopyOptions, type CopyResult, copyDisk } from './block/copy.js';
 export type {
   BlockDevice,
   BlockSizes,
@@ -22,4 +23,7 @@ export {
   type NbdServerStats,
   serveNbd,
 } from './block/nbd/server.js';
+export type { NbdTls } from './block/nbd/tls.js';
 export type { NbdFailure } from './block/nbd/transmission.js';
+export { OverlayDisk, type OverlayOptions, overlayDisk } from './block/overlay-disk.js';
+export { RegionDisk, type RegionDiskOptions, regionDisk } from './block/region-disk.js';

@@ -88,6 +88,7 @@ export type { IrqName, VfioIrq } from './vfio/irq.js';
 export { openVfio, type VfioOptions } from './vfio/open.js';
 export type { PciDevice } from './vfio/pci-device.js';
 export type { VfioRegionOptions } from './vfio/region.js';
+export type { ZpciErrorReport } from './vfio/zpci-errors.js';
 export { openVfioUser, type VfioUserOptions } from './vfio-user/client.js';
 
 recordWhereWanted(recordOpened);

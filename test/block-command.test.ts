@@ -1,10 +1,11 @@
 // ismio block nbd: a disk as a process, and what it says.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type TestContext, test } from 'node:test';
+import { makeCertificates } from './support/certificates.js';
 import { ismio, startIsmio } from './support/command.js';
 import { temporaryFolder } from './support/files.js';
 import { NbdClient, saidBy } from './support/nbd.js';
@@ -56,6 +57,37 @@ test('--read-only, --port, and the commands that --connect prints', { skip: miss
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
+test('a snapshot is written, and the file stays as it is', async (t) => {
+  const folder = temporaryFolder(t);
+  const [path, socket] = [join(folder, 'disk'), join(folder, 'disk.sock')];
+  writeFileSync(path, Buffer.alloc(65_536, 1));
+  const { child } = await serving(t, path, '--socket', socket, '--snapshot-in', folder);
+  const client = await NbdClient.open(socket);
+  assert.equal(await client.write(1000, Buffer.from('gone')), 0);
+  assert.equal((await client.read(999, 6)).toString('latin1'), '\x01gone\x01');
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'exit'), [0, null]);
+  assert.ok(readFileSync(path).equals(Buffer.alloc(65_536, 1)));
+  assert.deepEqual(readdirSync(folder), ['disk']);
+});
+
+test('with a certificate clients have to use TLS, and are told how', {
+  skip: missing('nbdinfo', 'openssl'),
+}, async (t) => {
+  const folder = temporaryFolder(t);
+  makeCertificates(folder);
+  const tls = ['cert', 'key'].flatMap((what) => [`--tls-${what}`, join(folder, `server-${what}.pem`)]);
+  const ca = ['--tls-ca', join(folder, 'ca-cert.pem')];
+  const { heard, lines, first } = await serving(t, 'memory:1M', '--port', '0', ...tls, ...ca, '--connect');
+  while (heard.filter(({ event }) => event === 'connect').length < 2) await once(lines, 'line');
+  const { port } = first;
+  assert.equal(
+    heard.find(({ event }) => event === 'connect')?.['command'],
+    `nbdinfo 'nbds://127.0.0.1:${String(port)}/'`,
+  );
+  await saidBy('nbdinfo', `nbds://localhost:${String(port)}/?tls-certificates=${folder}`);
+});
+
 test('words that make no disk, or no place for it', async (t) => {
   const folder = temporaryFolder(t);
   const socket = join(folder, 'x.sock');
@@ -66,6 +98,10 @@ test('words that make no disk, or no place for it', async (t) => {
     ['block', 'nbd', 'memory:lots', '--socket', socket],
     ['block', 'nbd', 'memory:1M', '--port', '65536'],
     ['block', 'nbd', 'memory:1M', '--socket', socket, '--mode', '9'],
+    ['block', 'nbd', 'memory:1M', '--socket', socket, '--snapshot'],
+    ['block', 'nbd', 'memory:1M', '--socket', socket, '--o-direct'],
+    ['block', 'nbd', '/dev/null', '--socket', socket, '--snapshot', '--read-only'],
+    ['block', 'nbd', 'memory:1M', '--socket', socket, '--tls-cert', 'x'],
   ]) {
     const { code, stderr } = await ismio(words);
     assert.equal(code, 2, `${words.join(' ')}: ${stderr}`);

@@ -209,7 +209,7 @@ test('a file that was opened for reads alone, is none, or was cut short', async 
   await rejectsCode(openFileDisk(join(folder, 'none')), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'ENOENT' });
   await rejectsCode(openFileDisk(folder), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EISDIR' });
   await rejectsCode(openFileDisk('/dev/null'), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'ENOTBLK' });
-  await rejectsCode(openFileDisk(path, { direct: true } as object), RangeError, 'ERR_ISMIO_OPTION');
+  await rejectsCode(openFileDisk(path, { unknown: true } as object), RangeError, 'ERR_ISMIO_OPTION');
 });
 
 test('a medium that is full says so, and serves what fits', {

@@ -373,7 +373,7 @@ test('options of serveNbd that are wrong are refused by name', async () => {
   await rejectsCode(serveNbd(disk, {}), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await rejectsCode(serveNbd(disk, { path: 'x', port: 1 }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await rejectsCode(serveNbd(disk, { port: 70_000 }), RangeError, 'ERR_ISMIO_OPTION', { port: 70_000 });
-  await rejectsCode(serveNbd(disk, { port: 0, tls: true } as object), RangeError, 'ERR_ISMIO_OPTION');
+  await rejectsCode(serveNbd(disk, { port: 0, ssl: true } as object), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { port: 0, name: 'x'.repeat(5000) }), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { path: `/tmp/${'x'.repeat(200)}` }), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { path: '/nowhere/at/all' }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'ENOENT' });

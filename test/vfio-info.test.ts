@@ -36,7 +36,7 @@ function regionOf(t: TestContext, region: RegionDescription): VfioRegionInfo {
   return infoOf(t, { regions: [region] }).regions.find(({ index }) => index === region.index) as VfioRegionInfo;
 }
 
-for (const capabilityVersion of [1, 2] as const) {
+for (const capabilityVersion of [1, 2, 3] as const) {
   test(`zPCI capabilities of version ${capabilityVersion} are read, whatever else is in the chain`, (t) => {
     const zpci = {
       capabilityVersion,
@@ -60,6 +60,7 @@ for (const capabilityVersion of [1, 2] as const) {
       version: 1,
       maxInterrupts: 16,
       utility: 'c9e2',
+      errorBytes: capabilityVersion === 3 ? 32 : null,
     });
   });
 }

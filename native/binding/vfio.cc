@@ -110,6 +110,11 @@ Napi::Value infoOf(const Napi::CallbackInfo& info) {
   return tell(info, function(descriptorAt(info, 0), into.data, into.length));
 }
 
+// zpciError(device, into)
+Napi::Value zpciError(const Napi::CallbackInfo& info) {
+  return tell(info, vfio::zpciError(descriptorAt(info, 0), bytesAt(info, 1).data));
+}
+
 // regionInfo(device, index, into) -> bytes that it would take
 template <vfio::Answer (*function)(int, uint32_t, uint8_t*, size_t)>
 Napi::Value infoAt(const Napi::CallbackInfo& info) {
@@ -266,6 +271,8 @@ void exportVfio(Napi::Env env, Napi::Object exports) {
   exportFunction<infoAt<vfio::irqInfo>>(env, kernel, "irqInfo");
   exportFunction<setIrqs>(env, kernel, "setIrqs");
   exportFunction<onOne<vfio::resetDevice>>(env, kernel, "resetDevice");
+  exportFunction<onOne<vfio::probeZpciError>>(env, kernel, "probeZpciError");
+  exportFunction<zpciError>(env, kernel, "zpciError");
   exportFunction<onTwo<vfio::bindIommufd>>(env, kernel, "bindIommufd");
   exportFunction<withWord<vfio::attachIoas>>(env, kernel, "attachIoas");
   exportFunction<onOne<vfio::allocateIoas>>(env, kernel, "allocateIoas");

@@ -1,7 +1,8 @@
 // What the kernel's VFIO and iommufd interfaces have that <linux/vfio.h> of an older system lacks, so that the addon
 // builds there and runs on newer kernels.
 //
-// Sources: Linux include/uapi/linux/vfio.h (device cdev, since 6.6) and include/uapi/linux/iommufd.h (since 6.2).
+// Sources: Linux include/uapi/linux/vfio.h (features since 5.7, device cdev since 6.6, zPCI errors since 7.3) and
+// include/uapi/linux/iommufd.h (since 6.2).
 #pragma once
 
 #include <cstdint>
@@ -9,6 +10,20 @@
 #include <sys/ioctl.h>
 
 namespace ismio::vfio::abi {
+
+inline constexpr unsigned long kDeviceFeature = _IO(VFIO_TYPE, VFIO_BASE + 17);
+inline constexpr uint32_t kFeatureGet = 1u << 16;
+inline constexpr uint32_t kFeatureProbe = 1u << 18;
+inline constexpr uint32_t kFeatureZpciError = 13;
+struct ProbeFeature {
+  uint32_t argsz;
+  uint32_t flags;
+};
+struct GetZpciError {
+  uint32_t argsz;
+  uint32_t flags;
+  uint64_t data;  // address of as many bytes as the capability ZPCI_BASE says
+};
 
 inline constexpr unsigned long kBindIommufd = _IO(VFIO_TYPE, VFIO_BASE + 18);
 struct BindIommufd {

@@ -124,6 +124,16 @@ Answer setIrqs(int device, uint32_t flags, uint32_t index, uint32_t start, uint3
 
 Answer resetDevice(int device) { return control(device, VFIO_DEVICE_RESET, 0); }
 
+Answer probeZpciError(int device) {
+  abi::ProbeFeature probe = {sizeof probe, abi::kFeatureProbe | abi::kFeatureGet | abi::kFeatureZpciError};
+  return control(device, abi::kDeviceFeature, &probe);
+}
+
+Answer zpciError(int device, uint8_t* buffer) {
+  abi::GetZpciError get = {sizeof get, abi::kFeatureGet | abi::kFeatureZpciError, reinterpret_cast<uintptr_t>(buffer)};
+  return control(device, abi::kDeviceFeature, &get);
+}
+
 Answer bindIommufd(int device, int iommufd) {
   abi::BindIommufd bind = {sizeof bind, 0, iommufd, 0};
   return control(device, abi::kBindIommufd, &bind);

@@ -38,6 +38,11 @@ Answer irqInfo(int device, uint32_t index, uint8_t* buffer, size_t length);
 // `eventfds` (null: none) are `count` descriptors, -1 for a vector that is to have none.
 Answer setIrqs(int device, uint32_t flags, uint32_t index, uint32_t start, uint32_t count, const int32_t* eventfds);
 Answer resetDevice(int device);
+// 0 where the device can be asked for its zPCI errors.
+Answer probeZpciError(int device);
+// The oldest that is pending, which then is no longer. The kernel writes as many bytes as its capability ZPCI_BASE
+// says.
+Answer zpciError(int device, uint8_t* buffer);
 
 // Character device and iommufd
 Answer bindIommufd(int device, int iommufd);

@@ -439,6 +439,9 @@ export interface NativeVfio {
     eventfds: Int32Array | null,
   ): number;
   resetDevice(device: DescriptorHandle): number;
+  probeZpciError(device: DescriptorHandle): number;
+  /** `into` has to have room for as much as the kernel's capability says that it writes. */
+  zpciError(device: DescriptorHandle, into: Uint8Array): number;
   bindIommufd(device: DescriptorHandle, iommufd: DescriptorHandle): number;
   attachIoas(device: DescriptorHandle, ioas: number): number;
   allocateIoas(iommufd: DescriptorHandle): number;

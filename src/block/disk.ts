@@ -102,6 +102,13 @@ const advice: Readonly<Record<string, string>> = {
   ENOTSUP: 'this medium cannot do it',
 };
 
+/** Why a disk, or the file of one, could not be opened. */
+export function openError(path: string, code = 'unknown error', cause?: unknown): IsmioError {
+  const words = { ENOTBLK: ': it is neither a file nor a block device', EISDIR: ': it is a folder' };
+  const why = words[code as keyof typeof words] ?? '';
+  return new IsmioError('ERR_ISMIO_OPEN', `cannot open ${path}: ${code}${why}`, { path, errno: code }, cause);
+}
+
 /** Adds an extent, with the one before where it is of the same kind. */
 export function addExtent(extents: Extent[], { length, hole, zero }: Extent): void {
   const last = extents.at(-1);

@@ -1,9 +1,10 @@
 // A disk in a file, or on a block device. Nothing waits on the event loop; what is sparse stays so. Flush is fdatasync.
-import { readFileSync } from 'node:fs';
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { native, type SpaceCall } from '../addon/binding.js';
 import { checkFlag, checkOffset, checkOptions, checkPath } from '../support/check.js';
-import { IsmioError, systemError } from '../support/errors.js';
+import { IsmioError } from '../support/errors.js';
+import { Aligned } from './aligned.js';
 import {
   addExtent,
   type BlockDevice,
@@ -13,10 +14,10 @@ import {
   type DiskZeroOptions,
   diskError,
   type Extent,
+  openError,
 } from './disk.js';
+import { alignmentOf, blockBytes, canPunch, lifeOf, nameOf, noDirect, sizeOf } from './file-facts.js';
 
-/** What a hole is made of, in every filesystem that has any. */
-const blockBytes = 4096;
 /** Zeros that are written where the filesystem has no better way. */
 const zeros = new Uint8Array(2 ** 20);
 
@@ -24,6 +25,11 @@ const zeros = new Uint8Array(2 ** 20);
 export interface FileDiskOptions {
   /** Nothing is written, and the file is opened so. Default false. */
   readonly readOnly?: boolean;
+  /**
+   * Reads and writes go past the page cache (O_DIRECT), through aligned memory; of a block of 4096 bytes that is written in part,
+   * the rest is read before. The size has to be a multiple of 512 bytes. Default false.
+   */
+  readonly direct?: boolean;
 }
 
 /** What was found out at the opening. */
@@ -34,6 +40,8 @@ interface Opened {
   readonly readOnly: boolean;
   readonly punches: boolean;
   readonly life: string;
+  /** Null: by the page cache. */
+  readonly alignment: number | null;
 }
 
 /** Made by `openFileDisk`. */
@@ -45,6 +53,7 @@ export class FileDisk implements BlockDevice {
   readonly features: DiskFeatures;
   readonly life: string;
   readonly #handle: FileHandle;
+  readonly #aligned: Aligned | null;
   /** What has to end before the file may be closed. */
   readonly #pending = new Set<Promise<unknown>>();
   #flushing: Promise<void> | null = null;
@@ -53,23 +62,28 @@ export class FileDisk implements BlockDevice {
   #isClosed = false;
 
   /** @internal */
-  constructor({ path, handle, size, readOnly, punches, life }: Opened) {
+  constructor({ path, handle, size, readOnly, punches, life, alignment }: Opened) {
     this.name = path;
     this.size = size;
     this.readOnly = readOnly;
     this.#handle = handle;
     this.life = life;
+    const medium = {
+      read: (offset: number, target: Uint8Array) => this.#readAll(offset, target),
+      write: (offset: number, source: Uint8Array) => this.#writeAll(offset, source),
+    };
+    this.#aligned = alignment === null ? null : new Aligned(medium, alignment);
     this.features = { trim: punches, zero: true, fastZero: true, extents: true, cache: true };
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
     this.#check(offset, target.length);
-    return this.#track(this.#readAll(offset, target));
+    return this.#track(this.#aligned?.read(offset, target) ?? this.#readAll(offset, target));
   }
 
   write(offset: number, source: Uint8Array, { fua = false }: DiskWriteOptions = {}): Promise<void> {
     this.#checkWrite(offset, source.length);
-    return this.#track(this.#finish(this.#writeAll(offset, source), fua));
+    return this.#track(this.#finish(this.#put(offset, source), fua));
   }
 
   writePieces(offset: number, pieces: readonly Uint8Array[], { fua = false }: DiskWriteOptions = {}): Promise<void> {
@@ -91,7 +105,8 @@ export class FileDisk implements BlockDevice {
     const first = Math.ceil(offset / blockBytes) * blockBytes;
     const end = Math.floor((offset + length) / blockBytes) * blockBytes;
     if (first >= end) return;
-    const errno = await this.#space(native.space.punch, first, end - first);
+    const punch = () => this.#space(native.space.punch, first, end - first);
+    const errno = await this.#undisturbed(first, end - first, punch);
     if (errno !== 0) throw this.#failed('a trim', nameOf(errno), { offset, length });
   }
 
@@ -139,6 +154,10 @@ export class FileDisk implements BlockDevice {
     return this.close();
   }
 
+  #put(offset: number, source: Uint8Array): Promise<void> {
+    return this.#aligned?.write(offset, source) ?? this.#writeAll(offset, source);
+  }
+
   #check(offset: number, length: number): void {
     if (this.#isClosed) throw new IsmioError('ERR_ISMIO_CLOSED', `${this.name} was closed`);
     checkOffset(offset, length, this.size, this.name);
@@ -184,6 +203,7 @@ export class FileDisk implements BlockDevice {
   }
 
   async #writeEach(offset: number, pieces: readonly Uint8Array[]): Promise<void> {
+    if (this.#aligned !== null) return this.#aligned.write(offset, Buffer.concat(pieces));
     const length = pieces.reduce((all, piece) => all + piece.length, 0);
     const { bytesWritten } = await this.#handle
       .writev(pieces, offset)
@@ -225,7 +245,7 @@ export class FileDisk implements BlockDevice {
     // Each has to end well in full; a hole that was made on the way reads as zeros in any case.
     const ways: SpaceCall[][] = mayTrim ? [[punch], [zero]] : [[zero], [punch, allocate]];
     for (const way of ways) {
-      const errno = await this.#inTurn(way, offset, length);
+      const errno = await this.#undisturbed(offset, length, () => this.#inTurn(way, offset, length));
       if (errno === 0) return;
       const name = nameOf(errno);
       if (name !== 'ENOTSUP' && name !== 'EOPNOTSUPP' && name !== 'EINVAL' && name !== 'ENODEV') {
@@ -234,8 +254,13 @@ export class FileDisk implements BlockDevice {
     }
     if (fast) throw this.#failed('writing zeros fast', 'ENOTSUP', { offset, length });
     for (let at = 0; at < length; at += zeros.length) {
-      await this.#writeAll(offset + at, zeros.subarray(0, Math.min(zeros.length, length - at)));
+      await this.#put(offset + at, zeros.subarray(0, Math.min(zeros.length, length - at)));
     }
+  }
+
+  /** What a write of a part of a block has read before, must not change until it is written. */
+  #undisturbed<Result>(offset: number, length: number, act: () => Promise<Result>): Promise<Result> {
+    return this.#aligned?.alone(offset, length, act) ?? act();
   }
 
   async #inTurn(calls: readonly SpaceCall[], offset: number, length: number): Promise<number> {
@@ -261,62 +286,29 @@ export class FileDisk implements BlockDevice {
   }
 }
 
-function nameOf(errno: number): string {
-  return systemError(errno, 'fallocate').code;
-}
-
 /**
  * Opens a file or a block device as a disk. Its size is the file's from then on.
  * @throws IsmioError ERR_ISMIO_OPEN, with the errno
  */
 export async function openFileDisk(path: string | URL, options: FileDiskOptions = {}): Promise<FileDisk> {
-  checkOptions(options, ['readOnly'], 'openFileDisk');
+  checkOptions(options, ['readOnly', 'direct'], 'openFileDisk');
   const readOnly = checkFlag(options.readOnly ?? false, 'readOnly');
   const name = checkPath(path, 'path');
-  const handle = await open(name, readOnly ? 'r' : 'r+').catch((error: unknown) => {
-    throw openError(name, (error as NodeJS.ErrnoException).code, error);
+  const isDirect = checkFlag(options.direct ?? false, 'direct');
+  const { O_RDONLY, O_RDWR, O_DIRECT } = constants;
+  const flags = (readOnly ? O_RDONLY : O_RDWR) | (isDirect ? O_DIRECT : 0);
+  const handle = await open(name, flags).catch((error: unknown) => {
+    const { code } = error as NodeJS.ErrnoException;
+    throw isDirect && code === 'EINVAL' ? noDirect(name, error) : openError(name, code, error);
   });
   try {
     const size = await sizeOf(handle, name);
     const punches = !readOnly && (await canPunch(handle, size));
-    return new FileDisk({ path: name, handle, size, readOnly, punches, life: await lifeOf(handle) });
+    const alignment = isDirect ? await alignmentOf(handle, name, size) : null;
+    const life = await lifeOf(handle);
+    return new FileDisk({ path: name, handle, size, readOnly, punches, life, alignment });
   } catch (error) {
     await handle.close();
     throw error;
   }
-}
-
-async function sizeOf(handle: FileHandle, path: string): Promise<number> {
-  const stat = await handle.stat();
-  if (stat.isFile()) return stat.size;
-  if (!stat.isBlockDevice()) throw openError(path, stat.isDirectory() ? 'EISDIR' : 'ENOTBLK');
-  const [major, minor] = deviceNumber(stat.rdev);
-  return Number(readFileSync(`/sys/dev/block/${major}:${minor}/size`, 'utf8')) * 512;
-}
-
-/** The kernel has what was written until it is on the medium, whoever wrote it: as long as it runs. */
-async function lifeOf(handle: FileHandle): Promise<string> {
-  const { dev, ino } = await handle.stat();
-  return `${readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()} ${dev} ${ino}`;
-}
-
-/** As glibc packs them. */
-function deviceNumber(rdev: number): [major: number, minor: number] {
-  const [high, low] = [Math.floor(rdev / 2 ** 32), rdev % 2 ** 32];
-  return [((low >>> 8) & 0xfff) | (high & ~0xfff), (low & 0xff) | ((low >>> 12) & ~0xff)];
-}
-
-/** Tried behind the end, where nothing is lost. A block device answers there with EINVAL or ENOSPC, and then it can. */
-async function canPunch(handle: FileHandle, size: number): Promise<boolean> {
-  const behind = Math.ceil(size / blockBytes) * blockBytes;
-  const errno = await new Promise<number>((resolve) => {
-    native.space.punch(handle.fd, behind, blockBytes, (_, answer) => resolve(answer));
-  });
-  return errno === 0 || !['ENOTSUP', 'EOPNOTSUPP', 'ENODEV', 'ENOSYS'].includes(nameOf(errno));
-}
-
-function openError(path: string, code = 'unknown error', cause?: unknown): IsmioError {
-  const words = { ENOTBLK: ': it is neither a file nor a block device', EISDIR: ': it is a folder' };
-  const why = words[code as keyof typeof words] ?? '';
-  return new IsmioError('ERR_ISMIO_OPEN', `cannot open ${path}: ${code}${why}`, { path, errno: code }, cause);
 }

@@ -1,34 +1,38 @@
 // ismio block nbd: a disk of this machine, served to clients of NBD.
 import { Command } from 'commander';
-import { addExportOptions, type ExportOptions, exportDisk, openDisk } from './block-options.js';
+import { addExportOptions, type ExportOptions, exportDisk } from './block-options.js';
+import { addDiskOptions, type DiskOptions, openDisk } from './disks.js';
 import { usageError } from './failure.js';
 import { sayInJson, sayInWords, signalled } from './lasting.js';
 
-interface Options extends ExportOptions {
+interface Options extends ExportOptions, DiskOptions {
+  readOnly?: boolean;
   port?: number;
 }
 
 const notes = `
 DISK is a file, a block device, or memory:SIZE, which lives as long as the command. A file that is sparse stays so. Whoever may
 write to the socket may connect: its owner alone, unless --mode says otherwise. By --port everybody on this machine may, and with
---host whoever reaches it; nothing is encrypted. SIGINT and SIGTERM answer what is in flight, and end it.
+--host whoever reaches it; nothing is encrypted without --tls-cert and --tls-key, and with them everything is. SIGINT and SIGTERM
+answer what is in flight, and end it.
 
 Examples:
   ismio block nbd disk.img --socket /tmp/disk.sock --connect
   ismio block nbd memory:1G --port 10809 --name scratch
+  ismio block nbd golden.img --snapshot --socket /tmp/try.sock
   ismio block nbd /dev/nvme0n1p3 --read-only --socket /run/user/1000/p3.sock`;
 
 export function nbdCommand(): Command {
   const command = new Command('nbd')
     .description('serve a disk by NBD, at a unix socket or a port of TCP')
     .argument('<disk>', 'a file, a block device, or memory:SIZE');
-  return addExportOptions(command, '--port <number>').addHelpText('after', notes).action(serveDisk);
+  return addDiskOptions(addExportOptions(command, '--port <number>')).addHelpText('after', notes).action(serveDisk);
 }
 
 async function serveDisk(target: string, options: Options): Promise<void> {
-  const { socket, port, readOnly = false, json } = options;
+  const { socket, port, json } = options;
   if ((socket === undefined) === (port === undefined)) throw usageError('nbd takes --socket PATH or --port NUMBER');
-  const disk = await openDisk(target, readOnly);
+  const disk = await openDisk(target, options);
   try {
     await exportDisk(disk, port, options, { say: json === true ? sayInJson : sayInWords, signal: signalled() });
   } finally {

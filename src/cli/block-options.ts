@@ -1,12 +1,12 @@
-// What the commands of disks have in common: the disk that is named, how one is exported by NBD, and what is said of it.
+// How a disk is exported by NBD, and what is said of it: of the commands that do.
 import { type Command, InvalidArgumentError } from 'commander';
 import type { BlockDevice, NbdServer } from 'ismio/block';
-import { usageError } from './failure.js';
-import { parseCount, parseWhole } from './numbers.js';
+import { addTlsOptions, readTls, type TlsOptions } from './disks.js';
+import { parseCount } from './numbers.js';
 import { print } from './output.js';
 
 /** How a disk is exported. */
-export interface ExportOptions {
+export interface ExportOptions extends TlsOptions {
   socket?: string;
   host?: string;
   name?: string;
@@ -20,13 +20,14 @@ type Say = (event: string, values: Readonly<Record<string, unknown>>) => void;
 
 /** @param tcp the option of a port of TCP */
 export function addExportOptions(command: Command, tcp: string): Command {
-  return command
+  const exported = command
     .option('--socket <path>', 'where the socket is made; one that nobody listens to is replaced')
     .option(tcp, 'a port of TCP instead; 0 is any that is free', parsePort)
     .option('--host <address>', 'the address to listen at (default: 127.0.0.1)')
     .option('--name <name>', 'the name of the export (default: none)')
     .option('--mode <octal>', 'the rights of the socket (default: 600)', parseMode)
-    .option('--read-only', 'open it for reads, and refuse writes')
+    .option('--read-only', 'open it for reads, and refuse writes');
+  return addTlsOptions(exported)
     .option('--connect', 'print how clients connect')
     .option('--json', 'print what happens as JSON, a line each');
 }
@@ -35,9 +36,11 @@ export function addExportOptions(command: Command, tcp: string): Command {
 export async function exportDisk(
   disk: BlockDevice,
   port: number | undefined,
-  { socket: path, host, name, mode, readOnly = false, connect, json }: ExportOptions,
+  options: ExportOptions,
   { say, signal }: { say: Say; signal: AbortSignal },
 ): Promise<void> {
+  const { socket: path, host, name, mode, readOnly = false, connect, json } = options;
+  const tls = readTls(options);
   const { serveNbd } = await import('ismio/block');
   const server = await serveNbd(disk, {
     ...(path !== undefined && { path }),
@@ -45,6 +48,7 @@ export async function exportDisk(
     ...(host !== undefined && { host }),
     ...(name !== undefined && { name }),
     ...(mode !== undefined && { mode }),
+    ...(tls !== undefined && { tls }),
     description: disk.name,
     readOnly: readOnly || disk.readOnly,
     signal,
@@ -56,7 +60,7 @@ export async function exportDisk(
   const closed = new Promise<void>((resolve) => server.on('close', resolve));
   const where = server.path === null ? { port: server.port, host: host ?? '127.0.0.1' } : { path: server.path };
   say('serving', { disk: disk.name, size: disk.size, readOnly: readOnly || disk.readOnly, ...where });
-  for (const line of connect === true ? commandsFor(server, host, name) : []) {
+  for (const line of connect === true ? commandsFor(server, options) : []) {
     if (json === true) say('connect', { command: line });
     else print(line);
   }
@@ -64,34 +68,22 @@ export async function exportDisk(
   say('ended', { ...server.stats() });
 }
 
-export async function openDisk(target: string, readOnly: boolean): Promise<BlockDevice> {
-  const { memoryDisk, openFileDisk } = await import('ismio/block');
-  const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
-  if (size === undefined) return openFileDisk(target, { readOnly });
-  return memoryDisk({ size: parseSize(size), name: target });
-}
-
-function parseSize(text: string): bigint {
-  try {
-    return parseWhole(text);
-  } catch (error) {
-    throw usageError(`memory:SIZE: ${(error as Error).message}`);
-  }
-}
-
 /** What a person types next. */
-function commandsFor(server: NbdServer, host = '127.0.0.1', name = ''): string[] {
+function commandsFor(server: NbdServer, { host = '127.0.0.1', name = '', tlsCert }: ExportOptions): string[] {
   const path = server.path;
+  const scheme = tlsCert === undefined ? 'nbd' : 'nbds';
   const address = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
   const uri =
     path === null
-      ? `nbd://${address}/${encodeURIComponent(name)}`
-      : `nbd+unix:///${encodeURIComponent(name)}?socket=${encodeURI(path)}`;
+      ? `${scheme}://${address}/${encodeURIComponent(name)}`
+      : `${scheme}+unix:///${encodeURIComponent(name)}?socket=${encodeURI(path)}`;
   const named = name === '' ? '' : ` -N ${quoted(name)}`;
   const place = path === null ? `${host} ${server.port}` : `-unix ${quoted(path)}`;
+  const ours = [`nbdinfo ${quoted(uri)}`, `nbdcopy ${quoted(uri)} copy.img`];
+  // What the others want for TLS is no part of an address.
+  if (tlsCert !== undefined) return ours;
   return [
-    `nbdinfo ${quoted(uri)}`,
-    `nbdcopy ${quoted(uri)} copy.img`,
+    ...ours,
     `qemu-img info ${quoted(uri)}`,
     `qemu-system-x86_64 .. -drive file=${quoted(uri)},format=raw,if=virtio`,
     `sudo nbd-client ${place}${named} /dev/nbd0`,

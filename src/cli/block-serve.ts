@@ -1,12 +1,12 @@
 // ismio block serve: a disk of this machine, served to other ISM functions.
 import { Command } from 'commander';
 import type { BlockTarget } from 'ismio/block';
-import { openDisk } from './block-options.js';
+import { addDiskOptions, type DiskOptions, openDisk } from './disks.js';
 import { addFunctionOptions, addGid, commonOf, type FunctionOptions, opener } from './function-options.js';
 import { sayInJson, sayInWords, signalled } from './lasting.js';
 import { parseCount } from './numbers.js';
 
-interface Options extends FunctionOptions {
+interface Options extends FunctionOptions, DiskOptions {
   readOnly?: boolean;
   slots?: number;
   ioBytes?: number;
@@ -28,7 +28,7 @@ export function blockServeCommand(port: number): Command {
   const command = new Command('serve')
     .description('serve a disk to other ISM functions')
     .argument('<disk>', 'a file, a block device, or memory:SIZE');
-  return addFunctionOptions(command, port)
+  return addDiskOptions(addFunctionOptions(command, port))
     .option('--read-only', 'open it for reads: nobody may write')
     .option('--slots <number>', 'requests in flight of one function, 1 to 128 (default: 64)', parseCount)
     .option('--io-bytes <bytes>', 'of the longest request, a power of two from 4K to 1M (default: 64K)', parseCount)
@@ -42,7 +42,7 @@ export function blockServeCommand(port: number): Command {
 async function serveDisk(place: string, options: Options): Promise<void> {
   const { readOnly = false, slots, ioBytes, writers, readers, json } = options;
   const { serveBlock } = await import('ismio/block');
-  const disk = await openDisk(place, readOnly);
+  const disk = await openDisk(place, options);
   try {
     const target = await serveBlock(await opener(options), disk, {
       ...commonOf(options),

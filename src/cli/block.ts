@@ -1,6 +1,7 @@
-// ismio block: disks, served to clients of NBD and to other ISM functions.
+// ismio block: disks, served to clients of NBD and to other ISM functions, and copied.
 import { Command } from 'commander';
 import { blockAttachCommand } from './block-attach.js';
+import { copyCommand } from './block-copy.js';
 import { nbdCommand } from './block-nbd.js';
 import { blockServeCommand } from './block-serve.js';
 import { usageError } from './failure.js';
@@ -10,13 +11,14 @@ const port = 10_809;
 
 export function blockCommand(): Command {
   return new Command('block')
-    .summary('serve disks to clients of NBD and to other ISM functions')
+    .summary('serve disks to clients of NBD and to other ISM functions, and copy them')
     .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio, also over ISM')
     .helpCommand(false)
     .addCommand(nbdCommand())
     .addCommand(blockServeCommand(port))
     .addCommand(blockAttachCommand(port))
+    .addCommand(copyCommand())
     .action(() => {
-      throw usageError('say what to do: ismio block nbd, serve or attach');
+      throw usageError('say what to do: ismio block nbd, serve, attach or copy');
     });
 }

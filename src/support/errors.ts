@@ -107,6 +107,8 @@ export interface ErrorValues {
    * Why a region is lost: 'truncated', 'noSpace', 'device', 'ioError', 'memoryError' or 'unknown'. Docs: api/errors.md.
    */
   reason?: unknown;
+  /** What the platform told of a function in error: `ZpciErrorReport` each. Empty where it told nothing. */
+  reports?: readonly unknown[];
   /** How often a busy access was tried. */
   tries?: number;
   /** Automatic flushes that failed after the one whose error this is, and whose own errors were not kept. */

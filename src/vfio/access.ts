@@ -38,6 +38,10 @@ export interface DeviceCalls {
   irqInfo(index: number, into: Uint8Array): number;
   setIrqs(flags: number, index: number, start: number, count: number, eventfds: Int32Array | null): number;
   reset(): number;
+  /** Whether `zpciError` can be asked: 0. Both are left out where no kernel is asked. */
+  probeZpciError?(): number;
+  /** The oldest error report that is pending, which then is no longer; -ENOMSG where none is. */
+  zpciError?(into: Uint8Array): number;
   /** Of configuration space, which begins at `position` 0 of its region's offset in the device's file. */
   pread(position: bigint, target: Uint8Array): number;
   pwrite(position: bigint, source: Uint8Array): number;
@@ -99,6 +103,14 @@ export class KernelCalls implements DeviceCalls {
 
   reset(): number {
     return kernel.resetDevice(this.#device);
+  }
+
+  probeZpciError(): number {
+    return kernel.probeZpciError(this.#device);
+  }
+
+  zpciError(into: Uint8Array): number {
+    return kernel.zpciError(this.#device, into);
   }
 
   pread(position: bigint, target: Uint8Array): number {

@@ -17,6 +17,7 @@ import { type IrqName, VfioIrq } from './irq.js';
 import { configIndex } from './kernel.js';
 import type { PciDevice } from './pci-device.js';
 import { openRegion, type VfioRegionOptions } from './region.js';
+import { readErrorReports, type ZpciErrorReport } from './zpci-errors.js';
 
 /** Bits of the command register (PCI Local Bus Specification 3.0, 6.2.2). */
 const command = { offset: 4, memory: 2, busMaster: 4 } as const;
@@ -171,6 +172,16 @@ export class VfioDevice extends EventEmitter<{ lost: [IsmioError] }> implements 
     const mapping = this.#dma.map(buffer, options);
     owners.set(mapping, this);
     return mapping;
+  }
+
+  /**
+   * What the firmware of IBM Z told of errors of this function since the last time, the oldest first: the interrupt 'err' comes
+   * with them. A function in error answers nothing until it was reset. Empty where none is pending, and where the kernel tells
+   * none (before Linux 7.3, and on other machines).
+   * @throws IsmioError ERR_ISMIO_VFIO
+   */
+  errorReports(): ZpciErrorReport[] {
+    return readErrorReports(this.#calls(), this.bdf, this.info.zpci);
   }
 
   /**

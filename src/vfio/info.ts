@@ -43,6 +43,8 @@ export interface ZpciInfo {
   readonly maxInterrupts: number;
   /** The utility string in hexadecimal digits, as its code page is not told; null where there is none. */
   readonly utility: string | null;
+  /** How long an error report is, in bytes; null before version 3 of the capability (Linux 7.3). */
+  readonly errorBytes: number | null;
 }
 
 /** Part of a region, in bytes from its start. */
@@ -171,6 +173,7 @@ function readZpci(struct: Struct, chain: readonly Capability[]): ZpciInfo | null
     version: struct.u8(group.at + 38),
     maxInterrupts: struct.u16(group.at + 34),
     utility: utility === undefined ? null : hexOf(struct, utility.at + 12, struct.u32(utility.at + 8)),
+    errorBytes: base.version >= 3 ? struct.u32(base.at + 36) : null,
   });
 }
 

@@ -6,6 +6,7 @@ import type { VfioDeviceInfo } from './info.js';
 import type { IovaRange } from './iova.js';
 import type { IrqName, VfioIrq } from './irq.js';
 import type { VfioRegionOptions } from './region.js';
+import type { ZpciErrorReport } from './zpci-errors.js';
 
 /**
  * A PCI function: of a machine or a guest (`openVfio`), of another process (`openVfioUser`), or of this one (`device.open()` of
@@ -36,6 +37,8 @@ export interface PciDevice {
   enableMemory(on?: boolean): void;
   /** Switches on or off whether the function may read and write memory, and send MSIs. */
   enableBusMaster(on?: boolean): void;
+  /** What its platform told of errors since the last time; empty where none is pending, or the platform tells none. */
+  errorReports(): ZpciErrorReport[];
   /** Resets the function; its DMA mappings and enabled interrupts stay. */
   reset(): void;
   /** Lets go of it, and of everything that was opened of it. */

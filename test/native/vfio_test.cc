@@ -438,6 +438,8 @@ TEST_CASE("calls on what is no VFIO file answer -errno") {
   CHECK(refusedAs(vfio::bindIommufd(file.number(), file.number()), ENOTTY));
   CHECK(refusedAs(vfio::mapIoas(file.number(), 1, 0, buffer, kPage, 6), ENOTTY));
   CHECK(refusedAs(vfio::resetDevice(-1), EBADF));
+  CHECK(refusedAs(vfio::probeZpciError(file.number()), ENOTTY));
+  CHECK(refusedAs(vfio::zpciError(file.number(), buffer), ENOTTY));
   CHECK(vfio::open("/dev/shm/ismio-no-such-file") == -ENOENT);
   CHECK(vfio::pread(file.number(), buffer, 8, UINT64_MAX) == -EINVAL);
 }

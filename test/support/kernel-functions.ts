@@ -16,7 +16,12 @@ export interface StandInFunction extends Partial<FunctionDescription> {
   readonly regions?: readonly RegionDescription[];
   readonly irqs?: readonly IrqDescription[];
   readonly zpci?: ZpciDescription;
-  /** Answers what is asked of an open file of it, and moves its DMA, in place of all that is described here. */
+  /** Error reports that are pending: each is told once. Left out: the kernel has none to tell. */
+  readonly errors?: Uint8Array[];
+  /**
+   * Answers what is asked of an open file of it, and moves its DMA, in place of all that is described here but `zpci`, `errors`
+   * and the interrupts of `irqs`.
+   */
   readonly answers?: Device;
   /** These bytes in place of vfio_device_info. */
   readonly struct?: Uint8Array;

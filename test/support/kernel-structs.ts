@@ -27,11 +27,13 @@ export interface IrqDescription {
 }
 
 export interface ZpciDescription {
-  readonly capabilityVersion: 1 | 2;
+  readonly capabilityVersion: 1 | 2 | 3;
   readonly maxStoreBlock: number;
   readonly functionType: number;
   readonly functionHandle?: number;
   readonly utility?: readonly number[];
+  /** Of version 3. Default: 32. */
+  readonly errorBytes?: number;
 }
 
 /** Words of `widths` bytes each, at their offsets. */
@@ -94,10 +96,11 @@ export function zpciCapabilities(zpci: ZpciDescription): Uint8Array[] {
     [30, 1, BigInt(zpci.functionType)],
     [31, 1, 9n],
     ...(zpci.capabilityVersion === 1 ? [] : [[32, 4, BigInt(zpci.functionHandle ?? 0)] as const]),
+    ...(zpci.capabilityVersion < 3 ? [] : [[36, 4, BigInt(zpci.errorBytes ?? 32)] as const]),
   ]);
   const group = struct(zpci.capabilityVersion === 1 ? 40 : 48, [
     [0, 2, 2n],
-    [2, 2, version],
+    [2, 2, version < 2n ? version : 2n],
     [34, 2, 16n],
     [36, 2, BigInt(zpci.maxStoreBlock)],
     [38, 1, 1n],

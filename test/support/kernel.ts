@@ -30,7 +30,7 @@ import {
   type Trees,
 } from './kernel-trees.js';
 
-const { EBUSY, EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOSPC, ENOTTY } = constants.errno;
+const { EBUSY, EEXIST, EINVAL, EMSGSIZE, ENODEV, ENOENT, ENOMSG, ENOSPC, ENOTTY } = constants.errno;
 
 export { interruptedFunction, type StandInFunction, type StandInOptions } from './kernel-functions.js';
 
@@ -165,7 +165,16 @@ export class StandInKernel {
     const own = this.#own as Partial<Record<Call, (...given: never[]) => unknown>>;
     const behind = this.#behind.get(this.#device(given[0] as unknown as DescriptorHandle)?.bdf ?? '');
     const answered = behind?.calls as typeof own | undefined;
+    if (behind !== undefined && this.#isDescribed(name, given)) return own[name]?.(...given);
     return (answered?.[name] ?? own[name] ?? (real[name] as (...given: never[]) => unknown))(...given);
+  }
+
+  /** What is told of a function besides what the device behind it answers. */
+  #isDescribed(name: Call, given: readonly unknown[]): boolean {
+    const { zpci, irqs = [] } = this.#device(given[0] as DescriptorHandle) ?? {};
+    if (name === 'deviceInfo') return zpci !== undefined;
+    const index = name === 'irqInfo' ? given[1] : name === 'setIrqs' ? given[2] : undefined;
+    return irqs.some((irq) => irq.index === index);
   }
 
   #find(descriptor: DescriptorHandle, kind: Kind): Opened | undefined {
@@ -318,6 +327,13 @@ export class StandInKernel {
       return irq === undefined ? -EINVAL : tell(into, irqStruct(irq));
     },
     setIrqs: (device, ...given) => this.#interrupts.set(this.#device(device)?.irqs ?? [], ...given),
+    probeZpciError: (device) => (this.#device(device)?.errors === undefined ? -ENOTTY : 0),
+    zpciError: (device, into) => {
+      const told = this.#device(device)?.errors?.shift();
+      if (told === undefined) return -ENOMSG;
+      into.set(told);
+      return 0;
+    },
     resetDevice: (device) => ((this.#device(device)?.flags ?? 3) & 1 ? 0 : -ENOTTY),
     bindIommufd: (device, iommufd) => {
       const opened = this.#find(device, 'device');

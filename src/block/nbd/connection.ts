@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
 import { Breach, greeting, type NbdExport, Negotiation, type Session } from './negotiation.js';
 import { Outlet } from './outlet.js';
+import { encrypted, type NbdTls } from './tls.js';
 import { type Shared, Transmission } from './transmission.js';
 import { bytesOf, limits, magic } from './wire.js';
 
@@ -19,11 +20,13 @@ export interface Watcher {
 
 /** Of a server. */
 export class NbdConnection {
-  readonly #socket: Socket;
+  /** That of the client, or what decrypts it. */
+  #socket: Socket;
+  readonly #tls: NbdTls | null;
   readonly #export: NbdExport;
   readonly #shared: Shared;
   readonly #watcher: Watcher;
-  readonly #outlet: Outlet;
+  #outlet: Outlet;
   #timer: NodeJS.Timeout;
   #negotiation: Negotiation | null = null;
   #transmission: Transmission | null = null;
@@ -35,18 +38,14 @@ export class NbdConnection {
   #reason: string | null = null;
   #isOver = false;
 
-  constructor(socket: Socket, exported: NbdExport, shared: Shared, watcher: Watcher) {
+  constructor(socket: Socket, exported: NbdExport, shared: Shared, tls: NbdTls | null, watcher: Watcher) {
     this.#socket = socket;
+    this.#tls = tls;
     this.#export = exported;
     this.#shared = shared;
     this.#watcher = watcher;
-    this.#outlet = new Outlet(socket, (requests, cost) => this.#sent(requests, cost));
+    this.#outlet = this.#listen(socket);
     this.#timer = setTimeout(() => this.#giveUp('it did not choose an export in time'), negotiationTime);
-    socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#take(chunk)));
-    socket.on('end', () => this.#ended());
-    socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
-      this.#reason ??= code;
-    });
     socket.on('close', () => {
       clearTimeout(this.#timer);
       watcher.gone(this, this.#reason);
@@ -68,6 +67,30 @@ export class NbdConnection {
     if (this.#transmission === null) this.#socket.destroy();
     else this.#transmission.end();
     return closed;
+  }
+
+  /** What the client sends is taken from there from now on, and replies go there. */
+  #listen(socket: Socket): Outlet {
+    socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#take(chunk)));
+    socket.on('end', () => this.#ended());
+    socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
+      this.#reason ??= code;
+    });
+    return new Outlet(socket, (requests, cost) => this.#sent(requests, cost));
+  }
+
+  /** Nothing that came before the first encrypted byte counts from now on: somebody else may have sent it. */
+  #startTls(): void {
+    if (this.#pending.length > 0) throw new Breach('the client has sent something in the clear after STARTTLS');
+    const plain = this.#socket;
+    plain.removeAllListeners('data').removeAllListeners('end');
+    encrypted(plain, this.#tls as NbdTls, {
+      begun: (socket) => {
+        this.#socket = socket;
+        this.#outlet = this.#listen(socket);
+      },
+      failed: (reason) => this.#giveUp(`TLS: ${reason}`),
+    });
   }
 
   #guarded(act: () => void): void {
@@ -130,7 +153,7 @@ export class NbdConnection {
     const pending = this.#pending;
     if (this.#negotiation === null) {
       if (pending.length < bytesOf.clientFlags) return false;
-      this.#negotiation = new Negotiation(this.#export, pending.readUInt32BE(0));
+      this.#negotiation = new Negotiation(this.#export, pending.readUInt32BE(0), this.#tls !== null);
       this.#pending = pending.subarray(bytesOf.clientFlags);
       return true;
     }
@@ -150,9 +173,11 @@ export class NbdConnection {
     }
     if (pending.length < end) return false;
     this.#pending = pending.subarray(end);
-    const { bytes, session, ends } = this.#negotiation.answer(number, pending.subarray(bytesOf.optionHeader, end));
+    const answer = this.#negotiation.answer(number, pending.subarray(bytesOf.optionHeader, end));
+    const { bytes, session, ends, startsTls } = answer;
     this.#socket.write(bytes);
     if (ends === true) this.#over();
+    else if (startsTls === true) this.#startTls();
     else if (session !== undefined) this.#begin(session);
     return true;
   }

@@ -28,6 +28,8 @@ export interface Answer {
   readonly bytes: Buffer;
   readonly session?: Session;
   readonly ends?: boolean;
+  /** What follows is encrypted, in both directions. */
+  readonly startsTls?: boolean;
 }
 
 /** What breaks the protocol, so that nothing more can be understood. */
@@ -45,6 +47,8 @@ export function greeting(): Buffer {
 export class Negotiation {
   readonly #export: NbdExport;
   readonly #noZeroes: boolean;
+  /** What TLS is to this client: not offered, wanted before anything else, or there. */
+  #tls: 'none' | 'required' | 'begun';
   #structured = false;
   #extended = false;
   /** The name that base:allocation was asked for with. */
@@ -52,10 +56,11 @@ export class Negotiation {
   #options = 0;
 
   /** @throws Breach of flags that nobody knows, or of a client before 2009 */
-  constructor(exported: NbdExport, clientFlags: number) {
+  constructor(exported: NbdExport, clientFlags: number, requiresTls: boolean) {
     const known = handshakeFlag.fixedNewstyle | handshakeFlag.noZeroes;
     if ((clientFlags & ~known) !== 0) throw new Breach(`the client has unknown flags 0x${clientFlags.toString(16)}`);
     this.#export = exported;
+    this.#tls = requiresTls ? 'required' : 'none';
     this.#noZeroes = (clientFlags & handshakeFlag.noZeroes) !== 0;
   }
 
@@ -68,11 +73,18 @@ export class Negotiation {
 
   answer(number: number, data: Buffer): Answer {
     this.#count();
+    if (this.#tls === 'required' && number !== option.startTls && number !== option.abort) {
+      // The one option that has no way to be refused.
+      if (number === option.exportName) throw new Breach('the client wants an export without TLS');
+      return { bytes: reply(number, optionReply.tlsRequired, Buffer.from('this export takes TLS')) };
+    }
     switch (number) {
       case option.exportName:
         return this.#enterByName(data);
       case option.abort:
         return { bytes: reply(number, optionReply.ack), ends: true };
+      case option.startTls:
+        return this.#startTls(data);
       case option.list:
         return { bytes: this.#list(data) };
       case option.info:
@@ -92,6 +104,13 @@ export class Negotiation {
 
   #count(): void {
     if (++this.#options > limits.options) throw new Breach(`more than ${limits.options} options`);
+  }
+
+  #startTls(data: Buffer): Answer {
+    if (this.#tls === 'none') return { bytes: reply(option.startTls, optionReply.unsupported) };
+    if (data.length > 0 || this.#tls === 'begun') return { bytes: reply(option.startTls, optionReply.invalid) };
+    this.#tls = 'begun';
+    return { bytes: reply(option.startTls, optionReply.ack), startsTls: true };
   }
 
   #enterByName(data: Buffer): Answer {

@@ -9,6 +9,7 @@ import type { BlockDevice } from '../disk.js';
 import { NbdConnection } from './connection.js';
 import { listenAt, type Place } from './listening.js';
 import type { NbdExport } from './negotiation.js';
+import { checkTls, type NbdTls } from './tls.js';
 import type { NbdFailure, Shared } from './transmission.js';
 import { exportFlag, limits } from './wire.js';
 
@@ -18,10 +19,12 @@ export interface NbdOptions {
   readonly path?: string | URL;
   /** The rights of that socket: who may connect has to be able to write to it. Default 0o600. */
   readonly mode?: number;
-  /** A port of TCP; 0 for any that is free. Nothing is encrypted, and everybody who reaches it may connect. */
+  /** A port of TCP; 0 for any that is free. Without `tls` nothing is encrypted, and everybody who reaches it may connect. */
   readonly port?: number;
   /** The address to listen at. Default 127.0.0.1: this machine alone. */
   readonly host?: string;
+  /** Every client has to encrypt (NBD_OPT_STARTTLS), and with `ca` to have a certificate. Default: none can. */
+  readonly tls?: NbdTls;
   /** The export's name. Clients that name none get it as well. Default ''. */
   readonly name?: string;
   /** What the export is, for people. */
@@ -37,7 +40,7 @@ export interface NbdOptions {
 }
 
 const defaults = { host: '127.0.0.1', name: '', description: '', mode: 0o600, maxConnections: 64, grace: 2000 };
-const names = ['path', 'port', 'readOnly', 'signal', ...Object.keys(defaults)];
+const names = ['path', 'port', 'tls', 'readOnly', 'signal', ...Object.keys(defaults)];
 
 /** What a server emits. */
 export interface NbdServerEvents {
@@ -67,11 +70,19 @@ export interface NbdServerStats {
   readonly failed: number;
 }
 
+/** How connections are taken. */
+interface Limits {
+  readonly tls: NbdTls | null;
+  readonly maxConnections: number;
+  readonly grace: number;
+}
+
 /** Made by `serveNbd`. The disk stays open when it is closed. */
 export class NbdServer extends EventEmitter<NbdServerEvents> {
   readonly #server: Server;
   readonly #shared: Shared;
   readonly #export: NbdExport;
+  readonly #tls: NbdTls | null;
   readonly #connections = new Set<NbdConnection>();
   readonly #grace: number;
   #release: (() => void) | null = null;
@@ -81,9 +92,10 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
   #closing: Promise<void> | null = null;
 
   /** @internal */
-  constructor(disk: BlockDevice, exported: NbdExport, readOnly: boolean, maxConnections: number, grace: number) {
+  constructor(disk: BlockDevice, exported: NbdExport, readOnly: boolean, { tls, maxConnections, grace }: Limits) {
     super();
     this.#export = exported;
+    this.#tls = tls;
     this.#grace = grace;
     this.#shared = {
       disk,
@@ -158,7 +170,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
 
   #accept(socket: Socket): void {
     this.#accepted++;
-    const connection = new NbdConnection(socket, this.#export, this.#shared, {
+    const connection = new NbdConnection(socket, this.#export, this.#shared, this.#tls, {
       begun: () => this.emit('client', this.sessions),
       gone: (one, reason) => this.#gone(one, reason),
     });
@@ -189,6 +201,7 @@ export async function serveNbd(disk: BlockDevice, options: NbdOptions): Promise<
   if (disk.readOnly && !readOnly) {
     throw rangeError('ERR_ISMIO_OPTION', `readOnly cannot be false: ${disk.name} is read-only`, { readOnly });
   }
+  const tls = options.tls === undefined ? null : checkTls(options.tls);
   const place = placeOf(options, checkText(host, 'host'), mode);
   const exported: NbdExport = {
     name,
@@ -198,7 +211,7 @@ export async function serveNbd(disk: BlockDevice, options: NbdOptions): Promise<
     blockSize: { minimum: 1, preferred: preferredOf(disk), maximum: limits.payloadBytes },
     flags: (structured) => flagsOf(disk, readOnly, structured),
   };
-  return new NbdServer(disk, exported, readOnly, maxConnections, grace).listen(place, signal);
+  return new NbdServer(disk, exported, readOnly, { tls, maxConnections, grace }).listen(place, signal);
 }
 
 function placeOf({ path, port }: NbdOptions, host: string, mode: number): Place {

@@ -46,7 +46,10 @@ export interface IsmEvents {
   gone: [gid: bigint];
   /** What the function wrote cannot be; or a listener threw. */
   error: [Error];
-  /** The device was lost, as when the process of its fabric has gone: nothing of it comes any more. */
+  /**
+   * The device was lost, as when the process of its fabric has gone: nothing of it comes any more. Or its platform took it into
+   * error, so that it answers nothing until it was closed and opened again: `reports` of the error are what it told.
+   */
   lost: [Error];
   close: [];
 }
@@ -100,6 +103,7 @@ export class Ism extends EventEmitter<IsmEvents> {
       this.#undo();
       throw error;
     }
+    this.#hearErrors();
     if (device instanceof EventEmitter) device.once('lost', (error: Error) => this.emit('lost', error));
     Station.of(this); // peers that ask for a stream are told that nobody listens
   }
@@ -346,6 +350,23 @@ export class Ism extends EventEmitter<IsmEvents> {
     irq.enable(1);
     irq.on('interrupt', () => this.poll());
     return irq;
+  }
+
+  /** Of a platform that tells of them. While it has errors, the function answers nothing. */
+  #hearErrors(): void {
+    if (!this.device.info.irqs.some(({ name }) => name === 'err')) return;
+    const errors = this.device.irq('err').unref(); // its other interrupt keeps the process running, or nothing is to
+    if (errors.enabled === 0) errors.enable(1);
+    errors.on('interrupt', () => this.#tell(() => this.#inError()));
+  }
+
+  #inError(): void {
+    if (this.#closed) return;
+    const reports = this.device.errorReports();
+    const { name } = this.device;
+    const codes = reports.map(({ eventCode }) => hex(eventCode)).join(', ') || 'none';
+    const text = `${name} is in error, and has lost what was registered; close it and open it again. Event codes: ${codes}`;
+    this.emit('lost', new IsmioError('ERR_ISMIO_REGION_LOST', text, { reason: 'device', reports }));
   }
 
   #told(event: IsmEvent): void {

@@ -1,0 +1,138 @@
+// ismio block copy: a disk to another, with what is sparse as it was.
+import { closeSync, constants, ftruncateSync, openSync, rmSync, type Stats, statSync } from 'node:fs';
+import { Command } from 'commander';
+import type { BlockDevice } from 'ismio/block';
+import { IsmioError } from '../support/errors.js';
+import { openDisk } from './disks.js';
+import { usageError } from './failure.js';
+import { signalled } from './lasting.js';
+import { print, printJson } from './output.js';
+import { Progress } from './progress.js';
+
+interface CopyCommandOptions {
+  force?: boolean;
+  oDirect?: boolean;
+  json?: boolean;
+}
+
+/** Where a copy goes. */
+interface Target {
+  readonly disk: BlockDevice;
+  /** It was made for this copy, or emptied. */
+  readonly isZero: boolean;
+  /** Takes back what was made. */
+  remove(): void;
+}
+
+const notes = `
+TARGET is made where there is none: as long as the source, and with its holes. One that exists is overwritten with --force alone; a
+file then gets the length of the source, and of a block device the rest stays as it is. A copy that fails, or is ended by SIGINT,
+takes away the file that it has made.
+
+Examples:
+  ismio block copy disk.img copy.img
+  ismio block copy disk.img /dev/nvme0n1p3 --force --o-direct`;
+
+export function copyCommand(): Command {
+  return new Command('copy')
+    .description('copy a disk: data as data, holes as holes')
+    .argument('<source>', 'a file or a block device')
+    .argument('<target>', 'a file, made where there is none, or a block device')
+    .option('--force', 'overwrite what is there')
+    .option('--o-direct', 'both past the page cache (O_DIRECT)')
+    .option('--json', 'print JSON')
+    .addHelpText('after', notes)
+    .action(copy);
+}
+
+async function copy(
+  from: string,
+  to: string,
+  { force = false, oDirect = false, json }: CopyCommandOptions,
+): Promise<void> {
+  if ([from, to].some((name) => name.startsWith('memory:'))) {
+    throw usageError('a disk in memory goes with the command: copy files and block devices');
+  }
+  const { copyDisk } = await import('ismio/block');
+  const signal = signalled();
+  const source = await openDisk(from, { readOnly: true, oDirect });
+  try {
+    const target = await openTarget(to, from, source.size, force, oDirect);
+    try {
+      using bar = new Progress('copying', source.size);
+      const result = await copyDisk(source, target.disk, {
+        targetIsZero: target.isZero,
+        signal,
+        progress: (done) => bar.at(done),
+      });
+      tell(from, to, result, json === true);
+    } catch (error) {
+      target.remove();
+      throw error;
+    } finally {
+      await target.disk.close();
+    }
+  } finally {
+    await source.close();
+  }
+}
+
+function tell(
+  source: string,
+  target: string,
+  { size, data, zeros }: { size: number; data: number; zeros: number },
+  json: boolean,
+) {
+  if (json) printJson({ source, target, size, data, zeros });
+  else print(`copied ${size} bytes of ${source} to ${target}: ${data} of data, ${zeros} of zeros`);
+}
+
+async function openTarget(
+  path: string,
+  source: string,
+  size: number,
+  force: boolean,
+  oDirect: boolean,
+): Promise<Target> {
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there !== undefined) checkOverwrite(path, there, statSync(source), force);
+  if (there === undefined || there.isFile()) resize(path, size, there === undefined ? 'wx' : 'w');
+  const remove = there === undefined ? () => rmSync(path, { force: true }) : () => undefined;
+  try {
+    return { disk: await openDisk(path, { oDirect }), isZero: there?.isFile() !== false, remove };
+  } catch (error) {
+    remove();
+    throw error;
+  }
+}
+
+function checkOverwrite(path: string, there: Stats, source: Stats, force: boolean): void {
+  const isSame = there.isBlockDevice()
+    ? there.rdev === source.rdev && source.isBlockDevice()
+    : there.ino === source.ino && there.dev === source.dev;
+  if (isSame) throw usageError(`${path} is the source`);
+  if (!force) throw openError(path, 'EEXIST', '; --force overwrites it');
+  if (!there.isBlockDevice()) return;
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_EXCL)); // EBUSY where it is mounted
+  } catch (error) {
+    throw openError(path, (error as NodeJS.ErrnoException).code, '', error);
+  }
+}
+
+/** An empty file of that length: all of it is a hole. */
+function resize(path: string, size: number, flags: 'wx' | 'w'): void {
+  let file: number | undefined;
+  try {
+    file = openSync(path, flags);
+    ftruncateSync(file, size);
+  } catch (error) {
+    throw openError(path, (error as NodeJS.ErrnoException).code, '', error);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function openError(path: string, code = 'unknown error', advice = '', cause?: unknown): IsmioError {
+  return new IsmioError('ERR_ISMIO_OPEN', `cannot open ${path}: ${code}${advice}`, { path, errno: code }, cause);
+}

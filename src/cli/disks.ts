@@ -1,0 +1,81 @@
+// A disk, as the command line names it: a file, a block device, or memory.
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import type { BlockDevice, NbdTls } from 'ismio/block';
+import { fileError, usageError } from './failure.js';
+import { parseWhole } from './numbers.js';
+
+export interface DiskOptions {
+  readonly readOnly?: boolean;
+  /** Past the page cache. */
+  readonly oDirect?: boolean;
+  /** What is written is kept apart: in memory, or in a file without a name in that folder. */
+  readonly snapshot?: boolean;
+  readonly snapshotIn?: string;
+}
+
+export function addDiskOptions(command: Command): Command {
+  return command
+    .option('--snapshot', 'keep what is written in memory, and the disk as it is')
+    .option('--snapshot-in <folder>', 'the same, in a sparse file there, which goes with the command')
+    .option('--o-direct', 'past the page cache (O_DIRECT)');
+}
+
+/** @param target a path, or memory:SIZE */
+export async function openDisk(target: string, options: DiskOptions): Promise<BlockDevice> {
+  const { memoryDisk, openFileDisk, overlayDisk } = await import('ismio/block');
+  const { readOnly = false, oDirect: direct = false, snapshot = false, snapshotIn: folder } = options;
+  const isSnapshot = snapshot || folder !== undefined;
+  if (isSnapshot && readOnly) throw usageError('a snapshot is for writes: leave out --read-only or --snapshot');
+  const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
+  if (size !== undefined) {
+    if (isSnapshot || direct)
+      throw usageError(`${isSnapshot ? '--snapshot' : '--o-direct'} is for files and block devices`);
+    return memoryDisk({ size: parseSize(size), name: target });
+  }
+  const disk = await openFileDisk(target, { readOnly: readOnly || isSnapshot, direct });
+  if (!isSnapshot) return disk;
+  try {
+    // The command ends with its disk, and the file below with the command.
+    return await overlayDisk(disk, folder === undefined ? {} : { folder });
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+}
+
+function parseSize(text: string): bigint {
+  try {
+    return parseWhole(text);
+  } catch (error) {
+    throw usageError(`memory:SIZE: ${(error as Error).message}`);
+  }
+}
+
+export interface TlsOptions {
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly tlsCa?: string;
+}
+
+export function addTlsOptions(command: Command): Command {
+  return command
+    .option('--tls-cert <file>', 'a certificate (PEM): clients have to use TLS')
+    .option('--tls-key <file>', 'its key')
+    .option('--tls-ca <file>', 'clients need a certificate that one of these has signed');
+}
+
+/** Undefined where no TLS is asked for. */
+export function readTls({ tlsCert, tlsKey, tlsCa }: TlsOptions): NbdTls | undefined {
+  if (tlsCert === undefined && tlsKey === undefined && tlsCa === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) throw usageError('TLS takes --tls-cert FILE and --tls-key FILE');
+  return { cert: read(tlsCert), key: read(tlsKey), ...(tlsCa !== undefined && { ca: read(tlsCa) }) };
+}
+
+function read(path: string): Buffer {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}
