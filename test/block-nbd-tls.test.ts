@@ -179,6 +179,14 @@ describe('TLS', { skip: missing('openssl') }, () => {
     assert.notEqual((await ran('nbdinfo', `nbd://127.0.0.1:${server.port}/`)).code, 0, 'in the clear');
   });
 
+  test('qemu (GnuTLS) gets in with its certificate', { skip: missing('qemu-img') }, async (t) => {
+    const server = await serveNbd(memoryDisk({ size: 3 * mebibyte }), { port: 0, tls: tlsOf(true), grace: 1000 });
+    t.after(() => server.close());
+    const credentials = `tls-creds-x509,id=own,dir=${certificates.folder},endpoint=client`;
+    const image = `driver=nbd,host=localhost,port=${server.port},tls-creds=own`;
+    assert.match(await saidBy('qemu-img', 'info', '--object', credentials, '--image-opts', image), /3 MiB/);
+  });
+
   test('who connects to the port and leaves at once is no error', async (t) => {
     const server = await serveNbd(memoryDisk({ size: 512 }), { port: 0, tls: tlsOf(), grace: 100 });
     t.after(() => server.close());

@@ -20,13 +20,17 @@ export interface Watcher {
 
 /** Of a server. */
 export class NbdConnection {
-  /** That of the client, or what decrypts it. */
+  /** The client's own. It closes last. */
+  readonly #plain: Socket;
+  /** The same, or what decrypts it. */
   #socket: Socket;
   readonly #tls: NbdTls | null;
   readonly #export: NbdExport;
   readonly #shared: Shared;
   readonly #watcher: Watcher;
   #outlet: Outlet;
+  /** Takes nothing more from where it takes it now. */
+  #turnAway: () => void = () => undefined;
   #timer: NodeJS.Timeout;
   #negotiation: Negotiation | null = null;
   #transmission: Transmission | null = null;
@@ -39,6 +43,7 @@ export class NbdConnection {
   #isOver = false;
 
   constructor(socket: Socket, exported: NbdExport, shared: Shared, tls: NbdTls | null, watcher: Watcher) {
+    this.#plain = socket;
     this.#socket = socket;
     this.#tls = tls;
     this.#export = exported;
@@ -60,7 +65,7 @@ export class NbdConnection {
 
   /** Answers what is in flight, for so many milliseconds at most, and ends: the promise, when the socket is closed. */
   close(grace: number): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#socket.once('close', () => resolve()));
+    const closed = new Promise<void>((resolve) => this.#plain.once('close', () => resolve()));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#socket.destroy(), grace);
     this.#socket.pause();
@@ -71,8 +76,10 @@ export class NbdConnection {
 
   /** What the client sends is taken from there from now on, and replies go there. */
   #listen(socket: Socket): Outlet {
-    socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#take(chunk)));
-    socket.on('end', () => this.#ended());
+    const taken = (chunk: Buffer) => this.#guarded(() => this.#take(chunk));
+    const ended = () => this.#ended();
+    socket.on('data', taken).on('end', ended);
+    this.#turnAway = () => socket.off('data', taken).off('end', ended);
     socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
       this.#reason ??= code;
     });
@@ -82,9 +89,8 @@ export class NbdConnection {
   /** Nothing that came before the first encrypted byte counts from now on: somebody else may have sent it. */
   #startTls(): void {
     if (this.#pending.length > 0) throw new Breach('the client has sent something in the clear after STARTTLS');
-    const plain = this.#socket;
-    plain.removeAllListeners('data').removeAllListeners('end');
-    encrypted(plain, this.#tls as NbdTls, {
+    this.#turnAway();
+    encrypted(this.#plain, this.#tls as NbdTls, {
       begun: (socket) => {
         this.#socket = socket;
         this.#outlet = this.#listen(socket);

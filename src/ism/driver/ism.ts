@@ -99,11 +99,11 @@ export class Ism extends EventEmitter<IsmEvents> {
       for (const page of [bits, events]) this.#mapped.push(device.dmaMap(page));
       if (!polled) this.#irq = this.#listen();
       this.gid = this.#start();
+      this.#hearErrors();
     } catch (error) {
       this.#undo();
       throw error;
     }
-    this.#hearErrors();
     if (device instanceof EventEmitter) device.once('lost', (error: Error) => this.emit('lost', error));
     Station.of(this); // peers that ask for a stream are told that nobody listens
   }
@@ -355,8 +355,9 @@ export class Ism extends EventEmitter<IsmEvents> {
   /** Of a platform that tells of them. While it has errors, the function answers nothing. */
   #hearErrors(): void {
     if (!this.device.info.irqs.some(({ name }) => name === 'err')) return;
-    const errors = this.device.irq('err').unref(); // its other interrupt keeps the process running, or nothing is to
-    if (errors.enabled === 0) errors.enable(1);
+    const errors = this.device.irq('err');
+    // What keeps the process running is the other interrupt.
+    if (errors.enabled === 0) errors.unref().enable(1);
     errors.on('interrupt', () => this.#tell(() => this.#inError()));
   }
 
