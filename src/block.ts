@@ -10,7 +10,8 @@ export type {
   Extent,
 } from './block/disk.js';
 export { FileDisk, type FileDiskOptions, openFileDisk } from './block/file-disk.js';
-export type { IsmDisk, IsmDiskEvents, IsmDiskState, IsmDiskStats } from './block/ism/initiator.js';
+export type { IsmDisk, IsmDiskEvents, IsmDiskStats } from './block/ism/initiator.js';
+export type { IsmDiskState } from './block/ism/link.js';
 export { openBlock } from './block/ism/open.js';
 export type { BlockAccess, LossMode, OpenBlockOptions, ServeBlockOptions } from './block/ism/options.js';
 export type { BlockFailure } from './block/ism/service.js';

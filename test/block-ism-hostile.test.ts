@@ -263,7 +263,7 @@ describe('a target that breaks the protocol: the disk fails, and says why', () =
   });
 
   test('memory that takes no data: what would say that they are there is not moved either', async () => {
-    await using pair = await pairOn('device.open()');
+    await using pair = await pairOn('vfio-user');
     const target = new HandTarget(pair.a, port);
     const disk = await openBlock(pair.b, pair.a.gid, { grace: 50, mode: 'queue-new' });
     target.data?.unregister();

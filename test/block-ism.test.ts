@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
-import { type BlockDevice, memoryDisk, openBlock, openFileDisk, serveBlock } from 'ismio/block';
+import { type BlockDevice, type IsmDisk, memoryDisk, openBlock, openFileDisk, serveBlock } from 'ismio/block';
 import { quiet, SlowDisk, served } from './support/block.js';
 import { until } from './support/console-line.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
@@ -79,6 +79,25 @@ for (const road of roads) {
     });
   });
 }
+
+test('signals that are late, come together or overtake, and moves that are busy: nothing is lost', async () => {
+  const medium = memoryDisk({ size: size / 4 });
+  await using house = await served({ slots: 4, ioBytes: 8192, disk: medium, adversary: { seed: 3 } });
+  const disk = await house.open();
+  await beside(disk, 9, scaled(6));
+  assert.deepEqual([disk.stats().sessions, house.target.stats().breaches], [1, 0]);
+});
+
+test('moves that fail now and then: each session that ends so is followed by one that asks again what was not answered', async () => {
+  const medium = Object.assign(memoryDisk({ size: size / 4 }), { life: 'one' });
+  const adversary = { seed: 5, fail: 8 };
+  await using house = await served({ slots: 4, ioBytes: 8192, disk: medium, adversary });
+  let disk: IsmDisk | null = null;
+  while (disk === null) disk = await house.open().catch(() => null); // the very first moves may be among them
+  await beside(disk, 11, 6);
+  assert.ok(disk.stats().sessions > 1 && disk.stats().replayed > 0, JSON.stringify(disk.stats()));
+  assert.equal(house.target.stats().breaches, 0);
+});
 
 test('moves: 2 for what fits with the head, 3 for 4 KiB, reads and writes, and never one more', async () => {
   await using house = await served({ stream: quiet });

@@ -10,6 +10,7 @@ import {
   type ServeBlockOptions,
   serveBlock,
 } from 'ismio/block';
+import type { AdversaryOptions } from 'ismio/ism';
 import { type Pair, pairOn, type Road } from './ism.js';
 
 /** Rare enough that none comes within a test that counts moves. */
@@ -28,10 +29,13 @@ export interface House {
 export interface HouseOptions extends ServeBlockOptions {
   readonly road?: Road;
   readonly disk?: BlockDevice;
+  /** Of the fabric. */
+  readonly adversary?: AdversaryOptions;
 }
 
-export async function served({ road = 'device.open()', disk: given, ...options }: HouseOptions = {}): Promise<House> {
-  const pair = await pairOn(road);
+export async function served(wanted: HouseOptions = {}): Promise<House> {
+  const { road = 'device.open()', disk: given, adversary, ...options } = wanted;
+  const pair = await pairOn(road, {}, adversary === undefined ? {} : { adversary });
   const disk = given ?? memoryDisk({ size: 2 ** 20 });
   const target = await serveBlock(pair.a, disk, { grace: 50, ...options });
   const said = heardOf(target);

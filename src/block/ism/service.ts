@@ -1,13 +1,13 @@
 // The target's slots in one session: each request is taken from memory that a peer writes, checked, asked of the disk, and
 // answered into the peer's memory. What breaks a rule ends the session; nothing is cut to fit.
 import { setImmediate } from 'node:timers';
-import { copy } from '../../access/memory.js';
 import type { Ism } from '../../ism/driver/ism.js';
-import { checkOf, get, put } from '../../ism/stream/layout.js';
+import { checkOf, put } from '../../ism/stream/layout.js';
 import type { BlockDevice, Done, Extent } from '../disk.js';
 import { errno, errnoOf } from '../errno.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
+import { checkRequest, copyRequest, type Request } from './requests.js';
 import {
   broken,
   command,
@@ -16,16 +16,13 @@ import {
   entryBytes,
   extentBytes,
   extentFlag,
-  flagsOf,
   headBytes,
   inlineBytes,
   inlineOf,
   isAnsweredInline,
-  mostExtents,
   pageBytes,
   request,
   requestFlag,
-  requestReserved,
   wordsEnd,
 } from './wire.js';
 
@@ -58,20 +55,6 @@ export interface ServiceSetup extends Layout {
   /** The session is of no use any more. */
   readonly failed: (error: Error) => void;
 }
-
-interface Request {
-  readonly slot: number;
-  readonly command: number;
-  readonly flags: number;
-  readonly offset: number;
-  readonly length: number;
-  readonly most: number;
-  readonly sequence: number;
-}
-
-/** How often a request whose check is wrong is copied anew before it is left for later: it may be on its way. */
-const copies = 3;
-const writes: ReadonlySet<number> = new Set([command.write, command.trim, command.zero]);
 
 export class Service {
   readonly #setup: ServiceSetup;
@@ -172,54 +155,17 @@ export class Service {
     return isDoubt ? 'doubt' : sight;
   }
 
-  /** Copies a request to private memory, where it is checked and used. Null where its parts do not belong together (yet). */
+  /** Null where its parts do not belong together (yet). */
   #take(slot: number): Request | null {
     if (this.#isBusy[slot] === 1) throw broken(`a request came into slot ${slot}, whose last one is not answered`);
     const page = this.#page(slot);
-    const view = new DataView(page.buffer);
-    const at = slot * pageBytes;
-    const { heads } = this.#own;
-    for (let times = 0; times < copies; times++) {
-      page.set(heads.subarray(at, at + headBytes));
-      const end = wordsEnd(headBytes + inlineOf(get(view, request.command), get(view, request.length)));
-      if (end > headBytes) copy(page.subarray(headBytes, end), heads.subarray(at + headBytes, at + end));
-      if (checkOf(view, end) === get(view, request.check)) return this.#checked(slot, view);
-    }
-    return null;
-  }
-
-  #checked(slot: number, view: DataView): Request {
+    if (!copyRequest(this.#own.heads.subarray(slot * pageBytes, (slot + 1) * pageBytes), page)) return null;
     const { epoch, disk, ioBytes, mayWrite } = this.#setup;
-    const said = get(view, request.epoch);
-    if (said !== epoch) throw broken(`a request of epoch ${said} came`, { epoch: said });
-    const sequence = get(view, request.sequence);
-    const next = ((this.#sequences[slot] as number) + 1) >>> 0;
-    if (sequence !== next) throw broken(`request ${sequence} came into slot ${slot}, and ${next} was next`, { slot });
-    const asked = get(view, request.command);
-    const flags = get(view, request.flags);
-    const [offset, length] = [get(view, request.offset), get(view, request.length)];
-    const most = get(view, request.most);
-    const name = commandNames.get(asked);
-    if (name === undefined) throw broken(`command ${asked} is none`, { command: asked });
-    if ((flags & ~(flagsOf.get(asked) ?? 0)) !== 0) throw broken(`a ${name} has flags ${flags}`, { flags });
-    for (let at = requestReserved; at < headBytes; at += 4) {
-      if (view.getUint32(at) !== 0) throw broken('what is reserved in a request is not 0');
-    }
-    // None of both is cut to fit: numbers beyond 2^53 are not exact, and larger than any disk.
-    if (offset > disk.size || length > disk.size - offset) {
-      throw broken(`a ${name} of ${length} bytes at ${offset} is not within the disk`, { offset, length });
-    }
-    const isEmpty = asked === command.flush;
-    if (isEmpty ? length !== 0 || offset !== 0 : length === 0)
-      throw broken(`a ${name} has ${length} bytes`, { length });
-    const moves = asked === command.read || asked === command.write;
-    if (moves && length > ioBytes) throw broken(`a ${name} has ${length} bytes, more than a slot`, { length });
-    const isOfExtents = asked === command.extents;
-    if (isOfExtents ? most < 1 || most > mostExtents : most !== 0) throw broken(`a ${name} wants ${most} extents`);
-    if (writes.has(asked) && !mayWrite) throw broken(`a ${name} came in a session that only reads`);
+    const sequence = ((this.#sequences[slot] as number) + 1) >>> 0;
+    const taken = checkRequest(page, { slot, epoch, sequence, size: disk.size, ioBytes, mayWrite });
     this.#sequences[slot] = sequence;
     this.#isBusy[slot] = 1;
-    return { slot, command: asked, flags, offset, length, most, sequence };
+    return taken;
   }
 
   #serve(asked: Request): void {

@@ -7,7 +7,7 @@ export interface IsmOptions {
    * Default 'event'.
    */
   readonly interrupts?: 'event' | 'poll';
-  /** Whether its streams go by lanes, past the fabric, where the fabric has any. Default false. */
+  /** Whether its streams, and disks, go by lanes, past the fabric, where the fabric has any. Default false. */
   readonly direct?: boolean;
 }
 

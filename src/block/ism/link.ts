@@ -1,0 +1,388 @@
+// What keeps an initiator at its target: the session that is open, a new one when it was lost, and what is to be asked meanwhile.
+// A new session has a new epoch and new memory, and begins when nothing of the last one can reach the medium: so what was in
+// flight may be asked again.
+import { clearTimeout, setTimeout } from 'node:timers';
+import type { Ism } from '../../ism/driver/ism.js';
+import { onAbort } from '../../support/abort.js';
+import { crypto } from '../../support/builtins.js';
+import { IsmioError, isIsmioError } from '../../support/errors.js';
+import { Retry } from '../../support/retry.js';
+import { Dialogue, type Welcome } from './dialogue.js';
+import { dataDmbs } from './memory.js';
+import type { Opening } from './options.js';
+import { type Operation, Slots } from './slots.js';
+import { command, diskFlag, packTokens, unpackTokens } from './wire.js';
+
+/** How a disk over ISM stands: 'lost' is looked for; 'away' has failed what waited, and is looked for as well. */
+export type IsmDiskState = 'connecting' | 'open' | 'lost' | 'away' | 'closed';
+
+export interface LinkSetup {
+  readonly open: () => Promise<Ism>;
+  /** Whether `open` opens a driver each time, which is then closed here. */
+  readonly reopens: boolean;
+  readonly gid: bigint;
+  readonly settings: Opening;
+  readonly told: {
+    state(state: IsmDiskState): void;
+    /** The target was lost, or is leaving and will be back. */
+    lost(error: Error): void;
+    /** It is of no use any more. */
+    failed(error: Error): void;
+  };
+}
+
+interface Current {
+  readonly slots: Slots;
+  readonly dialogue: Dialogue;
+  /** Nothing more is asked of it. */
+  isLeaving: boolean;
+}
+
+export class Link {
+  readonly #setup: LinkSetup;
+  readonly #initiator = crypto().randomBytes(8).readBigUInt64BE();
+  readonly #retry = new Retry();
+  readonly #abandon = new AbortController();
+  #ism: Ism | null = null;
+  #welcome: Welcome | null = null;
+  #current: Current | null = null;
+  #state: IsmDiskState = 'connecting';
+  /** Why everything fails, once it does. */
+  #failure: Error | null = null;
+  readonly #waiting: Operation[] = [];
+  /** Behind `close`: when nothing is in flight or waits; and when the session has ended. */
+  #idle: (() => void) | null = null;
+  #left: () => void = () => undefined;
+  #timer: NodeJS.Timeout | null = null;
+  #limit: NodeJS.Timeout | null = null;
+  #closing: Promise<void> | null = null;
+  /** Writes that were answered, and of them those that are known to be on the medium. */
+  #answered = 0;
+  #flushed = 0;
+  /** The target that had them has gone, and they may have gone with it: the next flush says so. */
+  #mayBeLost = false;
+  #replayed = 0;
+  #sessions = 0;
+
+  constructor(setup: LinkSetup) {
+    this.#setup = setup;
+  }
+
+  /** Of the disk at the target, and where that is. */
+  get name(): string {
+    return `${this.#welcome?.name ?? 'disk'} of function 0x${this.#setup.gid.toString(16)}`;
+  }
+
+  /** What the target said last; null before it did. */
+  get welcome(): Welcome | null {
+    return this.#welcome;
+  }
+
+  get state(): IsmDiskState {
+    return this.#state;
+  }
+
+  get counts() {
+    const { moves, signals, rescued } = this.#current?.slots.counts ?? { moves: 0, signals: 0, rescued: 0 };
+    const inFlight = this.#current?.slots.inFlight ?? 0;
+    const own = { replayed: this.#replayed, sessions: this.#sessions, waiting: this.#waiting.length };
+    return { ...own, inFlight, moves, signals, rescued };
+  }
+
+  /** How many writes were answered. */
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** A write was answered. */
+  wrote(): void {
+    this.#answered++;
+  }
+
+  /** A flush was, which covers so many of them. */
+  flushed(answered: number): void {
+    this.#flushed = Math.max(this.#flushed, answered);
+  }
+
+  /** Opens a session for the first time. */
+  begin(): Promise<void> {
+    return this.#connect();
+  }
+
+  /** Asks, now or when it may. */
+  submit(operation: Operation): void {
+    const current = this.#current;
+    if (current !== null && !current.isLeaving && current.slots.free > 0 && this.#waiting.length === 0) {
+      this.#issue(current, operation);
+    } else if (this.#failure !== null) operation.ended({ error: this.#failure });
+    else if (this.#fails) operation.ended({ error: this.#lostError() });
+    else this.#waiting.push(operation);
+  }
+
+  /** Whether what comes fails now. */
+  get #fails(): boolean {
+    return this.#state === 'away' || (this.#state === 'lost' && this.#setup.settings.mode === 'fail-all');
+  }
+
+  /** What waits is asked while there are slots. */
+  #pump(): void {
+    const current = this.#current;
+    if (current === null) return;
+    while (this.#waiting.length > 0 && !current.isLeaving && current.slots.free > 0) {
+      this.#issue(current, this.#waiting.shift() as Operation);
+    }
+    this.#leaveWhenIdle(current);
+    this.#tellIdle();
+  }
+
+  #issue({ slots }: Current, operation: Operation): void {
+    if (operation.command === command.flush && this.#mayBeLost) {
+      this.#mayBeLost = false;
+      this.#flushed = this.#answered;
+      const text = `${this.name} was begun anew since the last flush: what was written and not flushed may be lost`;
+      operation.ended({ error: new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'unflushed' }) });
+    } else slots.issue(operation);
+  }
+
+  /** Waits for what is in flight, leaves, and fails what is left: within twice `grace`. Again: waits for the same end. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  closedError(): IsmioError {
+    return new IsmioError('ERR_ISMIO_CLOSED', `${this.name} was closed`);
+  }
+
+  async #close(): Promise<void> {
+    for (const timer of [this.#timer, this.#limit]) if (timer !== null) clearTimeout(timer);
+    this.#abandon.abort();
+    const { settings, reopens } = this.#setup;
+    if (this.#current !== null) await within(settings.grace, (resolve) => this.#whenIdle(resolve));
+    const current = this.#current;
+    if (current !== null) {
+      current.dialogue.leave('it was closed');
+      await within(settings.grace, (resolve) => {
+        this.#left = resolve;
+      });
+    }
+    this.#drop(this.closedError());
+    if (reopens && this.#ism?.closed === false) this.#ism.close();
+    this.#ism = null;
+    this.#setState('closed');
+  }
+
+  #whenIdle(idle: () => void): void {
+    this.#idle = idle;
+    this.#tellIdle();
+  }
+
+  #tellIdle(): void {
+    const isIdle = this.#waiting.length === 0 && (this.#current?.slots.inFlight ?? 0) === 0;
+    if (isIdle) this.#idle?.();
+  }
+
+  /** Ends the session here, and fails whatever is left. */
+  #drop(error: Error): void {
+    this.#failure ??= error;
+    const current = this.#current;
+    this.#current = null;
+    const left = current?.slots.close() ?? [];
+    current?.dialogue.destroy();
+    this.#fail([...left, ...this.#waiting.splice(0)], this.#failure);
+    this.#idle?.();
+    this.#left();
+  }
+
+  #fail(operations: readonly Operation[], error: Error): void {
+    for (const { ended } of operations) ended({ error });
+  }
+
+  async #connect(): Promise<void> {
+    const ism = await this.#driver();
+    const { signal } = this.#abandon;
+    if (signal.aborted) return;
+    const setup = { ism, gid: this.#setup.gid, initiator: this.#initiator, settings: this.#setup.settings, signal };
+    const dialogue = await Dialogue.open(setup);
+    const endWaiting = onAbort(signal, () => dialogue.destroy());
+    try {
+      const welcome = await dialogue.greet();
+      this.#checkSame(welcome);
+      await this.#begin(ism, dialogue, welcome);
+    } catch (error) {
+      dialogue.destroy();
+      throw error;
+    } finally {
+      endWaiting();
+    }
+  }
+
+  async #begin(ism: Ism, dialogue: Dialogue, welcome: Welcome): Promise<void> {
+    const { slots: count, ioBytes, epoch, heads, data } = welcome;
+    const current: { -readonly [Name in keyof Current]: Current[Name] } = {
+      dialogue,
+      isLeaving: false,
+      slots: new Slots({
+        ...{ ism, gid: this.#setup.gid, epoch, slots: count, ioBytes },
+        drained: () => this.#pump(),
+        failed: (error) => this.#over(current, error, false),
+      }),
+    };
+    try {
+      current.slots.reach(unpackTokens(heads, data, dataDmbs({ slots: count, ioBytes })));
+      const own = current.slots.tokens;
+      await dialogue.begin(own.heads, packTokens(own.data), {
+        leaving: (reason) => this.#targetLeaves(current, reason),
+        over: (error, flushed) => this.#over(current, error, flushed),
+      });
+    } catch (error) {
+      current.slots.close();
+      throw error;
+    }
+    if (this.#closing !== null) {
+      current.slots.close();
+      throw this.closedError();
+    }
+    this.#opened(current, welcome);
+  }
+
+  #opened(current: Current, welcome: Welcome): void {
+    const before = this.#welcome;
+    if (before !== null && before.life !== welcome.life && this.#answered > this.#flushed) this.#mayBeLost = true;
+    this.#welcome = welcome;
+    this.#current = current;
+    this.#sessions++;
+    this.#retry.succeeded();
+    if (this.#limit !== null) clearTimeout(this.#limit);
+    this.#limit = null;
+    this.#setState('open');
+    this.#pump();
+  }
+
+  /** One that was lost is of no use: another is opened. */
+  async #driver(): Promise<Ism> {
+    if (this.#ism !== null && !this.#ism.closed) return this.#ism;
+    const ism = await this.#setup.open();
+    this.#ism = ism;
+    if (this.#closing !== null && this.#setup.reopens) ism.close();
+    ism.once('lost', () => {
+      if (this.#setup.reopens && !ism.closed) ism.close();
+    });
+    return ism;
+  }
+
+  /** What programs were told of the disk stays true, or it is of no use to them. */
+  #checkSame(welcome: Welcome): void {
+    const before = this.#welcome;
+    if (before === null) return;
+    const mayLess = (before.flags & ~welcome.flags & ~diskFlag.readOnly) !== 0;
+    const becameReadOnly = (welcome.flags & ~before.flags & diskFlag.readOnly) !== 0;
+    const isGone = (before.flags & diskFlag.lasting) === 0 && before.life !== welcome.life;
+    const isLike = before.size === welcome.size && before.ioBytes <= welcome.ioBytes && !mayLess && !becameReadOnly;
+    const isSame = isLike && !isGone;
+    if (isSame) return;
+    const how = isGone && isLike ? 'its target has ended, and had it in memory' : `it has ${welcome.size} bytes`;
+    const text = `${this.name} is another disk than before: ${how}`;
+    throw new IsmioError('ERR_ISMIO_BLOCK', text, { reason: 'another', size: Number(welcome.size) });
+  }
+
+  #targetLeaves(current: Current, reason: string): void {
+    current.isLeaving = true;
+    this.#setup.told.lost(new IsmioError('ERR_ISMIO_ISM_PEER_DIED', `the target leaves: ${reason}`));
+    this.#leaveWhenIdle(current);
+  }
+
+  /** A target that leaves has its answers out first. */
+  #leaveWhenIdle(current: Current): void {
+    if (current.isLeaving && current.slots.inFlight === 0) current.dialogue.leave('the target leaves');
+  }
+
+  #over(current: Current, error: Error, isFlushed: boolean): void {
+    if (this.#current !== current) return;
+    this.#current = null;
+    const left = current.slots.close();
+    current.dialogue.destroy();
+    if (isFlushed) this.#flushed = this.#answered;
+    if (this.#closing !== null) {
+      this.#fail([...left, ...this.#waiting.splice(0)], this.closedError());
+      this.#idle?.();
+      this.#left();
+      return;
+    }
+    this.#lose(left, error, current.isLeaving);
+  }
+
+  #lose(left: readonly Operation[], error: Error, wasLeaving: boolean): void {
+    const { mode, timeout } = this.#setup.settings;
+    if (mode === 'queue-and-replay') {
+      this.#replayed += left.length;
+      this.#waiting.unshift(...left);
+    } else this.#fail(left, this.#lostError(error));
+    if (!wasLeaving) this.#setup.told.lost(error);
+    if (isRefusal(error)) {
+      this.#giveUp(error);
+      return;
+    }
+    this.#setState('lost');
+    if (mode === 'fail-all') this.#fail(this.#waiting.splice(0), this.#lostError(error));
+    else this.#limit = setTimeout(() => this.#expire(error), timeout);
+    this.#connectLater();
+  }
+
+  #connectLater(): void {
+    this.#timer = setTimeout(() => {
+      this.#connect().catch((error: Error) => {
+        if (this.#closing !== null) return;
+        const isOver = isRefusal(error) || (!this.#setup.reopens && this.#ism?.closed === true);
+        if (isOver) this.#giveUp(error);
+        else this.#connectLater();
+      });
+    }, this.#retry.next());
+  }
+
+  #expire(error: Error): void {
+    this.#limit = null;
+    this.#setState('away');
+    this.#fail(this.#waiting.splice(0), this.#lostError(error));
+  }
+
+  #giveUp(error: Error): void {
+    this.#failure = error;
+    if (this.#limit !== null) clearTimeout(this.#limit);
+    this.#setState('away');
+    this.#fail(this.#waiting.splice(0), error);
+    this.#setup.told.failed(error);
+  }
+
+  #lostError(cause?: Error): IsmioError {
+    const { mode, timeout } = this.#setup.settings;
+    const why =
+      mode === 'queue-and-replay' || this.#state === 'away' ? `not there for ${timeout} ms` : `lost (${mode})`;
+    const text = `${this.name}: its target was ${why}; it is looked for, and asked again it may be back`;
+    return new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'lost' }, cause);
+  }
+
+  #setState(state: IsmDiskState): void {
+    if (this.#state === state) return;
+    this.#state = state;
+    this.#setup.told.state(state);
+  }
+}
+
+/** The target is there, and does not want this end: to ask again gives the same answer. One that is busy or closes may have changed. */
+function isRefusal(error: Error): boolean {
+  return isIsmioError(error, 'ERR_ISMIO_BLOCK') && !passing.has(String(error['reason']));
+}
+
+const passing: ReadonlySet<string> = new Set(['busy', 'closed', 'full', 'idle']);
+
+/** What may not come is waited for so long. */
+function within(milliseconds: number, wait: (came: () => void) => void): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    wait(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
+}
