@@ -155,7 +155,7 @@ test('structure-aware garbage in all slots: nothing of it reaches the medium but
   const number = () => interesting[below(interesting.length)] as number;
   let hand = await it.hand();
   let sequences = new Array<number>(slots).fill(0);
-  for (let i = 0; i < scaled(300); i++) {
+  for (let i = 0; i < scaled(200); i++) {
     if (hand.isOver || hand.heard.some(({ name }) => name === 'refused')) {
       await hand.closed();
       hand = await it.hand();
