@@ -96,8 +96,8 @@ describe('a request that breaks a rule ends the session, with the rule as its re
     [{ offset: 2 ** 53, length: 512 }, /not within the disk/],
     [{ command: trim, offset: 512, length: size }, /not within the disk/],
     [{ command: flush, length: 512 }, /a flush has 512 bytes/],
-    [{ command: read, most: 1 }, /a read wants 1 extents/],
-    [{ command: extents, most: 253 }, /a extents wants 253 extents/],
+    [{ command: read, most: 1 }, /a request of read wants 1 extents/],
+    [{ command: extents, most: 253 }, /a request of extents wants 253 extents/],
   ];
   test(`${rules.length} of them`, async () => {
     await using it = await house();

@@ -66,7 +66,8 @@ export function checkRequest(page: Uint8Array, expected: Expected): Request {
   }
   const most = get(view, request.most);
   const isOfExtents = asked === command.extents;
-  if (isOfExtents ? most < 1 || most > mostExtents : most !== 0) throw broken(`a ${name} wants ${most} extents`);
+  if (isOfExtents ? most < 1 || most > mostExtents : most !== 0)
+    throw broken(`a request of ${name} wants ${most} extents`);
   if (writes.has(asked) && !expected.mayWrite) throw broken(`a ${name} came in a session that only reads`);
   return { slot, command: asked, flags, ...checkRange(view, asked, name, expected), most, sequence: expected.sequence };
 }
