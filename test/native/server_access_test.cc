@@ -291,8 +291,8 @@ TEST_CASE("what came together is answered in order, short replies before a long 
     const auto size = static_cast<uint32_t>(sizeof(vfio_user::Header) + sizeof access + bytes.size());
     test::append(sent, vfio_user::Header{id++, command, size, 0, 0}, access, bytes);
   };
-  for (uint32_t i = 0; i < 16; i++) add(Command::regionWrite, {kMemoryFrom + 8 * i, 0, 8}, bodyOf(uint64_t{i}));
-  add(Command::regionRead, {kMemoryFrom + 8 * 15, 0, 8}, {});
+  for (uint64_t i = 0; i < 16; i++) add(Command::regionWrite, {kMemoryFrom + 8 * i, 0, 8}, bodyOf(i));
+  add(Command::regionRead, {kMemoryFrom + 120, 0, 8}, {});
   add(Command::regionRead, {0, 1, kLong}, {});
   add(Command::regionRead, {kMemoryFrom, 0, 8}, {});
   client.sendBytes(sent);
