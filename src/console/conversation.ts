@@ -4,6 +4,7 @@ import type { Ism } from '../ism/driver/ism.js';
 import type { StreamOptions } from '../ism/stream/options.js';
 import { checkPort } from '../ism/stream/options.js';
 import type { IsmStream } from '../ism/stream/stream.js';
+import { hangUp } from '../ism/talk/farewell.js';
 import { checkKey, newNonce, proofOf, proves } from '../ism/talk/key.js';
 import { encode, type MessageOf, type ValuesOf } from '../ism/talk/messages.js';
 import { checkOptions } from '../support/check.js';
@@ -187,12 +188,7 @@ export class Conversation {
 
   close(): void {
     this.#told = () => undefined;
-    this.#stream.end();
-    this.#stream.resume();
-    const gone = setTimeout(() => this.#stream.destroy(), farewell);
-    gone.unref();
-    this.#stream.once('close', () => clearTimeout(gone));
-    if (this.#stream.closed) clearTimeout(gone);
+    hangUp(this.#stream);
   }
 
   /** Gives it up, whatever is on its way. */
@@ -291,8 +287,6 @@ export class Conversation {
 
 /** Milliseconds in which a server has to answer. */
 const answerTime = 10_000;
-/** Milliseconds that what was sent last has to be read. */
-const farewell = 2000;
 
 /** Messages that may come between a welcome and whoever reads on, or of a list. */
 const mostKept = 4096;

@@ -2,6 +2,7 @@
 // is one, and is then a guest of a room. Whoever breaks the protocol is told so, and is shut out.
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { IsmStream } from '../ism/stream/stream.js';
+import { farewell, hangUp } from '../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../ism/talk/key.js';
 import { encode, type MessageOf, nonceBytes, type ValuesOf } from '../ism/talk/messages.js';
 import { isIsmioError } from '../support/errors.js';
@@ -32,8 +33,6 @@ import {
 const anyLife = 0n;
 /** Milliseconds in which a client has to have said what it wants, and shown that it may. */
 const helloTime = 5000;
-/** Milliseconds that one who is shown out has to read why. */
-const farewell = 2000;
 
 /** The server as a session sees it. */
 export interface House {
@@ -78,7 +77,7 @@ export class Session implements Guest {
     stream.on('error', () => undefined); // 'close' follows
     stream.on('end', () => {
       this.#left('its stream has ended');
-      this.#hangUp();
+      hangUp(this.#stream);
     });
     stream.on('close', () => this.#left('its stream has ended'));
   }
@@ -202,7 +201,7 @@ export class Session implements Guest {
     }
     this.#send('items', { count: rooms.length });
     this.#isOver = true;
-    this.#hangUp();
+    hangUp(this.#stream);
   }
 
   #attach(hello: Hello, room: Room, proof: Buffer): void {
@@ -270,15 +269,7 @@ export class Session implements Guest {
     if (this.#isOver) return;
     this.#send('refused', { code: refusals.indexOf(code), reason });
     this.#left(reason);
-    this.#hangUp();
-  }
-
-  /** A peer that does not end its side is not waited for. */
-  #hangUp(): void {
-    this.#stream.end();
-    this.#stream.resume();
-    const gone = setTimeout(() => this.#stream.destroy(), farewell);
-    this.#stream.once('close', () => clearTimeout(gone));
+    hangUp(this.#stream);
   }
 
   #left(reason: string): void {

@@ -3,6 +3,7 @@
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
 import type { IsmStream } from '../../ism/stream/stream.js';
+import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, type ValuesOf } from '../../ism/talk/messages.js';
 import { IsmioError } from '../../support/errors.js';
@@ -27,8 +28,6 @@ type Told = MessageOf<FromTarget>;
 
 /** Milliseconds in which a target has to answer: it may wait for what an earlier session has asked of the medium. */
 const answerTime = 10_000;
-/** Milliseconds that what was sent last has to be read. */
-const farewell = 2000;
 
 export interface DialogueSetup {
   readonly ism: Ism;
@@ -129,9 +128,7 @@ export class Dialogue {
   #bye(flushed: number): void {
     if (flushed > 1) throw broken(`flushed is ${flushed}`);
     this.#isFlushed = flushed === 1;
-    this.#stream.end();
-    const gone = setTimeout(() => this.#stream.destroy(), farewell);
-    this.#stream.once('close', () => clearTimeout(gone));
+    hangUp(this.#stream);
   }
 
   async #answered(first: Told, clientNonce: Uint8Array): Promise<{ answer: Told; proof: Buffer | null }> {

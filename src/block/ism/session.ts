@@ -5,6 +5,7 @@ import { randomInt } from 'node:crypto';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
 import type { IsmStream } from '../../ism/stream/stream.js';
+import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, nonceBytes, type ValuesOf } from '../../ism/talk/messages.js';
 import { isIsmioError } from '../../support/errors.js';
@@ -30,8 +31,6 @@ import {
 
 /** Milliseconds in which an initiator has to have said what it wants, and again in which it has to have named its memory. */
 const helloTime = 5000;
-/** Milliseconds that one who is shown out has to read why. */
-const farewell = 2000;
 
 /** The target as a session sees it. */
 export interface House {
@@ -77,7 +76,7 @@ export class Session {
     stream.on('error', (error) => this.#end(error.message));
     stream.on('end', () => {
       this.#end('it ended its stream');
-      this.#hangUp();
+      hangUp(this.#stream);
     });
     stream.on('close', () => this.#end('its stream has ended'));
   }
@@ -224,7 +223,7 @@ export class Session {
     if (this.#state === 'over') return;
     this.#send('bye', { flushed });
     this.#end(null);
-    this.#hangUp();
+    hangUp(this.#stream);
   }
 
   #broke(error: Error): void {
@@ -238,16 +237,7 @@ export class Session {
     this.#send('refused', { code: refusals.indexOf(code), reason });
     this.#house.refused(this, code, reason);
     this.#end(reason);
-    this.#hangUp();
-  }
-
-  /** A peer that does not end its side is not waited for. */
-  #hangUp(): void {
-    this.#stream.end();
-    this.#stream.resume();
-    const gone = setTimeout(() => this.#stream.destroy(), farewell);
-    this.#stream.once('close', () => clearTimeout(gone));
-    if (this.#stream.closed) clearTimeout(gone);
+    hangUp(this.#stream);
   }
 
   #end(reason: string | null): void {
