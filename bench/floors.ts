@@ -55,6 +55,11 @@ export interface Floors {
   hear(callback: () => void): void;
   /** Rings, and reads the eventfd itself. */
   ringAndWait(): void;
+  /** A C process that takes what is in a ring of shared memory, until `endRing`. See bench/native/shared_ring.cc. */
+  startRing(): void;
+  /** So many times 64 KiB through it; returns when all have been taken. */
+  sendPieces(pieces: number): void;
+  endRing(): void;
 }
 
 /** Where it may be: built in this checkout, or shipped. As with the addon itself, the C library decides which loads. */

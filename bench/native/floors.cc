@@ -12,6 +12,7 @@
 
 #include "insn/mmio.h"
 #include "processes.h"
+#include "shared_ring.h"
 
 namespace {
 
@@ -212,6 +213,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   add<loop<pwriteBlock>>(env, exports, "pwriteLoop");
   add<loop<preadBlock>>(env, exports, "preadLoop");
   ismio::bench::addProcesses(env, exports);
+  ismio::bench::addSharedRing(env, exports);
   return exports;
 }
 

@@ -6,6 +6,7 @@
       'sources': [
         'floors.cc',
         'processes.cc',
+        'shared_ring.cc',
         '../../native/insn/aarch64.cc',
         '../../native/insn/portable.cc',
         '../../native/insn/s390x.cc',

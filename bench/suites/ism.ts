@@ -245,6 +245,16 @@ const netStream: Floor = {
   open: async (window, _floors, engine) => sending(await throughSocket(engine, window, 'sink', chunks * chunk)),
 };
 
+const ringStream: Floor = {
+  title: 'the same between two processes of C, by a ring in shared memory',
+  operations: chunks,
+  native: true,
+  open(_window, { startRing, sendPieces, endRing }) {
+    startRing();
+    return { batch: () => sendPieces(chunks), close: () => endRing() };
+  },
+};
+
 const netEcho: Floor = {
   title: 'the same over a unix socket of node:net',
   operations: 1,
@@ -332,6 +342,16 @@ export const workloads: Workload[] = [
     ...common,
     target: { atLeast: 3 },
     floor: netStream,
+    open: async (engine, window) => sending(await throughFabric(engine, window, 'direct-sink', chunks * chunk)),
+  },
+  {
+    name: 'ism/stream-64KiB/direct-ring',
+    title: 'a stream to another process by lanes, writes of 64 KiB',
+    operations: chunks,
+    bytes: chunks * chunk,
+    ...common,
+    target: { atLeast: 0.6 },
+    floor: ringStream,
     open: async (engine, window) => sending(await throughFabric(engine, window, 'direct-sink', chunks * chunk)),
   },
   {
