@@ -3,14 +3,8 @@ import assert from 'node:assert/strict';
 import { constants } from 'node:os';
 import { test } from 'node:test';
 import { allocBuffer, memoryId } from '../src/access/memory.js';
-import {
-  answers,
-  type DescriptorHandle,
-  type Handle,
-  native,
-  noHandle,
-  type RegionHandle,
-} from '../src/addon/binding.js';
+import { answers, native } from '../src/addon/binding.js';
+import { type DescriptorHandle, type Handle, noHandle, type RegionHandle } from '../src/addon/handles.js';
 import { Field } from '../src/addon/wire.js';
 import { Singles } from '../src/region/singles.js';
 import { temporaryFile } from './support/files.js';

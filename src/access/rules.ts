@@ -1,5 +1,6 @@
 // The rules of a region, as the caller gives them. What they mean is known to native/plan alone.
-import { type NativeTraits, native, type RuleArguments } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { NativeTraits, RuleArguments } from '../addon/regions.js';
 import { layout } from '../addon/wire.js';
 import { checkFlag, checkOptions, checkWhole, checkWord, withDefaults } from '../support/check.js';
 import { rangeError } from '../support/errors.js';

@@ -1,7 +1,8 @@
 // A disk in a file, or on a block device. Nothing waits on the event loop; what is sparse stays so. Flush is fdatasync.
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { native, type SpaceCall } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { SpaceCall } from '../addon/space.js';
 import { checkFlag, checkOffset, checkOptions, checkPath } from '../support/check.js';
 import { IsmioError } from '../support/errors.js';
 import { Aligned } from './aligned.js';

@@ -3,7 +3,7 @@
 import { memoryOf } from '../access/memory.js';
 import type { ByteOrder } from '../access/region-like.js';
 import { checkRules, type Rules } from '../access/rules.js';
-import type { PortHandle } from '../addon/binding.js';
+import type { PortHandle } from '../addon/handles.js';
 import { type Cost, checkCost, faultArguments, noCost } from '../region/faults.js';
 import {
   checkBetween,

@@ -1,7 +1,7 @@
 // What a PCI function is, as a program describes it to `defineDevice`.
 import type { ByteOrder } from '../access/region-like.js';
 import type { Rules } from '../access/rules.js';
-import type { PortHandle } from '../addon/binding.js';
+import type { PortHandle } from '../addon/handles.js';
 import type { Cost, Faults } from '../region/faults.js';
 
 /** The widths of loads and stores, in bytes. */

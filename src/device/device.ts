@@ -1,6 +1,7 @@
 // A device as the program sees it that defined it.
 import { EventEmitter } from 'node:events';
-import { type FunctionHandle, native } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { FunctionHandle } from '../addon/handles.js';
 import { checkBetween, checkFlag, checkWord } from '../support/check.js';
 import { hex, IsmioError, rangeError, shown, systemError, typeError } from '../support/errors.js';
 import { ofThisThread } from '../support/thread.js';

@@ -1,5 +1,6 @@
 // A function that this thread answers for: its BARs, configuration space and interrupts, behind the addon's half of it.
-import { type FunctionHandle, native, noHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import { type FunctionHandle, noHandle } from '../addon/handles.js';
 import { Handled } from '../addon/wire.js';
 import { IsmioError, systemError } from '../support/errors.js';
 import { type Answering, answerFor, forget, type Question } from './answers.js';

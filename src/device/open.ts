@@ -1,7 +1,9 @@
 // The driver's side of a device of this thread: what VFIO asks is answered by the addon's half of the device.
 import { constants } from 'node:os';
 import type { Rules } from '../access/rules.js';
-import { type FunctionHandle, native, type RegionHandle, type RuleArguments } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { FunctionHandle, RegionHandle } from '../addon/handles.js';
+import type { RuleArguments } from '../addon/regions.js';
 import { costArgument } from '../region/faults.js';
 import type { Singles } from '../region/singles.js';
 import { IsmioError } from '../support/errors.js';

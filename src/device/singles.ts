@@ -1,6 +1,6 @@
 // Accesses of one word to a BAR whose handlers run on this very thread: they are called without a crossing.
-import type { RegionHandle } from '../addon/binding.js';
 import { native } from '../addon/binding.js';
+import type { RegionHandle } from '../addon/handles.js';
 import { Count } from '../region/in-place.js';
 import { Singles } from '../region/singles.js';
 import type { Bar } from './bar.js';

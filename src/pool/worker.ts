@@ -2,7 +2,9 @@
 import { setImmediate } from 'node:timers/promises';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import { now, thisThread } from '../access/channels.js';
-import { type Answered, answers, native, type RegionHandle } from '../addon/binding.js';
+import { answers, native } from '../addon/binding.js';
+import type { RegionHandle } from '../addon/handles.js';
+import type { Answered } from '../addon/regions.js';
 import { Field, statuses } from '../addon/wire.js';
 import { adopt, type Region } from '../region/region.js';
 import { IsmioError } from '../support/errors.js';

@@ -2,7 +2,8 @@
 // order of the batches. What the queue's calls fill - ring, staging memory, sources - is theirs until then.
 import { batches, type Moments, momentsOf, now, thisThread } from '../access/channels.js';
 import type { RegionLike } from '../access/region-like.js';
-import { answers, native, noHandle, type QueueHandle } from '../addon/binding.js';
+import { answers, native } from '../addon/binding.js';
+import { noHandle, type QueueHandle } from '../addon/handles.js';
 import { Field } from '../addon/wire.js';
 import { onAbort } from '../support/abort.js';
 import { nothingToDrain } from './arguments.js';

@@ -4,7 +4,8 @@ import { impossible, thrown } from '../access/failure.js';
 import { noSharedMemory } from '../access/memory.js';
 import type { RegionLike } from '../access/region-like.js';
 import { blocksOnly, possible } from '../access/rules.js';
-import { native, type QueueHandle, type RegionHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { QueueHandle, RegionHandle } from '../addon/handles.js';
 import { type Fence, fenceNumber, Opcode } from '../addon/wire.js';
 import {
   type BytesLike,

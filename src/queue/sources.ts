@@ -1,7 +1,8 @@
 // Which buffers the addon reads in place for a queue: memory from allocBuffer, known to it by a slot. A buffer is held from
 // the first operation that uses it until the last batch with such an operation has ended, and no longer.
 import { memoryId } from '../access/memory.js';
-import { native, type QueueHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { QueueHandle } from '../addon/handles.js';
 import { detached } from '../support/check.js';
 
 /** Memory that writes of a batch are from, and loads go to. */

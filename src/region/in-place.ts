@@ -1,7 +1,8 @@
 // What of a region is accessed without a call: by one atomic load or store of a typed array over the mapping, which is one
 // access of exactly that width (docs/decisions/0035).
 import { endianness } from 'node:os';
-import { type NativeInPlace, native } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { NativeInPlace } from '../addon/regions.js';
 import { runtime } from '../support/runtime.js';
 
 /** Where an access is counted. */

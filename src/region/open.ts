@@ -1,7 +1,8 @@
 // Opening regions: emulated, a mapped file, a PCI resource.
 import { join } from 'node:path';
 import { checkLimits, checkRules, type Rules, resourceLimits, resourceRules, ruleArguments } from '../access/rules.js';
-import { type NativeRefusal, native } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { NativeRefusal } from '../addon/regions.js';
 import { refusals } from '../addon/wire.js';
 import {
   checkBdf,

@@ -3,7 +3,8 @@ import { closedWith, disposedWith, type Ending, nothingLeft, together } from '..
 import { type Attempt, failure, impossible, thrown } from '../access/failure.js';
 import type { ByteOrder, RegionLike } from '../access/region-like.js';
 import { possible, type Rules, rulesFrom } from '../access/rules.js';
-import { type CountsHandle, native, noHandle, type RegionHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import { type CountsHandle, noHandle, type RegionHandle } from '../addon/handles.js';
 import { type Fence, fenceNumber } from '../addon/wire.js';
 import { checkQueueOptions, endQueue, Queue, type QueueOptions, tapQueue } from '../queue/queue.js';
 import type { QueueTap } from '../queue/tap.js';

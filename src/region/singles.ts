@@ -1,6 +1,7 @@
 // Accesses of one word: in place where the region can be accessed so, else by a call whose arguments and answer lie in words
 // that the addon shares (wire.Request). Offsets and values were checked before.
-import { answers, native, noHandle, type RegionHandle } from '../addon/binding.js';
+import { answers, native } from '../addon/binding.js';
+import { noHandle, type RegionHandle } from '../addon/handles.js';
 import { Request } from '../addon/wire.js';
 import { Count, InPlace, nativeIsBig, notInPlace } from './in-place.js';
 

@@ -1,5 +1,6 @@
 // What has been asked of a region, as people are told.
-import { type CountsHandle, native, type RegionHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { CountsHandle, RegionHandle } from '../addon/handles.js';
 import { type Stage, stages } from '../addon/wire.js';
 
 /**

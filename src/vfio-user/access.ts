@@ -1,6 +1,8 @@
 // What VFIO asks of a device, as messages to its server. Structs in replies are those of <linux/vfio.h>.
 import { constants } from 'node:os';
-import { native, type RegionHandle, type RuleArguments } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { RegionHandle } from '../addon/handles.js';
+import type { RuleArguments } from '../addon/regions.js';
 import { type IsmioError, rangeError } from '../support/errors.js';
 import type { DeviceAccess, DeviceCalls, Lent, Pinned, RegionRequest } from '../vfio/access.js';
 import type { FunctionIds } from '../vfio/info.js';

@@ -1,5 +1,6 @@
 // A connection to a server of vfio-user: how it is made, and how it is lost. What travels over it is native/vfio-user.
-import { type ConnectionHandle, native } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { ConnectionHandle } from '../addon/handles.js';
 import { type LostReason, lostReasons } from '../addon/wire.js';
 import { type ErrorValues, IsmioError, systemError } from '../support/errors.js';
 

@@ -2,7 +2,8 @@
 // openVfioUser take it.
 import { EventEmitter } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
-import { native, noHandle, type ServerHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import { noHandle, type ServerHandle } from '../addon/handles.js';
 import { happenings, serverCounts } from '../addon/wire.js';
 import { type Device, functionOf } from '../device/device.js';
 import { checkSignal, onAbort } from '../support/abort.js';

@@ -1,7 +1,8 @@
 // How a device is reached: what is asked of it is the same on every road, by whom it is answered is not.
 
 import type { Rules } from '../access/rules.js';
-import type { BellHandle, DescriptorHandle, RegionHandle, RuleArguments } from '../addon/binding.js';
+import type { BellHandle, DescriptorHandle, RegionHandle } from '../addon/handles.js';
+import type { RuleArguments } from '../addon/regions.js';
 import type { Singles } from '../region/singles.js';
 import type { IsmioError } from '../support/errors.js';
 import type { IovaSpace } from './iova.js';

@@ -1,6 +1,6 @@
 // A device as a character device: /dev/vfio/devices/vfioN, bound to an iommufd of its own (/dev/iommu). Linux 6.6 and later.
 import { join } from 'node:path';
-import type { DescriptorHandle } from '../addon/binding.js';
+import type { DescriptorHandle } from '../addon/handles.js';
 import type { PciFunction } from '../pci/functions.js';
 import { type DeviceAccess, type DeviceCalls, KernelCalls, type Pinned } from './access.js';
 import { checked, opened } from './failure.js';

@@ -2,7 +2,7 @@
 import { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
 import { checkRules, ruleArguments } from '../access/rules.js';
-import type { BellHandle } from '../addon/binding.js';
+import type { BellHandle } from '../addon/handles.js';
 import { adopt, type Region } from '../region/region.js';
 import { checkFlag } from '../support/check.js';
 import { hex, IsmioError, isIsmioError, rangeError, shown } from '../support/errors.js';

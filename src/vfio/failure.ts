@@ -1,5 +1,5 @@
 // Errors of VFIO: what was asked, what the kernel answered, what to do.
-import type { DescriptorHandle } from '../addon/binding.js';
+import type { DescriptorHandle } from '../addon/handles.js';
 import { type ErrorCode, type ErrorValues, IsmioError, systemError } from '../support/errors.js';
 import { kernel } from './kernel.js';
 

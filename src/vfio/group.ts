@@ -1,7 +1,7 @@
 // A device through its IOMMU group: /dev/vfio/vfio and /dev/vfio/N. A group can be opened once, so the devices of one group
 // that this thread opens share it.
 import { join } from 'node:path';
-import type { DescriptorHandle } from '../addon/binding.js';
+import type { DescriptorHandle } from '../addon/handles.js';
 import type { GroupMember, PciFunction } from '../pci/functions.js';
 import { type ErrorValues, IsmioError } from '../support/errors.js';
 import { type DeviceAccess, type DeviceCalls, KernelCalls, type Pinned } from './access.js';

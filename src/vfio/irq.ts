@@ -1,5 +1,6 @@
 // The interrupts of one kind of a device: an eventfd for each vector, given to the kernel and taken back.
-import { native, type SignalHandle } from '../addon/binding.js';
+import { native } from '../addon/binding.js';
+import type { SignalHandle } from '../addon/handles.js';
 import { checkBetween } from '../support/check.js';
 import { IsmioError, systemError } from '../support/errors.js';
 import { runtime } from '../support/runtime.js';

@@ -1,10 +1,10 @@
 // A function of the kernel that stands in for Linux with a device of ismio/device behind it: it answers, where others store bytes.
 import { constants } from 'node:os';
-import type { DescriptorHandle, NativeVfio } from '../../src/addon/binding.js';
 import { native } from '../../src/addon/binding.js';
+import type { DescriptorHandle } from '../../src/addon/handles.js';
+import type { NativeVfio } from '../../src/addon/vfio.js';
 import { type Device, functionOf } from '../../src/device/device.js';
 import type { DeviceFunction } from '../../src/device/function.js';
-
 import type { SysfsIds } from './kernel-trees.js';
 
 /** As vfio-pci has it: which region, and where in it. */

@@ -7,7 +7,9 @@
 // replaces are those of one copy of the package.
 import { constants } from 'node:os';
 import { join } from 'node:path';
-import { type DescriptorHandle, type NativeVfio, native } from '../../src/addon/binding.js';
+import { native } from '../../src/addon/binding.js';
+import type { DescriptorHandle } from '../../src/addon/handles.js';
+import type { NativeVfio } from '../../src/addon/vfio.js';
 import { IsmioError } from '../../src/support/errors.js';
 import { DeviceBehind } from './kernel-device.js';
 import type { StandInFunction, StandInOptions } from './kernel-functions.js';

@@ -1,7 +1,9 @@
 // A lane past the fabric: the memory of a peer's DMB, mapped here, and its signals. Opt-in at both ends, because whoever has one
 // is kept from nothing in that memory any more: docs/api/ism.md says what that is.
-import type { BellHandle } from '../../addon/binding.js';
-import { native, noHandle } from '../../addon/binding.js';
+
+import { native } from '../../addon/binding.js';
+import type { BellHandle } from '../../addon/handles.js';
+import { noHandle } from '../../addon/handles.js';
 import type { Region } from '../../region/region.js';
 import { type BytesLike, checkBetween } from '../../support/check.js';
 import { type ErrorValues, hex, IsmioError, rangeError, systemError } from '../../support/errors.js';

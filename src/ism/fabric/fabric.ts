@@ -1,6 +1,7 @@
 // A fabric: the ISM functions that reach each other.
 import { randomBytes } from 'node:crypto';
-import { type FabricHandle, native, noHandle, type PortHandle } from '../../addon/binding.js';
+import { native } from '../../addon/binding.js';
+import { type FabricHandle, noHandle, type PortHandle } from '../../addon/handles.js';
 import { checkBetween, checkFlag, checkOptions, checkText } from '../../support/check.js';
 import { hex, IsmioError, rangeError } from '../../support/errors.js';
 import { checkGid } from '../gid.js';

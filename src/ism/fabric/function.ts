@@ -1,6 +1,7 @@
 // One ISM function of a fabric: a PCI function whose moves the addon makes, and whose commands are carried out here.
 import { constants } from 'node:os';
-import { native, type PortHandle } from '../../addon/binding.js';
+import { native } from '../../addon/binding.js';
+import type { PortHandle } from '../../addon/handles.js';
 import { moveRefusals } from '../../addon/wire.js';
 import { Device } from '../../device/device.js';
 import { IsmioError } from '../../support/errors.js';

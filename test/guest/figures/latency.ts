@@ -1,7 +1,7 @@
 // From an eventfd to a handler in JavaScript, against a loop in C that polls.
 import { spawn } from 'node:child_process';
 import { median } from 'simple-statistics';
-import { noHandle } from '../../../src/addon/binding.js';
+import { noHandle } from '../../../src/addon/handles.js';
 import { KernelCalls } from '../../../src/vfio/access.js';
 import { VfioIrq } from '../../../src/vfio/irq.js';
 import { kernel } from '../../../src/vfio/kernel.js';
