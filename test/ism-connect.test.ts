@@ -5,40 +5,13 @@ import { pipeline } from 'node:stream/promises';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { allocBuffer, IsmioError } from 'ismio';
-import type { ConnectOptions, IsmStream, ListenOptions } from 'ismio/ism';
+import type { ConnectOptions, IsmStream } from 'ismio/ism';
 import { writeHello } from '../src/ism/stream/hello.js';
 import { helloOffset } from '../src/ism/stream/layout.js';
 import { rejectsCode } from './support/errors.js';
-import { next, type Pair, pairOn, type Road, roads } from './support/ism.js';
+import { next, pairOn, roads } from './support/ism.js';
+import { bytes, port, streamsOn } from './support/ism-streams.js';
 import { sequence } from './support/random.js';
-
-interface Streams extends AsyncDisposable {
-  readonly pair: Pair;
-  readonly near: IsmStream;
-  readonly far: IsmStream;
-}
-
-const port = 7;
-
-async function streamsOn(road: Road, options: ConnectOptions & ListenOptions = {}): Promise<Streams> {
-  const pair = await pairOn(road);
-  const listener = pair.b.listen(port, options);
-  const accepted = next<IsmStream>(listener, 'stream');
-  const near = await pair.a.connect(pair.b.gid, port, options);
-  const far = await accepted;
-  return {
-    ...{ pair, near, far },
-    async [Symbol.asyncDispose]() {
-      for (const stream of [near, far]) stream.on('error', () => undefined).destroy();
-      await pair[Symbol.asyncDispose]();
-    },
-  };
-}
-
-function bytes(length: number, seed: number): Buffer {
-  const draw = sequence(seed);
-  return Buffer.from(Uint8Array.from({ length }, () => draw(256)));
-}
 
 /** What comes until the peer ends. (An async iterator would destroy the stream then, with what it has yet to write.) */
 async function collected(stream: IsmStream): Promise<Buffer> {

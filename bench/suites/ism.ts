@@ -1,32 +1,24 @@
 // ISM: moves within a process, streams between processes through a fabric, and the keys of a console, against what one would
 // take without.
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { dirname, join } from 'node:path';
-import type { Duplex, Readable, Writable } from 'node:stream';
-import { fileURLToPath } from 'node:url';
-import type * as consoles from 'ismio/console';
 import type * as ism from 'ismio/ism';
-import type { Engine, Floor, Running, Window, Workload } from '../workload.js';
+import type { Engine, Floor, Window, Workload } from '../workload.js';
+import type * as lines from './ism-lines.js';
 
-const program = fileURLToPath(new URL('../servers/ism.js', import.meta.url));
+// Of each build a copy of its own, as this module is.
+const own = (await import(`./ism-lines.js${new URL(import.meta.url).search}`)) as typeof lines;
+const { chunk, chunks, echoing, intoSocket, moduleOf, sending, small, throughFabric, throughSocket, typing } = own;
 const moves = 64;
 const block = 4096;
-const small = 64;
-const chunk = 65_536;
-const chunks = 16;
 
 /** Builds from before there was one are compared with newer ones, too. */
 const missing = ({ entries }: Engine): string | null =>
   entries?.['./ism'] === undefined ? 'this build has no ISM' : null;
 
 const common = { windowBytes: 0, missing };
-
-async function moduleOf({ entries }: Engine): Promise<typeof ism> {
-  return (await import(entries?.['./ism'] as string)) as typeof ism;
-}
 
 interface Pair {
   readonly sender: ism.Ism;
@@ -46,136 +38,6 @@ async function pair(engine: Engine, length: number): Promise<Pair> {
       sender.close();
       receiver.close();
       fabric.close();
-    },
-  };
-}
-
-type Child = ChildProcessByStdio<Writable, Readable, null>;
-
-/** Processes at the other end, in a folder that goes with them. */
-class Company {
-  readonly folder: string;
-  readonly #children: Child[] = [];
-
-  constructor(window: Window) {
-    this.folder = mkdtempSync(join(dirname(window.path), 'ism-'));
-  }
-
-  async start({ entries }: Engine, duty: string, place: string, every: number): Promise<void> {
-    const urls = ['.', './device', './ism', './console'].map((name) => entries?.[name] ?? '');
-    const child = spawn(process.execPath, [program, duty, place, String(every), ...urls], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    this.#children.push(child);
-    await Promise.race([once(child.stdout, 'data'), once(child, 'close')]);
-  }
-
-  /** Those that came last end first. */
-  async end(): Promise<void> {
-    for (const child of this.#children.reverse()) {
-      const ended = once(child, 'close');
-      child.stdin.end();
-      await ended;
-    }
-    rmSync(this.folder, { recursive: true });
-  }
-}
-
-/** A stream to a process, and how it ends. */
-interface Line {
-  readonly stream: Duplex;
-  close(): Promise<void>;
-}
-
-async function throughFabric(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
-  const company = new Company(window);
-  const { openIsm } = await moduleOf(engine);
-  await company.start(engine, 'fabric', company.folder, every);
-  await company.start(engine, duty, company.folder, every);
-  const direct = duty.startsWith('direct');
-  const driver = await openIsm(engine.openVfioUser(join(company.folder, '0.sock')), { direct });
-  const stream = await driver.connect(2n, 1, { ring: 524_288 });
-  return {
-    stream,
-    async close() {
-      stream.destroy();
-      driver.close();
-      await company.end();
-    },
-  };
-}
-
-async function throughSocket(engine: Engine, window: Window, duty: string, every: number): Promise<Line> {
-  const company = new Company(window);
-  const path = join(company.folder, 'net.sock');
-  await company.start(engine, `net-${duty}`, path, every);
-  const stream = connect({ path });
-  await once(stream, 'connect');
-  return {
-    stream,
-    async close() {
-      stream.destroy();
-      await company.end();
-    },
-  };
-}
-
-/** So many bytes, and the sink's word that they have come. */
-function sending({ stream, close }: Line): Running {
-  const bytes = new Uint8Array(chunk).fill(0x5a);
-  return {
-    async batch() {
-      const come = once(stream, 'data');
-      for (let i = 0; i < chunks; i++) if (!stream.write(bytes)) await once(stream, 'drain');
-      await come;
-    },
-    close,
-  };
-}
-
-function echoing({ stream, close }: Line, length = small): Running {
-  const bytes = new Uint8Array(length).fill(0x5a);
-  return {
-    async batch() {
-      let left = length;
-      const come = new Promise<void>((resolve) => {
-        const take = (part: Buffer): void => {
-          left -= part.length;
-          if (left > 0) return;
-          stream.off('data', take);
-          resolve();
-        };
-        stream.on('data', take);
-      });
-      stream.write(bytes);
-      await come;
-    },
-    close,
-  };
-}
-
-/** A console at the other end of a fabric, whose line says what is typed. */
-async function typing(engine: Engine, window: Window, duty: string): Promise<Running> {
-  const company = new Company(window);
-  const { openIsm } = await moduleOf(engine);
-  const { attachConsole } = (await import(engine.entries?.['./console'] as string)) as typeof consoles;
-  await company.start(engine, 'fabric', company.folder, 1);
-  await company.start(engine, duty, company.folder, 1);
-  const direct = duty.startsWith('direct');
-  const driver = await openIsm(engine.openVfioUser(join(company.folder, '0.sock')), { direct });
-  const client = await attachConsole(driver, 2n, { replay: 'none' });
-  const key = Uint8Array.of(0x78);
-  return {
-    async batch() {
-      await new Promise<void>((resolve) => {
-        client.once('data', () => resolve());
-        client.write(key);
-      });
-    },
-    async close() {
-      client.close();
-      driver.close();
-      await company.end();
     },
   };
 }
@@ -245,6 +107,12 @@ const netStream: Floor = {
   open: async (window, _floors, engine) => sending(await throughSocket(engine, window, 'sink', chunks * chunk)),
 };
 
+const netInto: Floor = {
+  title: 'the same over a unix socket of node:net, with onread',
+  operations: chunks,
+  open: async (window, _floors, engine) => sending(await intoSocket(engine, window)),
+};
+
 const ringStream: Floor = {
   title: 'the same between two processes of C, by a ring in shared memory',
   operations: chunks,
@@ -273,6 +141,14 @@ const keys = {
   ...common,
   missing: ({ entries }: Engine) => (entries?.['./console'] === undefined ? 'this build has no consoles' : null),
   floor: netKey,
+};
+
+const intoMemory = {
+  operations: chunks,
+  bytes: chunks * chunk,
+  ...common,
+  open: async (engine: Engine, window: Window) =>
+    sending(await throughFabric(engine, window, 'direct-into-sink', chunks * chunk)),
 };
 
 function partsOf(bytes: Uint8Array, length: number): Uint8Array[] {
@@ -345,14 +221,18 @@ export const workloads: Workload[] = [
     open: async (engine, window) => sending(await throughFabric(engine, window, 'direct-sink', chunks * chunk)),
   },
   {
+    name: 'ism/stream-64KiB/direct-into',
+    title: 'a stream to another process by lanes, writes of 64 KiB, read into one memory',
+    ...intoMemory,
+    target: { atLeast: 3 },
+    floor: netInto,
+  },
+  {
     name: 'ism/stream-64KiB/direct-ring',
-    title: 'a stream to another process by lanes, writes of 64 KiB',
-    operations: chunks,
-    bytes: chunks * chunk,
-    ...common,
+    title: 'a stream to another process by lanes, writes of 64 KiB, read into one memory',
+    ...intoMemory,
     target: { atLeast: 0.6 },
     floor: ringStream,
-    open: async (engine, window) => sending(await throughFabric(engine, window, 'direct-sink', chunks * chunk)),
   },
   {
     name: 'ism/echo-64B/fabric',

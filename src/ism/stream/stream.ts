@@ -2,7 +2,8 @@
 // goes out behind the tick; the callback of what has no room waits until it was placed.
 import { Duplex } from 'node:stream';
 import { setImmediate } from 'node:timers';
-import { IsmioError, shown, typeError } from '../../support/errors.js';
+import { type BytesLike, bytesOf, checkCallback, detached } from '../../support/check.js';
+import { IsmioError, rangeError, shown, typeError } from '../../support/errors.js';
 import type { Hello } from './hello.js';
 import type { StreamSettings } from './options.js';
 import { breach } from './reasons.js';
@@ -15,6 +16,12 @@ type Done = (error?: Error | null) => void;
 const turnBytes = 256 * 1024;
 /** The largest piece of them. */
 const pieceBytes = 64 * 1024;
+
+/** Memory of the program's that bytes are read into, and who is told. */
+interface Target {
+  readonly bytes: Uint8Array;
+  readonly told: (part: Uint8Array) => void;
+}
 
 /** What is known of a stream that was opened. */
 export interface Opened {
@@ -35,6 +42,7 @@ export class IsmStream extends Duplex {
   readonly #records: Records | null;
   /** The callback of what has no room yet, and of the end. */
   #waiting: Done | null = null;
+  #target: Target | null = null;
   #isWanted = false;
   #hasEnded = false;
   #isNew = true;
@@ -72,6 +80,42 @@ export class IsmStream extends Duplex {
     return this.#session.end.rescued;
   }
 
+  /**
+   * Reads into one memory from now on, again and again: no 'data' is told, and nothing is allocated for what comes. `told` is
+   * given the part of `buffer` that was filled, which is good until it returns. The stream flows; `pause` and `resume` hold it.
+   * A buffer that was transferred meanwhile fails the stream, with ERR_ISMIO_DETACHED.
+   * @throws TypeError ERR_ISMIO_ARGUMENT_TYPE, RangeError ERR_ISMIO_OPTION where the buffer is empty, or the stream one of records
+   */
+  readInto(buffer: BytesLike, told: (part: Uint8Array) => void): void {
+    const bytes = bytesOf(buffer, 'target');
+    checkCallback(told, 'told');
+    if (bytes.length === 0)
+      throw rangeError('ERR_ISMIO_OPTION', 'the buffer must have at least one byte', { length: 0 });
+    if (this.#records !== null) {
+      throw rangeError('ERR_ISMIO_OPTION', "records come whole: listen to 'data'", { mode: 'messages' });
+    }
+    this.#target = { bytes, told };
+    for (let chunk = this.read(); chunk !== null; chunk = this.read()) {
+      for (let at = 0; at < chunk.length; at += bytes.length) {
+        const part = chunk.subarray(at, at + bytes.length);
+        bytes.set(part);
+        told(bytes.subarray(0, part.length));
+      }
+    }
+    this.resume();
+  }
+
+  override pause(): this {
+    if (this.#target !== null) this.#isWanted = false;
+    return super.pause();
+  }
+
+  override resume(): this {
+    super.resume();
+    if (this.#target !== null) this._read();
+    return this;
+  }
+
   override _read(): void {
     this.#isWanted = true;
     this.#session.serveLater();
@@ -100,6 +144,7 @@ export class IsmStream extends Duplex {
     const { end } = this.#session;
     const waiting = this.#waiting;
     this.#waiting = null;
+    this.#isWanted = false;
     // What both programs have ended goes on until both know it; anything else is given up here.
     if (!(this.#hasEnded && this.writableFinished)) this.#session.abort(error === null ? 'destroyed' : 'failed');
     waiting?.(error ?? end.error ?? destroyed());
@@ -164,9 +209,20 @@ export class IsmStream extends Duplex {
 
   #take(): void {
     const before = this.#session.end.available;
+    if (this.#target !== null) {
+      this.#fill(this.#target);
+      return;
+    }
     const taken = this.#records === null ? this.#piece() : this.#record(this.#records);
     this.#bytesRead += before - this.#session.end.available;
     if (taken !== null) this.#isWanted = this.push(taken);
+  }
+
+  #fill({ bytes, told }: Target): void {
+    const count = this.#session.end.read(bytes.length > pieceBytes ? bytes.subarray(0, pieceBytes) : bytes);
+    this.#bytesRead += count;
+    if (count > 0) told(bytes.subarray(0, count));
+    else this.destroy(detached('target'));
   }
 
   #record(records: Records): Buffer | null {
