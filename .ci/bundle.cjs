@@ -47,10 +47,11 @@ const owners = new Map();
 const lent = Object.fromEntries(Object.keys(files).map((file) => [file, new Set()]));
 for (const [module, { file }] of Object.entries(late)) lent[file].add(module);
 
-const from = (file, module) => `load('./${file}.cjs')[Symbol.for('ismio.modules')]['${module}']`;
+const shared = 'ismio.modules';
+const from = (file, module) => `load('./${file}.cjs')[Symbol.for('${shared}')]['${module}']`;
 
-/** For one of the files: its entry, and where it takes from others. */
-const rooms = (file) => ({
+/** For one of the files: its entry, and where it takes from others, which are written before it once they are known. */
+const rooms = (file, areWritten) => ({
   name: 'rooms',
   setup({ onResolve, onLoad, resolve }) {
     onResolve({ filter: /^entry$/ }, () => ({ path: file, namespace: 'entry' }));
@@ -74,7 +75,7 @@ const rooms = (file) => ({
     onLoad({ filter: /.*/, namespace: 'other' }, ({ path }) => {
       const owner = owners.get(path);
       lent[owner].add(path);
-      return { contents: `module.exports = ${from(owner, path)};` };
+      return { contents: areWritten ? takenFrom(owner, path) : `module.exports = ${from(owner, path)};` };
     });
   },
 });
@@ -87,10 +88,19 @@ function entryOf(file) {
     entry === null ? '' : `export * from './${entry}';`,
     file === 'worker' ? `export { default } from './${entry}';` : '',
     ...modules.map((module, index) => `import * as module${index} from './${module}';`),
-    `Object.defineProperty(module.exports, Symbol.for('ismio.modules'), { value: {`,
+    `Object.defineProperty(module.exports, Symbol.for('${shared}'), { value: {`,
     ...modules.map((module, index) => `  '${module}': module${index},`),
     '} });',
   ].join('\n');
+}
+
+/**
+ * Each name by itself, as a constant: what is asked of a module's object at every use goes through two functions that every such
+ * use has in common, and costs more than much of what is called.
+ */
+function takenFrom(owner, module) {
+  const names = Object.keys(require(join(root, 'dist', `${owner}.cjs`))[Symbol.for(shared)][module]);
+  return `export const { ${names.join(', ')} } = ${from(owner, module)};`;
 }
 
 function callsOf(module) {
@@ -117,7 +127,7 @@ function bundle(file, write) {
     banner: {
       js: `'use strict'; const load = require, importMetaUrl = require('node:url').pathToFileURL(__filename).href;`,
     },
-    plugins: [rooms(file)],
+    plugins: [rooms(file, write)],
     outdir: 'dist',
     outExtension: { '.js': '.cjs' },
     logLevel: 'warning',
