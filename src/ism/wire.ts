@@ -158,9 +158,12 @@ export const queue = { headerBytes: 32, entryBytes: 32, entries: 15, bytes: 512 
 /** The VLAN id by which a driver says that it speaks SMC-Dv2 (Linux include/net/smc.h, ISM_RESERVED_VLANID). */
 export const reservedVlan = 0x1fff;
 
-/** Where a move goes, as an offset in BAR 0: ISM_CREATE_REQ of ism.h. */
-export function movePlace(token: bigint, offset: number, signal?: number): number {
-  const place = Number(token) + offset;
+/**
+ * Where a move goes, as an offset in BAR 0: ISM_CREATE_REQ of ism.h.
+ * @param start the token of a DMB, or what this function makes of it for offset 0
+ */
+export function movePlace(start: bigint | number, offset: number, signal?: number): number {
+  const place = Number(start) + offset;
   return signal === undefined ? place : place + signal * 2 ** 24 + 2 ** 23;
 }
 

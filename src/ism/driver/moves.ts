@@ -14,6 +14,9 @@ export class Moves {
   readonly strict: boolean;
   readonly window: Region;
   readonly #step: number;
+  /** The DMB that was moved into last, and where it begins: to make a number of a bigint costs as much as all other checks. */
+  #token = 0n;
+  #start = 0;
 
   constructor(window: Region) {
     const { maxStoreBlock, boundary, alignment } = window.rules;
@@ -26,16 +29,25 @@ export class Moves {
   move(token: bigint, offset: number, bytes: BytesLike, { signal }: MoveOptions): void {
     const length = this.check(offset, bytes, signal);
     if (signal === undefined) {
-      this.window.write(movePlace(token, offset), bytes);
+      this.window.write(this.place(token, offset), bytes);
       return;
     }
     const last = this.lastBlock(token, offset, length);
     if (last === offset) {
-      this.window.storeBlock(movePlace(token, offset, signal), bytes);
+      this.window.storeBlock(this.place(token, offset, signal), bytes);
       return;
     }
-    this.window.write(movePlace(token, offset), part(bytes, 0, last - offset));
-    this.window.storeBlock(movePlace(token, last, signal), part(bytes, last - offset, length));
+    this.window.write(this.place(token, offset), part(bytes, 0, last - offset));
+    this.window.storeBlock(this.place(token, last, signal), part(bytes, last - offset, length));
+  }
+
+  /** Where a move goes, in the window. */
+  place(token: bigint, offset: number, signal?: number): number {
+    if (token !== this.#token) {
+      this.#start = movePlace(token, 0);
+      this.#token = token;
+    }
+    return movePlace(this.#start, offset, signal);
   }
 
   /** @returns how many bytes are moved */
@@ -53,7 +65,7 @@ export class Moves {
       const end = offset + length;
       return Math.max(offset, end - 1 - ((end - 1) % this.#step));
     }
-    const place = movePlace(token, offset);
+    const place = this.place(token, offset);
     const { offset: last } = this.window.plan(place, length).at(-1) as PlannedStore;
     return offset + last - place;
   }
@@ -89,10 +101,10 @@ export class MoveQueue {
    */
   move(token: bigint, offset: number, bytes: BytesLike, { signal }: MoveOptions = {}): boolean {
     const length = this.#moves.check(offset, bytes, signal);
-    if (signal === undefined) return this.#queue.write(movePlace(token, offset), bytes);
+    if (signal === undefined) return this.#queue.write(this.#moves.place(token, offset), bytes);
     const last = this.#moves.lastBlock(token, offset, length);
-    if (last > offset && !this.#queue.write(movePlace(token, offset), bytes, 0, last - offset)) return false;
-    return this.#queue.write(movePlace(token, last, signal), bytes, last - offset, length - (last - offset));
+    if (last > offset && !this.#queue.write(this.#moves.place(token, offset), bytes, 0, last - offset)) return false;
+    return this.#queue.write(this.#moves.place(token, last, signal), bytes, last - offset, length - (last - offset));
   }
 
   /** Makes all that are queued, now, on this thread. @throws IsmioError as `queue.submit` */
