@@ -42,9 +42,9 @@ class Backend {
   Backend& operator=(const Backend&) = delete;
   virtual ~Backend() = default;
 
-  // Whether JavaScript of the calling thread may run before an access has ended: it may take away the memory that the
-  // access moves from or to.
-  virtual bool mayRunScript() const { return false; }
+  // Whether JavaScript of the calling thread may run before an access to these bytes has ended: it may take away the
+  // memory that the access moves from or to.
+  virtual bool mayRunScript(bool /*stores*/, uint64_t /*offset*/, uint64_t /*length*/) const { return false; }
 
   const uint64_t together;
   const uint64_t loadsTogether;

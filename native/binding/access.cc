@@ -33,8 +33,9 @@ Status requested(Environment& environment, uint64_t width, Issue&& issue) {
 // detach the memory that they come from, or go to, or make it shorter.
 class Moved {
  public:
-  Moved(const HeldRegion& held, const Bytes& bytes) : bytes_(bytes) {
-    if (bytes.data == nullptr || !held.attachment.region().backend().mayRunScript()) return;
+  Moved(const HeldRegion& held, bool stores, uint64_t offset, const Bytes& bytes) : bytes_(bytes) {
+    const Backend& backend = held.attachment.region().backend();
+    if (bytes.data == nullptr || !backend.mayRunScript(stores, offset, bytes.length)) return;
     own_.assign(bytes.data, bytes.data + bytes.length);
     bytes_.data = own_.data();
   }
@@ -84,7 +85,7 @@ Napi::Value storeBlock(const Napi::CallbackInfo& info) {
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   // A length past 32 bits breaks every rule of length just as the longest one does.
                   const auto length = static_cast<uint32_t>(least(source.length, UINT32_MAX));
-                  return held.issuer.storeBlock(offset, Moved(held, source).data(), length, failure);
+                  return held.issuer.storeBlock(offset, Moved(held, true, offset, source).data(), length, failure);
                 }));
 }
 
@@ -93,7 +94,7 @@ Napi::Value write(const Napi::CallbackInfo& info) {
   const Bytes source = bytesAt(info, 2);
   return status(info, access(info, source.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   const EndingEarly ending(Environment::of(info.Env()), held.issuer);
-                  return held.issuer.write(offset, Moved(held, source).data(), source.length, failure);
+                  return held.issuer.write(offset, Moved(held, true, offset, source).data(), source.length, failure);
                 }));
 }
 
@@ -102,7 +103,7 @@ Napi::Value read(const Napi::CallbackInfo& info) {
   const Bytes target = bytesAt(info, 2);
   return status(info, access(info, target.length, [&](HeldRegion& held, uint64_t offset, Failure& failure) {
                   const EndingEarly ending(Environment::of(info.Env()), held.issuer);
-                  const Moved moved(held, target);
+                  const Moved moved(held, false, offset, target);
                   const Status ended = held.issuer.read(offset, moved.data(), target.length, failure);
                   moved.loaded(info, ended == Status::ok ? target.length : failure.done);
                   return ended;

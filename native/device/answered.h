@@ -16,7 +16,9 @@ class Answered final : public Backend {
   Answered(std::shared_ptr<Function> function, uint32_t bar, const Rules& rules, const Cost& cost,
            const std::vector<Fault>& faults, uint64_t seed);
 
-  bool mayRunScript() const override { return function_->desk->here(); }
+  bool mayRunScript(bool stores, uint64_t offset, uint64_t length) const override {
+    return function_->desk->here() && function_->asksScript(bar_, stores, offset, length);
+  }
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;

@@ -19,6 +19,15 @@ Function::Stretch Function::stretchAt(uint32_t bar, uint64_t offset, uint64_t le
   return {nullptr, rest, bars[bar].engine.get()};
 }
 
+bool Function::asksScript(uint32_t bar, bool stores, uint64_t offset, uint64_t length) const {
+  for (uint64_t done = 0; done < length;) {
+    const Stretch stretch = stretchAt(bar, offset + done, length - done);
+    if (stretch.memory == nullptr && (!stores || stretch.engine == nullptr)) return true;
+    done += stretch.length;
+  }
+  return false;
+}
+
 uint8_t* Function::memoryAt(uint32_t bar, uint64_t offset, uint64_t length) const {
   const Stretch stretch = stretchAt(bar, offset, length);
   return stretch.length == length ? stretch.memory : nullptr;

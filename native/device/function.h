@@ -79,6 +79,8 @@ class Function : public std::enable_shared_from_this<Function> {
     Engine* engine = nullptr;
   };
   Stretch stretchAt(uint32_t bar, uint64_t offset, uint64_t length) const;
+  // Whether any of these bytes is neither memory nor, of a store, an engine's.
+  bool asksScript(uint32_t bar, bool stores, uint64_t offset, uint64_t length) const;
   // The engine that has lanes past it; null: there is none.
   Engine* lender() const;
   // DMA of the device, in the name of its command register: EPERM where it is no bus master.

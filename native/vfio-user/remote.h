@@ -14,7 +14,7 @@ class Remote final : public Backend {
   // `posted`: no reply to a store is asked for, and none is known to have failed.
   Remote(std::shared_ptr<Connection> connection, uint32_t region, const Rules& rules, bool posted);
 
-  bool mayRunScript() const override { return connection_->serves(); }
+  bool mayRunScript(bool, uint64_t, uint64_t) const override { return connection_->serves(); }
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
   Status loadWords(uint64_t offset, uint8_t* target, uint64_t words, uint64_t& done, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;

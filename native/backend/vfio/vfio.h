@@ -63,7 +63,9 @@ class PartlyMapped final : public Backend {
   // region.
   PartlyMapped(std::vector<Area> areas, std::unique_ptr<Backend> rest);
 
-  bool mayRunScript() const override { return rest_->mayRunScript(); }
+  bool mayRunScript(bool stores, uint64_t offset, uint64_t length) const override {
+    return rest_->mayRunScript(stores, offset, length);
+  }
   Status load(uint64_t offset, uint8_t* target, uint32_t width, Failure& failure) override;
   Status store(uint64_t offset, const uint8_t* source, uint32_t width, Failure& failure) override;
   Status storeBlock(uint64_t offset, const uint8_t* source, uint32_t length, Failure& failure) override;
