@@ -1,7 +1,7 @@
 // The NBD server under clients that nobody here wrote: qemu's, libnbd's, fio, nbdkit; of a disk as it is, and of the same disk over
 // ISM. What none of them notices, such as a wrong length, is compared by contents.
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -19,13 +19,11 @@ import { setTimeout } from 'node:timers/promises';
 import { type BlockDevice, memoryDisk, type NbdOptions, openFileDisk } from 'ismio/block';
 import { exported, type Way } from './support/block.js';
 import { temporaryFolder } from './support/files.js';
-import { ran, saidBy } from './support/nbd.js';
+import { nbdPython, ran, saidBy } from './support/nbd.js';
 import { missing } from './support/terminal.js';
 
 const mebibyte = 2 ** 20;
-
-/** One that has libnbd's module, which is all of nbdsh: the system's has it where another comes first. */
-const python = ['python3', '/usr/bin/python3'].find((path) => spawnSync(path, ['-c', 'import nbd']).status === 0);
+const python = nbdPython();
 
 /** An image of so many MiB and an odd end, mostly holes. */
 function image(folder: string, { name = 'image', mebibytes = 40 } = {}): { path: string; bytes: Buffer } {

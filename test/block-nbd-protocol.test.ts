@@ -325,6 +325,19 @@ test('a client that goes in the middle of a write has written nothing of it', as
   assert.equal(await next.write(0, Buffer.alloc(10)), 0);
 });
 
+test('a client that leaves right behind ABORT, and does not wait for the answer, is no error', async (t) => {
+  const { path, server } = await served(t, memoryDisk({ size: mebibyte }));
+  const refused: string[] = [];
+  server.on('refused', (reason) => refused.push(reason));
+  for (let i = 0; i < 20; i++) {
+    const client = await NbdClient.greeted(path);
+    client.sendOption(option.abort);
+    client.socket.destroy();
+  }
+  while (server.stats().accepted < 20 || server.stats().open > 0) await setTimeout(2);
+  assert.deepEqual([refused, server.stats().broken], [[], 0]);
+});
+
 test('closing answers what is in flight, takes nothing more, and never waits for a disk that hangs', async (t) => {
   const { disk, waiting, state } = held(mebibyte);
   const { path, server } = await served(t, disk, { grace: 300 });
