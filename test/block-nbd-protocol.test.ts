@@ -385,6 +385,9 @@ test('options of serveNbd that are wrong are refused by name', async () => {
   const disk = memoryDisk({ size: mebibyte });
   await rejectsCode(serveNbd(disk, {}), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await rejectsCode(serveNbd(disk, { path: 'x', port: 1 }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(serveNbd(disk, { port: 1, fd: 3 }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(serveNbd(disk, { fd: -1 }), RangeError, 'ERR_ISMIO_OPTION', { fd: -1 });
+  await rejectsCode(serveNbd(disk, { fd: 1_000_000 }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EINVAL' });
   await rejectsCode(serveNbd(disk, { port: 70_000 }), RangeError, 'ERR_ISMIO_OPTION', { port: 70_000 });
   await rejectsCode(serveNbd(disk, { port: 0, ssl: true } as object), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { port: 0, name: 'x'.repeat(5000) }), RangeError, 'ERR_ISMIO_OPTION');
