@@ -1,5 +1,6 @@
 // What libnbd can be asked to agree on, and what it makes of it: every way to begin, of a disk as it is and of the same disk over ISM.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { describe, test } from 'node:test';
 import { memoryDisk } from 'ismio/block';
 import { exported, type Way } from './support/block.js';
@@ -7,6 +8,12 @@ import { nbdPython, ran } from './support/nbd.js';
 
 const mebibyte = 2 ** 20;
 const python = nbdPython();
+const noPython = python === undefined && 'not installed: python3-libnbd';
+/** Since libnbd 1.18. */
+const noExtended =
+  noPython ||
+  (spawnSync(python as string, ['-c', 'import nbd; nbd.NBD.set_request_extended_headers']).status !== 0 &&
+    'this libnbd has no extended headers');
 
 /** Runs a program of libnbd's Python module to its end. */
 async function told(program: string): Promise<void> {
@@ -43,7 +50,7 @@ def use(h, fill, structured):
 
 for (const way of ['itself', 'vfio-user, by lanes'] satisfies Way[]) {
   describe(`libnbd with a disk ${way === 'itself' ? way : `over ISM (${way})`}`, {
-    skip: python === undefined && 'not installed: python3-libnbd',
+    skip: noPython,
   }, () => {
     const size = 4 * mebibyte;
 
@@ -105,6 +112,32 @@ h.opt_abort()
 assert h.aio_is_closed()
 `);
       assert.equal(server.stats().broken, 0);
+    });
+
+    test('extended headers: one extent, one request of zeros and one trim for 8 TiB', {
+      skip: noExtended,
+    }, async (t) => {
+      const { uri, server } = await exported(way, t, memoryDisk({ size: 2 ** 43 }));
+      await told(`
+h = nbd.NBD()
+h.add_meta_context("base:allocation")
+h.connect_uri("${uri}")
+assert h.get_extended_headers_negotiated()
+def extents():
+    found = []
+    h.block_status_64(2 ** 43, 0, lambda context, offset, entries, error: found.extend(entries))
+    return found
+assert extents() == [(2 ** 43, 3)], extents()
+h.pwrite(b"kept", 2 ** 42 + 5, nbd.CMD_FLAG_FUA)
+assert h.pread(6, 2 ** 42 + 4) == b"\\0kept\\0"
+assert [flags for length, flags in extents()] == [3, 0, 3], extents()
+h.zero(2 ** 43 - 7, 7)
+h.trim(2 ** 43, 0)
+h.cache(2 ** 33, 0)
+assert h.pread(6, 2 ** 42 + 4) == bytes(6)
+h.shutdown()
+`);
+      assert.deepEqual([server.stats().failed, server.stats().broken], [0, 0]);
     });
 
     test('a client that is handed a socket which is connected', async (t) => {
