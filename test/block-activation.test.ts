@@ -32,6 +32,13 @@ test('nbdcopy copies from one that it starts to another', { skip: missing('nbdco
   assert.ok(readFileSync(to).equals(bytes));
 });
 
+test("nbdkit's nbd plugin starts it", { skip: missing('nbdkit', 'nbdinfo') }, async () => {
+  const [program, ...more] = commandOf(['block', 'nbd', 'memory:2M']);
+  const words = [`command=${program}`, ...more.map((word) => `arg=${word}`)];
+  const said = await saidBy('nbdkit', '-U', '-', 'nbd', ...words, '--run', 'nbdinfo --size "$uri"');
+  assert.equal(said, `${2 * mebibyte}\n`);
+});
+
 test('libnbd ends it by a signal when it closes, which ends it well', {
   skip: python === undefined && 'not installed: python3-libnbd',
 }, async (t) => {

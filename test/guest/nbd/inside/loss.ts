@@ -59,7 +59,7 @@ test('ism: its target is killed and started again under load: no write fails, an
   await attach('ism', '-connections', '2');
   await until(() => sizeOf('p1') > 0, 'the partition is found');
   await mount(`${node}p1`);
-  assert.equal(await load('ism', 10, 4, asked.killTarget, 30, all), null);
+  assert.equal(await load('ism', 10, 4, asked.killTarget, 18, all), null);
   await unmount();
   await check(`${node}p1`);
   await detach();
