@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, type TestContext, test } from 'node:test';
-import { ismio, startIsmio } from './support/command.js';
-import { NbdClient, saidBy } from './support/nbd.js';
+import { makeCertificates } from './support/certificates.js';
+import { commandOf, ismio, startIsmio } from './support/command.js';
+import { NbdClient, ran, saidBy } from './support/nbd.js';
 import { missing } from './support/terminal.js';
 
 interface Said {
@@ -94,6 +95,33 @@ test('a target that is killed and started again: a client that waits has its ans
   assert.equal(read.toString('latin1', 1001), 'late');
   client.socket.end();
   await ended(initiator.child);
+});
+
+test('a disk of another function by TLS, and at a socket that a client hands over', {
+  skip: missing('openssl', 'nbdinfo', 'nbdcopy'),
+}, async (t) => {
+  const [own, copy] = [join(folder, 'tls'), join(folder, 'copy')];
+  mkdirSync(own);
+  makeCertificates(own);
+  const tls = ['cert', 'key'].flatMap((what) => [`--tls-${what}`, join(own, `server-${what}.pem`)]);
+  const target = await lasting(t, 'serving', 'block', 'serve', 'memory:4M', ...on(0));
+  const attach = ['block', 'attach', ...on(1), '--peer', '0x11'];
+  const words = [...attach, '--tcp', '0', ...tls, '--tls-ca', join(own, 'ca-cert.pem')];
+  const initiator = await lasting(t, 'serving', ...words);
+  const { port } = initiator.heard.find(({ event }) => event === 'serving') as Said;
+  const bytes = Buffer.from(Array.from({ length: 2 ** 20 }, (_, i) => (i * 7) % 253));
+  writeFileSync(join(own, 'bytes'), bytes);
+  const uri = `nbds://localhost:${String(port)}/?tls-certificates=${own}`;
+  assert.match(await saidBy('nbdinfo', uri), /with TLS/);
+  await saidBy('nbdcopy', join(own, 'bytes'), uri);
+  assert.notEqual((await ran('nbdinfo', `nbd://localhost:${String(port)}`)).code, 0, 'in the clear');
+  await ended(initiator.child);
+  await target.hears('detach');
+  await saidBy('nbdcopy', '--', '[', ...commandOf(attach), ']', copy);
+  const copied = readFileSync(copy);
+  assert.ok(copied.subarray(0, bytes.length).equals(bytes));
+  assert.ok(copied.equals(Buffer.concat([bytes], 2 ** 22)), 'zeros behind it');
+  await ended(target.child);
 });
 
 test('words that name no disk, no function or no place for it', async () => {

@@ -325,6 +325,19 @@ test('a client that goes in the middle of a write has written nothing of it', as
   assert.equal(await next.write(0, Buffer.alloc(10)), 0);
 });
 
+test('a client that leaves right behind ABORT, and does not wait for the answer, is no error', async (t) => {
+  const { path, server } = await served(t, memoryDisk({ size: mebibyte }));
+  const refused: string[] = [];
+  server.on('refused', (reason) => refused.push(reason));
+  for (let i = 0; i < 20; i++) {
+    const client = await NbdClient.greeted(path);
+    client.sendOption(option.abort);
+    client.socket.destroy();
+  }
+  while (server.stats().accepted < 20 || server.stats().open > 0) await setTimeout(2);
+  assert.deepEqual([refused, server.stats().broken], [[], 0]);
+});
+
 test('closing answers what is in flight, takes nothing more, and never waits for a disk that hangs', async (t) => {
   const { disk, waiting, state } = held(mebibyte);
   const { path, server } = await served(t, disk, { grace: 300 });
@@ -372,6 +385,9 @@ test('options of serveNbd that are wrong are refused by name', async () => {
   const disk = memoryDisk({ size: mebibyte });
   await rejectsCode(serveNbd(disk, {}), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await rejectsCode(serveNbd(disk, { path: 'x', port: 1 }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(serveNbd(disk, { port: 1, fd: 3 }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
+  await rejectsCode(serveNbd(disk, { fd: -1 }), RangeError, 'ERR_ISMIO_OPTION', { fd: -1 });
+  await rejectsCode(serveNbd(disk, { fd: 1_000_000 }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EINVAL' });
   await rejectsCode(serveNbd(disk, { port: 70_000 }), RangeError, 'ERR_ISMIO_OPTION', { port: 70_000 });
   await rejectsCode(serveNbd(disk, { port: 0, ssl: true } as object), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { port: 0, name: 'x'.repeat(5000) }), RangeError, 'ERR_ISMIO_OPTION');

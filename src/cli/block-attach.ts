@@ -1,8 +1,7 @@
 // ismio block attach: the disk of another ISM function, exported by NBD to clients of this machine.
 import { Command, Option } from 'commander';
 import type { IsmDisk, LossMode } from 'ismio/block';
-import { addExportOptions, type ExportOptions, exportDisk } from './block-options.js';
-import { usageError } from './failure.js';
+import { addExportOptions, type ExportOptions, exportDisk, exportPlace } from './block-options.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions, parseSeconds } from './function-options.js';
 import { sayInJson, sayInWords, signalled } from './lasting.js';
 
@@ -15,7 +14,8 @@ interface Options extends PeerOptions, ExportOptions {
 const notes = `
 Clients have the disk as they have one of this machine: qemu, the kernel's nbd, nbdcopy, fio. When the target is lost it is looked
 for, and their requests wait --wait seconds, and are asked again when it is back; with --on-loss queue-new what was in flight fails,
-with fail-all everything does until then. SIGINT and SIGTERM answer what is in flight, and end it.
+with fail-all everything does until then. SIGINT and SIGTERM answer what is in flight, and end it. Without --socket and --tcp it
+exports at the socket that it was given, as nbd does.
 
 Examples:
   ismio block attach --device vfio-user:/tmp/fabric/1.sock --peer 0x11 --socket /tmp/disk.sock --connect
@@ -37,8 +37,8 @@ export function blockAttachCommand(port: number): Command {
 }
 
 async function attach(options: Options): Promise<void> {
-  const { socket, tcp, peer, readOnly = false, onLoss, wait, json } = options;
-  if ((socket === undefined) === (tcp === undefined)) throw usageError('attach takes --socket PATH or --tcp PORT');
+  const { tcp, peer, readOnly = false, onLoss, wait, json } = options;
+  const place = exportPlace('attach takes --socket PATH, --tcp PORT', tcp, options);
   const { openBlock } = await import('ismio/block');
   const say = json === true ? sayInJson : sayInWords;
   const signal = signalled();
@@ -48,7 +48,7 @@ async function attach(options: Options): Promise<void> {
   });
   tell(disk, say);
   try {
-    await exportDisk(disk, tcp, options, { say, signal });
+    await exportDisk(disk, place, options, { say, signal });
   } finally {
     await disk.close();
   }

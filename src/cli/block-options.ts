@@ -1,7 +1,9 @@
 // How a disk is exported by NBD, and what is said of it: of the commands that do.
 import { type Command, InvalidArgumentError } from 'commander';
 import type { BlockDevice, NbdServer } from 'ismio/block';
+import { givenSocket } from './activation.js';
 import { addTlsOptions, readTls, type TlsOptions } from './disks.js';
+import { usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { print } from './output.js';
 
@@ -32,19 +34,34 @@ export function addExportOptions(command: Command, tcp: string): Command {
     .option('--json', 'print what happens as JSON, a line each');
 }
 
+/** Where a disk is exported. */
+type ExportPlace = { readonly path: string } | { readonly port: number } | { readonly fd: number };
+
+/** @param words the command, and its two options for that */
+export function exportPlace(words: string, port: number | undefined, { socket, connect }: ExportOptions): ExportPlace {
+  const fd = givenSocket();
+  if ([socket, port, fd].filter((one) => one !== undefined).length !== 1) {
+    throw usageError(`${words}, or the socket that it was given (LISTEN_FDS): one of them`);
+  }
+  if (socket !== undefined) return { path: socket };
+  if (fd === undefined) return { port: port as number };
+  if (connect === true)
+    throw usageError('--connect cannot tell where a socket is that it was given: whoever made it can');
+  return { fd };
+}
+
 /** Exports a disk, and tells what happens, until the signal. */
 export async function exportDisk(
   disk: BlockDevice,
-  port: number | undefined,
+  place: ExportPlace,
   options: ExportOptions,
   { say, signal }: { say: Say; signal: AbortSignal },
 ): Promise<void> {
-  const { socket: path, host, name, mode, readOnly = false, connect, json } = options;
+  const { host, name, mode, readOnly = false, connect, json } = options;
   const tls = readTls(options);
   const { serveNbd } = await import('ismio/block');
   const server = await serveNbd(disk, {
-    ...(path !== undefined && { path }),
-    ...(port !== undefined && { port }),
+    ...place,
     ...(host !== undefined && { host }),
     ...(name !== undefined && { name }),
     ...(mode !== undefined && { mode }),
@@ -58,7 +75,7 @@ export async function exportDisk(
   server.on('refused', (reason) => say('refused', { reason }));
   server.on('failed', ({ message, ...failure }) => say('failed', { ...failure, message }));
   const closed = new Promise<void>((resolve) => server.on('close', resolve));
-  const where = server.path === null ? { port: server.port, host: host ?? '127.0.0.1' } : { path: server.path };
+  const where = 'port' in place ? { port: server.port, host: host ?? '127.0.0.1' } : place;
   say('serving', { disk: disk.name, size: disk.size, readOnly: readOnly || disk.readOnly, ...where });
   for (const line of connect === true ? commandsFor(server, options) : []) {
     if (json === true) say('connect', { command: line });

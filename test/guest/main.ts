@@ -31,6 +31,17 @@ const guests: Readonly<Record<string, { readonly tools: Tools; readonly load: ()
     },
     load: () => import('./x86-64/host.js'),
   },
+  nbd: {
+    tools: {
+      ...anyGuest,
+      'qemu-system-x86_64': 'qemu-system-x86',
+      zstd: 'zstd',
+      'mkfs.ext4': 'e2fsprogs',
+      e2fsck: 'e2fsprogs',
+      fstrim: 'util-linux',
+    },
+    load: () => import('./nbd/host.js'),
+  },
   s390x: {
     tools: {
       ...anyGuest,

@@ -1,10 +1,14 @@
 // Disks over ISM in one process: a target on one function, initiators on the other; media that wait, fail or count as a test says.
+
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
 import {
   type BlockDevice,
   type BlockTarget,
   type Extent,
   type IsmDisk,
   memoryDisk,
+  type NbdOptions,
   type OpenBlockOptions,
   openBlock,
   type ServeBlockOptions,
@@ -12,6 +16,7 @@ import {
 } from 'ismio/block';
 import type { AdversaryOptions } from 'ismio/ism';
 import { type Pair, pairOn, type Road } from './ism.js';
+import { type Served, served as servedByNbd } from './nbd.js';
 
 /** Rare enough that none comes within a test that counts moves. */
 export const quiet = { heartbeat: 60_000 } as const;
@@ -53,6 +58,22 @@ export async function served(wanted: HouseOptions = {}): Promise<House> {
       await pair[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What NBD exports: the disk itself, or what another function of a fabric has of it, by this road. */
+export type Way = 'itself' | Road;
+
+/** At a socket of the test's own; all of it is closed when the test ends, but for the disk. */
+export async function exported(way: Way, t: TestContext, disk: BlockDevice, options: NbdOptions = {}): Promise<Served> {
+  if (way === 'itself') return servedByNbd(t, disk, options);
+  const house = await served({ road: way, disk });
+  const over = await servedByNbd(t, await house.open(), options);
+  t.after(async () => {
+    const { breaches } = house.target.stats();
+    await house[Symbol.asyncDispose]();
+    assert.equal(breaches, 0);
+  });
+  return over;
 }
 
 export function heardOf(target: BlockTarget): (readonly unknown[])[] {

@@ -23,10 +23,15 @@ export interface Where {
   readonly stdoutTo?: string;
 }
 
+/** A program, and what it is given, that others start as `ismio` with these words. */
+export function commandOf(words: readonly string[]): string[] {
+  return [...node, main, ...words];
+}
+
 /** Starts `ismio` with these words. Ended by force after two minutes. */
 export function startIsmio(words: readonly string[], where: Where = {}) {
   const { cwd = packageRoot, env = {}, fileLimit, stdoutTo } = where;
-  const command = [...node, main, ...words];
+  const command = commandOf(words);
   const limit = fileLimit === undefined ? '' : `ulimit -f ${fileLimit}; `;
   const output = stdoutTo === undefined ? '' : ` > ${stdoutTo}`;
   const throughShell = ['bash', '-c', `${limit}exec "$0" "$@"${output}`, ...command];

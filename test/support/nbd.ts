@@ -1,6 +1,6 @@
 // A client of NBD of the tests' own, which says whatever it is told to, right or wrong; and a server to say it to.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -41,6 +41,11 @@ export async function saidBy(program: string, ...words: string[]): Promise<strin
   const { code, out, err } = await ran(program, ...words);
   assert.equal(code, 0, `${program} ${words.join(' ')}: ${err}${out}`);
   return out;
+}
+
+/** One that has libnbd's module, which is all of nbdsh: the system's has it where another comes first. */
+export function nbdPython(): string | undefined {
+  return ['python3', '/usr/bin/python3'].find((path) => spawnSync(path, ['-c', 'import nbd']).status === 0);
 }
 
 export interface OptionReply {

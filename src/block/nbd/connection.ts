@@ -41,6 +41,8 @@ export class NbdConnection {
   #skipped = 0;
   #reason: string | null = null;
   #isOver = false;
+  /** The client said that it would leave, and need not wait for the answer: what fails from then on is nobody's fault. */
+  #isLeaving = false;
 
   constructor(socket: Socket, exported: NbdExport, shared: Shared, tls: NbdTls | null, watcher: Watcher) {
     this.#plain = socket;
@@ -81,7 +83,7 @@ export class NbdConnection {
     socket.on('data', taken).on('end', ended);
     this.#turnAway = () => socket.off('data', taken).off('end', ended);
     socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
-      this.#reason ??= code;
+      if (!this.#isLeaving) this.#reason ??= code;
     });
     return new Outlet(socket, (requests, cost) => this.#sent(requests, cost));
   }
@@ -182,7 +184,8 @@ export class NbdConnection {
     const answer = this.#negotiation.answer(number, pending.subarray(bytesOf.optionHeader, end));
     const { bytes, session, ends, startsTls } = answer;
     this.#socket.write(bytes);
-    if (ends === true) this.#over();
+    this.#isLeaving = ends === true;
+    if (this.#isLeaving) this.#over();
     else if (startsTls === true) this.#startTls();
     else if (session !== undefined) this.#begin(session);
     return true;

@@ -5,11 +5,14 @@ import { type AddressInfo, connect, type ListenOptions, type Server } from 'node
 import { dirname, join, resolve } from 'node:path';
 import { IsmioError, rangeError } from '../../support/errors.js';
 
-export type Place = { readonly path: string; readonly mode: number } | { readonly port: number; readonly host: string };
+export type Place =
+  | { readonly path: string; readonly mode: number }
+  | { readonly port: number; readonly host: string }
+  | { readonly fd: number };
 
 export interface Listening {
-  /** The path, or what the system says of the port. */
-  readonly address: string | AddressInfo;
+  /** The path, or what the system says of the port. Null of a unix socket that somebody else has made, and will take away. */
+  readonly address: string | AddressInfo | null;
   /** Takes the name away. */
   release(): void;
 }
@@ -20,6 +23,10 @@ const longestPath = 107;
 /** @throws IsmioError ERR_ISMIO_OPEN, ERR_ISMIO_IN_USE where somebody listens there */
 export async function listenAt(server: Server, place: Place): Promise<Listening> {
   if ('path' in place) return listenAtPath(server, resolve(place.path), place.mode);
+  if ('fd' in place) {
+    await listening(server, place, `descriptor ${place.fd}`);
+    return { address: server.address(), release: () => undefined };
+  }
   const { port, host } = place;
   await listening(server, { port, host }, `${host}:${port}`);
   return { address: server.address() as AddressInfo, release: () => undefined };
@@ -78,7 +85,7 @@ async function checkFree(path: string): Promise<void> {
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT') throw openError(path, { code });
 }
 
-function listening(server: Server, options: ListenOptions, where: string): Promise<void> {
+function listening(server: Server, options: ListenOptions | { readonly fd: number }, where: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const failed = (error: NodeJS.ErrnoException) => {
       reject(openError(where, error));

@@ -125,9 +125,9 @@ export class Negotiation {
 
   #list(data: Buffer): Buffer {
     if (data.length > 0) return reply(option.list, optionReply.invalid);
-    const name = Buffer.from(this.#export.name);
+    const [name, description] = [Buffer.from(this.#export.name), Buffer.from(this.#export.description)];
     return Buffer.concat([
-      reply(option.list, optionReply.server, word(name.length), name),
+      reply(option.list, optionReply.server, word(name.length), name, description),
       reply(option.list, optionReply.ack),
     ]);
   }

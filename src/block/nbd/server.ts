@@ -13,7 +13,7 @@ import { checkTls, type NbdTls } from './tls.js';
 import type { NbdFailure, Shared } from './transmission.js';
 import { exportFlag, limits } from './wire.js';
 
-/** Options of `serveNbd`. Either `path` or `port` has to be given. */
+/** Options of `serveNbd`. One of `path`, `port` and `fd` has to be given. */
 export interface NbdOptions {
   /** Where a unix socket is made: at most 107 bytes. One that nobody listens to any more is replaced. */
   readonly path?: string | URL;
@@ -23,6 +23,8 @@ export interface NbdOptions {
   readonly port?: number;
   /** The address to listen at. Default 127.0.0.1: this machine alone. */
   readonly host?: string;
+  /** The descriptor of a socket that is bound already, by whoever started this process. Its name stays when the server closes. */
+  readonly fd?: number;
   /** Every client has to encrypt (NBD_OPT_STARTTLS), and with `ca` to have a certificate. Default: none can. */
   readonly tls?: NbdTls;
   /** The export's name. Clients that name none get it as well. Default ''. */
@@ -40,7 +42,7 @@ export interface NbdOptions {
 }
 
 const defaults = { host: '127.0.0.1', name: '', description: '', mode: 0o600, maxConnections: 64, grace: 2000 };
-const names = ['path', 'port', 'tls', 'readOnly', 'signal', ...Object.keys(defaults)];
+const names = ['path', 'port', 'fd', 'tls', 'readOnly', 'signal', ...Object.keys(defaults)];
 
 /** What a server emits. */
 export interface NbdServerEvents {
@@ -108,7 +110,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
     this.#server.maxConnections = maxConnections;
   }
 
-  /** The path of its unix socket, or null. */
+  /** The path of its unix socket, or null: that of one that it was given is known to whoever made it. */
   get path(): string | null {
     return typeof this.#address === 'string' ? this.#address : null;
   }
@@ -214,11 +216,12 @@ export async function serveNbd(disk: BlockDevice, options: NbdOptions): Promise<
   return new NbdServer(disk, exported, readOnly, { tls, maxConnections, grace }).listen(place, signal);
 }
 
-function placeOf({ path, port }: NbdOptions, host: string, mode: number): Place {
-  if ((path === undefined) === (port === undefined)) {
-    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', 'serveNbd takes either a path or a port', { path, port });
+function placeOf({ path, port, fd }: NbdOptions, host: string, mode: number): Place {
+  if ([path, port, fd].filter((one) => one !== undefined).length !== 1) {
+    throw typeError('ERR_ISMIO_ARGUMENT_TYPE', 'serveNbd takes one of path, port and fd', { path, port, fd });
   }
   if (path !== undefined) return { path: checkPath(path, 'path'), mode };
+  if (fd !== undefined) return { fd: checkBetween(fd, 'fd', 0, 2 ** 31 - 1) };
   return { port: checkBetween(port as number, 'port', 0, 65_535), host };
 }
 

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
-# The first program of the x86-64 guest. Mounts the host's root, read-only, and the work folder at its own path in it, loads
-# the modules of VFIO and of the devices' own drivers, and goes on with the host's programs. The modules that 9p needs come from the archive.
+# The first program of an x86-64 guest. Mounts the host's root, read-only, and the work folder at its own path in it, loads
+# the modules of the folders that it was given, and goes on with the host's programs. The modules that 9p needs come from the archive.
 export PATH=/bin
 /bin/busybox --install -s /bin
 mount -t proc proc /proc
@@ -10,11 +10,10 @@ for module in netfs 9pnet 9pnet_virtio 9p; do insmod "/modules/$module.ko"; done
 
 work=$(sed -n 's/.*ismio\.work=\([^ ]*\).*/\1/p' /proc/cmdline)
 modules=$(sed -n 's/.*ismio\.modules=\([^ ]*\).*/\1/p' /proc/cmdline)
-drivers=$(sed -n 's/.*ismio\.drivers=\([^ ]*\).*/\1/p' /proc/cmdline)
 plan9=trans=virtio,version=9p2000.L,msize=512000
 mount -t 9p -o "$plan9,cache=loose,ro" host /mnt
 mount -t 9p -o "$plan9" work "/mnt$work"
-for folder in "$modules" "$drivers"; do
+for folder in $(echo "$modules" | tr , ' '); do
   while read -r module; do insmod "/mnt$folder/$module.ko"; done <"/mnt$folder/order"
 done
 

@@ -11,15 +11,21 @@ import { run } from '../support/run.js';
 /** Whose modules serve VFIO: Debian's as they are, with groups alone, or those built with iommufd, with groups and cdev. */
 export type Modules = 'debian' | 'iommufd';
 
-export interface Kernel {
+/** What every guest of this kernel starts with. */
+export interface BareKernel {
   readonly release: string;
   /** The kernel as QEMU starts it soonest: unpacked. */
   readonly image: string;
-  /** Folders of modules; the file `order` in each says which to load for VFIO, first to last. */
+  /** Debian's modules for 9p and VFIO; the file `order` says which to load for VFIO, first to last. */
+  readonly debian: string;
+  readonly busybox: string;
+}
+
+export interface Kernel extends BareKernel {
+  /** Folders of modules, as that one. */
   readonly modules: Readonly<Record<Modules, string>>;
   /** The same of the kernel's own drivers for devices of the guest. */
   readonly drivers: string;
-  readonly busybox: string;
 }
 
 const suite = { suite: 'bookworm-backports', architecture: 'amd64' };
@@ -29,27 +35,37 @@ const ownDrivers = ['nvme', 'crc32c_generic', 'ext4'];
 const vfio = ['vfio', 'vfio_iommu_type1', 'vfio-pci-core', 'vfio-pci'];
 
 export async function kernel(): Promise<Kernel> {
+  const bare = await bareKernel();
+  const { release, debian } = bare;
+  const drivers = await driversOf(release, ownDrivers);
+  const iommufd = await kept(`iommufd-${release}`, (empty) => buildModules(release, debian, empty));
+  return { ...bare, modules: { debian, iommufd }, drivers };
+}
+
+export async function bareKernel(): Promise<BareKernel> {
   const newest = await dependencies('linux-headers-amd64', suite);
   const release = newest.find((name) => /^linux-headers-\d/.test(name))?.replace('linux-headers-', '');
   if (release === undefined) throw new Error(`linux-headers-amd64 names no release: ${newest.join(' ')}`);
   const unpacked = await kept(`kernel-${release}`, (empty) => unpackKernel(release, empty));
-  const drivers = await kept(`drivers-${release}-${ownDrivers.join('-')}`, (empty) => unpackDrivers(release, empty));
-  const iommufd = await kept(`iommufd-${release}`, (empty) => buildModules(release, unpacked, empty));
   const busybox = await kept('busybox-amd64', async (empty) => {
     await unpack(await fetchPackages(['busybox-static'], { ...suite, suite: 'bookworm' }), empty);
   });
   return {
     release,
     image: join(unpacked, 'vmlinux'),
-    modules: { debian: join(unpacked, 'modules'), iommufd },
-    drivers,
+    debian: join(unpacked, 'modules'),
     busybox: join(busybox, 'bin', 'busybox'),
   };
 }
 
+/** A folder of Debian's drivers with all the modules that they need; `order` has each behind those that it needs itself. */
+export function driversOf(release: string, names: readonly string[]): Promise<string> {
+  return kept(`drivers-${release}-${names.join('-')}`, (empty) => unpackDrivers(release, names, empty));
+}
+
 /** The initramfs's modules: with them the guest reaches the host's folders. */
-export function plan9Modules({ modules }: Kernel): Record<string, string> {
-  return Object.fromEntries(plan9.map((name) => [`/modules/${name}.ko`, join(modules.debian, `${name}.ko`)]));
+export function plan9Modules({ debian }: BareKernel): Record<string, string> {
+  return Object.fromEntries(plan9.map((name) => [`/modules/${name}.ko`, join(debian, `${name}.ko`)]));
 }
 
 async function unpackKernel(release: string, into: string): Promise<void> {
@@ -67,12 +83,11 @@ async function unpackKernel(release: string, into: string): Promise<void> {
   }
 }
 
-/** Drivers with all the modules that they need, each behind those that it needs itself. */
-async function unpackDrivers(release: string, into: string): Promise<void> {
+async function unpackDrivers(release: string, names: readonly string[], into: string): Promise<void> {
   const place = mkdtempSync(join(tmpdir(), 'ismio-guest-drivers-'));
   try {
     await unpack(await fetchPackages([`linux-image-${release}`], suite), place);
-    writeOrder(into, await copyModules(join(place, 'lib/modules', release), ownDrivers, into));
+    writeOrder(into, await copyModules(join(place, 'lib/modules', release), names, into));
   } finally {
     rmSync(place, { recursive: true, force: true });
   }
@@ -100,7 +115,7 @@ async function buildModules(release: string, debian: string, into: string): Prom
     await unpack(await fetchPackages([...names, `linux-source-${version}`], suite), headers);
     const script = join(packageRoot, 'test', 'guest', 'x86-64', 'modules.sh');
     await run(script, [headers, into]);
-    copyFileSync(join(debian, 'modules', 'irqbypass.ko'), join(into, 'irqbypass.ko'));
+    copyFileSync(join(debian, 'irqbypass.ko'), join(into, 'irqbypass.ko'));
     writeOrder(into, ['irqbypass', 'iommufd', ...vfio]);
   } finally {
     rmSync(headers, { recursive: true, force: true });

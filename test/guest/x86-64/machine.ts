@@ -1,6 +1,6 @@
 // The x86-64 machine: what QEMU gives the guest, and where the tests find it.
 import { join } from 'node:path';
-import type { Kernel, Modules } from './kernel.js';
+import type { BareKernel, Kernel, Modules } from './kernel.js';
 
 /** Devices of the guest, by what they are for, at their place on the bus. */
 export const places = {
@@ -83,18 +83,36 @@ export function monitorSocket(work: string): string {
   return join(work, 'monitor');
 }
 
-export function machineWords({ kernel, modules, initramfs, work, served }: Machine): string[] {
-  const folders = [kernel.modules[modules], kernel.drivers, work];
-  const odd = folders.find((path) => /[\s,]/.test(path));
+export interface Start {
+  readonly kernel: BareKernel;
+  readonly initramfs: string;
+  readonly work: string;
+  /** Folders of modules that are loaded, first to last. */
+  readonly modules: readonly string[];
+  /** What the kernel is told besides. */
+  readonly line?: string;
+}
+
+/** What any guest of this kernel starts with: the kernel, the host's root, and the folder that both write. */
+export function startWords({ kernel, initramfs, work, modules, line = '' }: Start): string[] {
+  const odd = [...modules, work].find((path) => /[\s,]/.test(path));
   if (odd !== undefined) throw new Error(`QEMU and the guest take no blank or comma in a path: '${odd}'`);
-  const at = (bdf: string) => `addr=0x${bdf.slice(8, 10)}`;
   const shared = (name: string, path: string, more: string) =>
     `local,id=${name},mount_tag=${name},path=${path},security_model=none,multidevs=remap${more}`;
-  const paths = `ismio.work=${work} ismio.modules=${kernel.modules[modules]} ismio.drivers=${kernel.drivers}`;
-  // Linux's own drivers would map and unmap each transfer, and each map is a message: they pass the IOMMU by.
-  const iommu = `intel_iommu=on${served ? ' iommu=pt' : ''}`;
   // On a busy machine the emulated timer comes too late for the kernel's look at it, which then gives up.
-  const line = `console=ttyS0 rdinit=/init quiet ${iommu} nokaslr no_timer_check cryptomgr.notests random.trust_cpu=on panic=-1`;
+  const usual =
+    'console=ttyS0 rdinit=/init quiet nokaslr no_timer_check cryptomgr.notests random.trust_cpu=on panic=-1';
+  return [
+    ...['-display', 'none', '-serial', 'stdio', '-no-reboot', '-kernel', kernel.image, '-initrd', initramfs],
+    ...['-append', `${usual} ${line} ismio.work=${work} ismio.modules=${modules.join()}`],
+    ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
+  ];
+}
+
+export function machineWords({ kernel, modules, initramfs, work, served }: Machine): string[] {
+  const at = (bdf: string) => `addr=0x${bdf.slice(8, 10)}`;
+  // Linux's own drivers would map and unmap each transfer, and each map is a message: they pass the IOMMU by.
+  const line = `intel_iommu=on${served ? ' iommu=pt' : ''}`;
   return [
     ...[
       '-machine',
@@ -110,12 +128,11 @@ export function machineWords({ kernel, modules, initramfs, work, served }: Machi
       '1024',
       '-nodefaults',
     ],
-    ...['-display', 'none', '-serial', 'stdio', '-no-reboot', '-qmp', `unix:${monitorSocket(work)},server=on,wait=off`],
-    ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} ${paths}`],
+    ...['-qmp', `unix:${monitorSocket(work)},server=on,wait=off`],
+    ...startWords({ kernel, initramfs, work, modules: [kernel.modules[modules], kernel.drivers], line }),
     ...(served ? ['-object', 'memory-backend-memfd,id=memory,size=1024M,share=on'] : []),
     // What is not QEMU's own has to be told of each mapping.
     ...['-device', `intel-iommu,intremap=on${served ? ',caching-mode=on' : ''}`],
-    ...['-virtfs', shared('host', '/', ',readonly=on'), '-virtfs', shared('work', work, '')],
     ...['-object', `memory-backend-file,id=shared,mem-path=${ivshmemFile(work)},size=${ivshmem.size},share=on`],
     ...(served ? servedNames.flatMap((name) => servedWords(name, work)) : ownWords(work, at)),
     ...(served ? ownDisk(ownNvmeFile(work), at(servedPlaces.ownNvme)) : []),
