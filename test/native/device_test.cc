@@ -70,10 +70,12 @@ class Scripted final : public Answerer {
   Later kept;
 };
 
-std::shared_ptr<Function> functionOf(const std::shared_ptr<Desk>& desk, bool answers = true) {
+std::shared_ptr<Function> functionOf(const std::shared_ptr<Desk>& desk, bool answers = true,
+                                     std::shared_ptr<Engine> engine = nullptr) {
   std::array<Bar, kBars> bars;
   bars[0].size = 8192;
   bars[0].answers = answers;
+  bars[0].engine = std::move(engine);
   bars[0].areas.push_back({4096, 4096, Memory::allocate(4096), 0});
   return std::make_shared<Function>(1, desk, std::move(bars), 256, std::array<uint32_t, kIrqs>{1, 0, 4, 1, 1}, 16);
 }
@@ -384,6 +386,25 @@ TEST_CASE("memory of a BAR is accessed where it lies, without a question; memory
   CHECK(*function->memoryAt(0, 8191, 1) == 5);
   CHECK(bar.load(0, reinterpret_cast<uint8_t*>(&loaded), 8, failure) == Status::deviceError);
   CHECK(script.asked == 0);
+}
+
+TEST_CASE("JavaScript may run under an access that is not to memory in whole, on its own thread, and under no other") {
+  struct Taking final : Engine {
+    void attach(const std::shared_ptr<Function>&) override {}
+    int32_t store(uint64_t, const uint8_t*, uint32_t, uint8_t&) override { return 0; }
+  };
+  Scripted script;
+  const auto desk = std::make_shared<Desk>(script);
+  const Answered bar(functionOf(desk), 0, Rules{}, Cost{}, {}, 1);
+  for (const bool stores : {false, true}) {
+    CHECK_FALSE(bar.mayRunScript(stores, 4096, 4096));
+    CHECK(bar.mayRunScript(stores, 4088, 16));
+    CHECK(bar.mayRunScript(stores, 0, 8));
+  }
+  std::thread([&] { CHECK_FALSE(bar.mayRunScript(true, 0, 8)); }).join();
+  const Answered taken(functionOf(desk, true, std::make_shared<Taking>()), 0, Rules{}, Cost{}, {}, 1);
+  CHECK_FALSE(taken.mayRunScript(true, 0, 8192));
+  CHECK(taken.mayRunScript(false, 0, 8));
 }
 
 TEST_CASE("a function says of itself what VFIO asks, in two steps where it has areas") {
