@@ -48,6 +48,17 @@ export class History {
     this.#mayTear = mayTear;
   }
 
+  /** The same so far; what is added to it is not added here. */
+  fork(): History {
+    const fork = new History({ mayTear: this.#mayTear });
+    fork.#all.push(...this.#all.map((asked) => ({ ...asked })));
+    fork.#losses.push(...this.#losses);
+    fork.#torn.push(...this.#torn);
+    fork.#now = this.#now;
+    fork.#values = this.#values;
+    return fork;
+  }
+
   /** How many operations were answered. */
   get answered(): number {
     return this.#all.filter(({ how }) => how === 'done').length;
