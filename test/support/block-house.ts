@@ -9,6 +9,7 @@ import type { Asking } from './block-writers.js';
 import { startIsmio } from './command.js';
 import { NbdClient } from './nbd.js';
 import { nbdAsking } from './nbd-asking.js';
+import { patience } from './scale.js';
 
 export const parts = ['fabric', 'target', 'initiator'] as const;
 export type Part = (typeof parts)[number];
@@ -55,8 +56,18 @@ export class ProcessHouse {
     await Promise.all(parts.map((part) => this.kill(part)));
   }
 
-  /** Done when it is there for others. */
+  /** Done when it is there for others. An initiator ends where it finds no target, which may have to find the fabric before. */
   async start(part: Part): Promise<void> {
+    const end = performance.now() + patience(20_000);
+    while (!(await this.#begin(part))) {
+      const { said = '' } = this.#running.get(part) ?? {};
+      assert.ok(part === 'initiator' && performance.now() < end, `the ${part} has ended: ${said}`);
+      this.#running.delete(part);
+    }
+    if (part === 'initiator') await this.#connect();
+  }
+
+  async #begin(part: Part): Promise<boolean> {
     assert.ok(!this.#running.has(part), `the ${part} runs`);
     const child = startIsmio([...this.#wordsOf(part), '--json']);
     const running: Running = { child, ended: once(child, 'close'), said: '' };
@@ -69,9 +80,7 @@ export class ProcessHouse {
       for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', hears);
     });
     await Promise.race([isReady, running.ended]);
-    if (this.#running.get(part) !== running) return; // it was killed meanwhile
-    assert.equal(child.exitCode, null, `the ${part} has ended: ${running.said}`);
-    if (part === 'initiator') await this.#connect();
+    return child.exitCode === null;
   }
 
   /** Where it does not run, does nothing. */
