@@ -16,6 +16,7 @@ export const events = [
   'the target restarts',
   'the target loses power',
   'all lose power',
+  'a flush fails',
 ] as const;
 export type WorldEvent = (typeof events)[number];
 
@@ -100,6 +101,9 @@ export class World {
       await this.#target.close();
       this.#target = await serveBlock(this.#ism(), this.#medium, { grace: 1000 });
       await until(() => this.#disk.stats().sessions > sessions, 'another session');
+    } else if (event === 'a flush fails') {
+      this.#medium.failures.push('EIO');
+      await this.#befall(this.#options.draw(2) === 0 ? 'the session is cut' : 'the target restarts');
     } else if (event === 'the target loses power') await this.#loseTarget();
     else await this.#loseAll();
   }
