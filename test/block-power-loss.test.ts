@@ -1,14 +1,17 @@
 // The power of the medium is lost: what was answered behind a flush, or with FUA, is there in every state that the medium may be left
 // in, by whichever road it was written.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { describe, type TestContext, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import type { BlockDevice, LossMode } from 'ismio/block';
-import { served as ismServed } from './support/block.js';
+import { command } from '../src/block/nbd/wire.js';
+import { served as ismServed, SlowDisk } from './support/block.js';
 import { asking, events, World, type WorldEvent } from './support/block-world.js';
 import { type Asking, Writers } from './support/block-writers.js';
+import { until } from './support/console-line.js';
 import { History } from './support/history.js';
-import { NbdClient, served as nbdServed } from './support/nbd.js';
+import { errnoName, NbdClient, served as nbdServed } from './support/nbd.js';
 import { nbdAsking } from './support/nbd-asking.js';
 import { sequence } from './support/random.js';
 import { type MediumFault, RecordingMedium } from './support/recording-medium.js';
@@ -114,6 +117,36 @@ for (const [name, road] of Object.entries(roads)) {
     assert.deepEqual([medium.unkept, medium.flushes], [0, 1]);
   });
 }
+
+test('a flush by NBD that failed, and whose client has gone: the next flush of whoever connects behind it fails, once', async (t) => {
+  const medium = new SlowDisk(4096);
+  const { server, path } = await nbdServed(t, medium);
+  const flush = async (client: NbdClient) => errnoName((await client.call({ type: command.flush })).errno);
+  const open = async () => {
+    const client = await NbdClient.open(path);
+    t.after(() => client.socket.destroy());
+    return client;
+  };
+  const client = await open();
+  medium.isHeld = true;
+  client.send({ type: command.flush });
+  await until(() => medium.held === 1, 'a flush at the medium');
+  client.socket.destroy();
+  medium.failures.push('ENOSPC');
+  const gone = once(server, 'gone');
+  medium.release();
+  await gone;
+  for (const expected of ['ENOSPC', '0', '0']) assert.equal(await flush(await open()), expected);
+
+  // One that leaves as it should has heard of it.
+  const leaving = await open();
+  medium.failures.push('ENOSPC');
+  assert.equal(await flush(leaving), 'ENOSPC');
+  const left = once(server, 'gone');
+  leaving.send({ type: command.disconnect });
+  await left;
+  assert.equal(await flush(await open()), '0');
+});
 
 /** Lives of a disk in each mode; or the one of a seed again. */
 const count = Number(process.env['ISMIO_LOSSES'] ?? scaled(2));
