@@ -251,6 +251,17 @@ test('a flush that failed, and whose answer was heard, fails no other when its s
   await it.disk.flush();
 });
 
+test('a flush of one that only reads, which failed, fails the next flush of whoever writes as well', async () => {
+  const medium = new SlowDisk(size);
+  await using house = await served({ disk: medium });
+  const [writer, reader] = [await house.open(), await house.open({ readOnly: true })];
+  await writer.write(0, Buffer.of(1));
+  medium.failures.push('ENOSPC');
+  await rejectsCode(reader.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await rejectsCode(writer.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await writer.flush();
+});
+
 test('what another has perhaps overwritten since the session was lost is not asked again, but fails', async () => {
   await using it = await cuttable();
   it.medium.isHeld = true;

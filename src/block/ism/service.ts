@@ -281,7 +281,8 @@ export class Service {
     const failure = errnoOf(error);
     this.#setup.diskFailed({ command: name, offset, length, errno: failure, message });
     if (asked !== command.flush && (flags & requestFlag.fua) === 0) return;
-    if (this.#isClosed) this.#setup.untold.failed(failure);
+    // Who only reads has lost nothing, but hears what the medium says once.
+    if (this.#isClosed || !this.#setup.mayWrite) this.#setup.untold.failed(failure);
     else this.#unheard.set(slot, failure);
   }
 

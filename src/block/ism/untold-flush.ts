@@ -1,5 +1,6 @@
-// A flush that failed, of which nobody was told: its session was lost before the answer was heard. What it should have kept may be lost,
-// and to ask the medium again gives no such answer: a kernel tells of it once. So the next flush of whoever writes fails.
+// A flush that failed, of which no writer was told: its session was lost before the answer was heard, or only reads. What it should
+// have kept may be lost, and to ask the medium again gives no such answer: a kernel tells of it once. So the next flush of whoever
+// writes fails.
 import { type BlockDevice, type Done, diskError } from '../disk.js';
 import type { Errno } from '../errno.js';
 
@@ -17,7 +18,7 @@ export class UntoldFlush {
     const done = disk.flush();
     if (errno === null) return done;
     return Promise.resolve(done).then(() => {
-      throw diskError(disk.name, 'an earlier flush, whose answer was lost with its session,', errno, {});
+      throw diskError(disk.name, 'an earlier flush, of which no writer was told,', errno, {});
     });
   }
 }
