@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
 import { IsmioError } from 'ismio';
@@ -238,4 +239,19 @@ test('a medium that is full says so, and serves what fits', {
   } finally {
     execFileSync('umount', [folder]);
   }
+});
+
+test('a write with FUA whose sync fails: what was written before may be lost as well, and the next flush says so, once', async (t) => {
+  const path = join(temporaryFolder(t), 'disk');
+  writeFileSync(path, Buffer.alloc(65_536));
+  const disk = await openFileDisk(path);
+  await disk.write(0, Buffer.of(1));
+  const handle = await open(process.execPath);
+  const fails = () => Promise.reject(Object.assign(new Error('as a kernel says it: once'), { code: 'EIO' }));
+  t.mock.method(Object.getPrototypeOf(handle), 'datasync', fails, { times: 1 });
+  await handle.close();
+  await rejectsCode(disk.write(512, Buffer.of(2), { fua: true }), IsmioError, 'ERR_ISMIO_DISK', { errno: 'EIO' });
+  await rejectsCode(disk.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'EIO' });
+  await disk.flush();
+  await disk.close();
 });

@@ -282,7 +282,6 @@ describe('a target that breaks the protocol: the disk fails, and says why', () =
       { ioBytes: 5000 },
       { epoch: 0 },
       { size: 2n ** 53n },
-      { flags: 128 },
       { minimum: 0 },
       { data: Buffer.alloc(7) },
     ].entries()) {

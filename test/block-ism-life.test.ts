@@ -190,6 +190,101 @@ test('a target that comes back without what was not flushed: the next flush fail
   await disk.flush();
 });
 
+test('a target that could not flush when it was restarted: the next flush fails, once', async () => {
+  await using pair = await pairOn('device.open()');
+  const medium = Object.assign(new SlowDisk(size), { life: 'the same' });
+  await using target = await serveBlock(pair.a, medium);
+  await using disk = await openBlock(pair.b, pair.a.gid);
+  await disk.write(0, Buffer.of(1));
+  medium.failures.push('ENOSPC');
+  await target.close();
+  await using _next = await serveBlock(pair.a, medium);
+  await until(() => disk.stats().sessions === 2, 'the next session');
+  await disk.write(512, Buffer.of(1));
+  await rejectsCode(disk.flush(), IsmioError, 'ERR_ISMIO_BLOCK_LOST', { errno: 'EIO', reason: 'unflushed' });
+  await disk.flush();
+});
+
+test('what is lost behind a flush that told of a loss is told of by the next', async () => {
+  await using pair = await pairOn('device.open()');
+  await using _ = await serveBlock(pair.a, lasting('before the crash'));
+  await using disk = await openBlock(pair.b, pair.a.gid);
+  await disk.write(0, Buffer.of(1));
+  pair.a.close();
+  const second = await pair.open(pair.functions[0]);
+  await using _second = await serveBlock(second, lasting('behind it'));
+  await until(() => disk.stats().sessions === 2, 'the next session');
+  await disk.write(0, Buffer.of(2));
+  await rejectsCode(disk.flush(), IsmioError, 'ERR_ISMIO_BLOCK_LOST', { reason: 'unflushed' });
+  second.close();
+  await using _third = await serveBlock(await pair.open(pair.functions[0]), lasting('behind another'));
+  await until(() => disk.stats().sessions === 3, 'the session behind that');
+  await rejectsCode(disk.flush(), IsmioError, 'ERR_ISMIO_BLOCK_LOST', { reason: 'unflushed' });
+  await disk.flush();
+});
+
+for (const what of ['a flush', 'a write with FUA'] as const) {
+  test(`${what} that failed when its session was lost: the medium is asked again, and the next flush fails all the same`, async () => {
+    await using it = await cuttable();
+    await it.disk.write(0, Buffer.of(1));
+    it.medium.isHeld = true;
+    const ended = what === 'a flush' ? it.disk.flush() : it.disk.write(0, Buffer.of(2), { fua: true });
+    const settled = ended.catch((error: IsmioError) => error['errno']);
+    await until(() => it.medium.held === 1, 'a request at the medium');
+    it.cut();
+    await until(() => it.disk.state === 'lost', 'a lost target');
+    it.medium.failures.push('ENOSPC'); // as a kernel says it: once
+    it.medium.release();
+    assert.equal(await settled, what === 'a flush' ? 'ENOSPC' : undefined);
+    if (what !== 'a flush') await rejectsCode(it.disk.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+    await it.disk.flush();
+  });
+}
+
+test('a flush that failed, and whose answer was heard, fails no other when its session is lost', async () => {
+  await using it = await cuttable();
+  it.medium.failures.push('ENOSPC');
+  await rejectsCode(it.disk.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await it.disk.read(0, Buffer.alloc(1));
+  it.cut();
+  await until(() => it.disk.stats().sessions === 2, 'the next session');
+  await it.disk.flush();
+});
+
+test('a flush of one that only reads, which failed, fails the next flush of whoever writes as well', async () => {
+  const medium = new SlowDisk(size);
+  await using house = await served({ disk: medium });
+  const [writer, reader] = [await house.open(), await house.open({ readOnly: true })];
+  await writer.write(0, Buffer.of(1));
+  medium.failures.push('ENOSPC');
+  await rejectsCode(reader.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await rejectsCode(writer.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await writer.flush();
+});
+
+test('what another has perhaps overwritten since the session was lost is not asked again, but fails', async () => {
+  await using it = await cuttable();
+  it.medium.isHeld = true;
+  const [stale, read] = [it.disk.write(0, Buffer.of(1)), it.disk.read(0, Buffer.alloc(1))];
+  await until(() => it.medium.held === 2, 'two requests at the medium');
+  it.way.isOpen = false;
+  it.cut();
+  await until(() => it.disk.state === 'lost', 'a lost target');
+  const late = it.disk.write(512, Buffer.of(3)); // was asked of nobody yet
+  it.medium.release();
+  const { pair } = it.house;
+  const driver = await pair.open(pair.functions[1]);
+  const other = await openBlock(driver, pair.a.gid);
+  assert.equal(await byteAt(other, 0), 1);
+  await other.write(0, Buffer.of(2));
+  await other.close();
+  driver.close();
+  it.way.isOpen = true;
+  await rejectsCode(stale, IsmioError, 'ERR_ISMIO_BLOCK_LOST', { errno: 'EIO', reason: 'others' });
+  await Promise.all([read, late]);
+  assert.deepEqual([await byteAt(it.disk, 0), await byteAt(it.disk, 512)], [2, 3]);
+});
+
 test('a target that comes back as another disk is of no use: everything fails, and it says why', async () => {
   for (const [first, second] of [
     [lasting('one'), Object.assign(memoryDisk({ size: 2 * size }), { life: 'one' })],

@@ -60,6 +60,8 @@ export class FileDisk implements BlockDevice {
   #flushing: Promise<void> | null = null;
   /** Of those that came while another ran. */
   #flushNext: Promise<void> | null = null;
+  /** Of a write with FUA whose sync failed. */
+  #untold: { readonly error: unknown } | null = null;
   #isClosed = false;
 
   /** @internal */
@@ -97,7 +99,7 @@ export class FileDisk implements BlockDevice {
 
   flush(): Promise<void> {
     this.#check(0, 0);
-    return this.#track(this.#flush());
+    return this.#track(this.#flushAndTell());
   }
 
   /** Makes a hole of the whole blocks within the range. */
@@ -178,7 +180,19 @@ export class FileDisk implements BlockDevice {
 
   async #finish(work: Promise<void>, fua: boolean): Promise<void> {
     await work;
-    if (fua) await this.#flush();
+    if (!fua) return;
+    // Of other writes that were not on the medium its caller knows nothing: whoever flushes is told.
+    await this.#flush().catch((error: unknown) => {
+      this.#untold = { error };
+      throw error;
+    });
+  }
+
+  async #flushAndTell(): Promise<void> {
+    await this.#flush();
+    const untold = this.#untold;
+    this.#untold = null;
+    if (untold !== null) throw untold.error;
   }
 
   async #readAll(offset: number, target: Uint8Array): Promise<void> {

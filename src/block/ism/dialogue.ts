@@ -9,7 +9,6 @@ import { decode, encode, type MessageOf, type ValuesOf } from '../../ism/talk/me
 import { IsmioError } from '../../support/errors.js';
 import type { Opening } from './options.js';
 import {
-  allDiskFlags,
   broken,
   type FromInitiator,
   type FromTarget,
@@ -41,8 +40,8 @@ export interface DialogueSetup {
 export interface Listener {
   /** The target will be back: nothing more is to be asked of it. */
   leaving(reason: string): void;
-  /** The session has ended. `flushed`: the target has said that all it has answered is on the medium. */
-  over(error: Error, flushed: boolean): void;
+  /** The session has ended. `flushed`: the target has said whether all it has answered is on the medium; null where it did not say. */
+  over(error: Error, flushed: boolean | null): void;
 }
 
 export class Dialogue {
@@ -51,7 +50,7 @@ export class Dialogue {
   #listener: Listener | null = null;
   #waiting: { readonly told: (message: Told) => void; readonly failed: (error: Error) => void } | null = null;
   #error: Error | null = null;
-  #isFlushed = false;
+  #isFlushed: boolean | null = null;
   #hasLeft = false;
   #isOver = false;
 
@@ -203,10 +202,9 @@ function agreed(answer: Told, isUnasked = false): Told {
 
 /** What a target says of itself is hostile as well. */
 function checked(welcome: Welcome): Welcome {
-  const { version: spoken, flags, slots, epoch, ioBytes, minimum, preferred, maximum, size } = welcome;
+  const { version: spoken, slots, epoch, ioBytes, minimum, preferred, maximum, size } = welcome;
   const rules: Record<string, boolean> = {
     version: spoken === version,
-    flags: (flags & ~allDiskFlags) === 0,
     slots: slots >= limits.slots.least && slots <= limits.slots.most,
     epoch: epoch !== 0,
     ioBytes: ioBytes >= limits.ioBytes.least && ioBytes <= limits.ioBytes.most && Number.isInteger(Math.log2(ioBytes)),

@@ -18,7 +18,7 @@ import type { Welcome } from './dialogue.js';
 import { type IsmDiskState, Link } from './link.js';
 import type { Opening } from './options.js';
 import type { Operation, Outcome } from './slots.js';
-import { type Command, command, commandNames, diskFlag, mostExtents, requestFlag } from './wire.js';
+import { changes, command, commandNames, diskFlag, mostExtents, requestFlag } from './wire.js';
 
 export interface IsmDiskEvents {
   state: [state: IsmDiskState];
@@ -135,9 +135,9 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
 
   flush(): Promise<void> {
     this.#check(0, 0);
-    const { answered } = this.#link;
+    const { answered } = this.#link.ledger;
     return this.#ask({ command: command.flush, offset: 0, length: 0 }).then(() => {
-      this.#link.flushed(answered);
+      this.#link.ledger.flushed(answered);
     });
   }
 
@@ -234,10 +234,12 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
         ...{ command: asked, flags, offset, length, most, pieces, target },
         ended: (outcome) => {
           if (outcome !== null && 'error' in outcome) reject(outcome.error);
-          else if (outcome !== null && 'errno' in outcome) reject(this.#diskFailed(wanted, outcome.errno));
           else {
-            if (changes.has(asked) && (flags & requestFlag.fua) === 0) this.#link.wrote();
-            resolve(outcome);
+            const isFailed = outcome !== null && 'errno' in outcome;
+            // Of one that failed, a part may be written.
+            if (changes.has(asked) && (isFailed || (flags & requestFlag.fua) === 0)) this.#link.ledger.wrote();
+            if (isFailed) reject(this.#diskFailed(wanted, outcome.errno));
+            else resolve(outcome);
           }
         },
       });
@@ -248,8 +250,6 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
     return diskError(this.name, `a ${commandNames.get(asked)}`, errno, { offset, length });
   }
 }
-
-const changes: ReadonlySet<Command> = new Set([command.write, command.zero, command.trim]);
 
 const nothing = (): void => undefined;
 

@@ -8,10 +8,11 @@ import { crypto } from '../../support/builtins.js';
 import { IsmioError, isIsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
 import { Dialogue, type Welcome } from './dialogue.js';
+import { Ledger } from './ledger.js';
 import { dataDmbs } from './memory.js';
 import type { Opening } from './options.js';
 import { type Operation, Slots } from './slots.js';
-import { command, diskFlag, packTokens, unpackTokens } from './wire.js';
+import { changes, command, diskFlag, packTokens, unpackTokens } from './wire.js';
 
 /** How a disk over ISM stands: 'lost' is looked for; 'away' has failed what waited, and is looked for as well. */
 export type IsmDiskState = 'connecting' | 'open' | 'lost' | 'away' | 'closed';
@@ -56,11 +57,9 @@ export class Link {
   #timer: NodeJS.Timeout | null = null;
   #limit: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
-  /** Writes that were answered, and of them those that are known to be on the medium. */
-  #answered = 0;
-  #flushed = 0;
-  /** The target that had them has gone, and they may have gone with it: the next flush says so. */
-  #mayBeLost = false;
+  readonly #ledger = new Ledger();
+  /** What was asked in a session that has ended, and may have been done in it. */
+  readonly #perhapsDone = new WeakSet<Operation>();
   #replayed = 0;
   #sessions = 0;
 
@@ -89,19 +88,9 @@ export class Link {
     return { ...own, inFlight, moves, signals, rescued };
   }
 
-  /** How many writes were answered. */
-  get answered(): number {
-    return this.#answered;
-  }
-
-  /** A write was answered. */
-  wrote(): void {
-    this.#answered++;
-  }
-
-  /** A flush was, which covers so many of them. */
-  flushed(answered: number): void {
-    this.#flushed = Math.max(this.#flushed, answered);
+  /** What writers were promised. */
+  get ledger(): Ledger {
+    return this.#ledger;
   }
 
   /** Opens a session for the first time. */
@@ -136,12 +125,12 @@ export class Link {
   }
 
   #issue({ slots }: Current, operation: Operation): void {
-    if (operation.command === command.flush && this.#mayBeLost) {
-      this.#mayBeLost = false;
-      this.#flushed = this.#answered;
-      const text = `${this.name} was begun anew since the last flush: what was written and not flushed may be lost`;
+    const loss = operation.command === command.flush ? this.#ledger.takeLoss() : null;
+    if (loss === null) slots.issue(operation);
+    else {
+      const text = `${this.name}: what was written and not flushed may be lost, since ${loss}`;
       operation.ended({ error: new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'unflushed' }) });
-    } else slots.issue(operation);
+    }
   }
 
   /** Waits for what is in flight, leaves, and fails what is left: within twice `grace`. Again: waits for the same end. */
@@ -195,7 +184,10 @@ export class Link {
   }
 
   #fail(operations: readonly Operation[], error: Error): void {
-    for (const { ended } of operations) ended({ error });
+    for (const operation of operations) {
+      if (this.#perhapsDone.has(operation) && changes.has(operation.command)) this.#ledger.wrote();
+      operation.ended({ error });
+    }
   }
 
   async #connect(): Promise<void> {
@@ -208,6 +200,7 @@ export class Link {
     try {
       const welcome = await dialogue.greet();
       this.#checkSame(welcome);
+      if ((welcome.flags & diskFlag.othersWrote) !== 0) this.#failDoubtful(); // it is said once
       await this.#begin(ism, dialogue, welcome);
     } catch (error) {
       dialogue.destroy();
@@ -225,7 +218,7 @@ export class Link {
       slots: new Slots({
         ...{ ism, gid: this.#setup.gid, epoch, slots: count, ioBytes },
         drained: () => this.#pump(),
-        failed: (error) => this.#over(current, error, false),
+        failed: (error) => this.#over(current, error, null),
       }),
     };
     try {
@@ -248,7 +241,7 @@ export class Link {
 
   #opened(current: Current, welcome: Welcome): void {
     const before = this.#welcome;
-    if (before !== null && before.life !== welcome.life && this.#answered > this.#flushed) this.#mayBeLost = true;
+    if (before !== null && before.life !== welcome.life) this.#ledger.mayBeLost('its target was begun anew');
     this.#welcome = welcome;
     this.#current = current;
     this.#sessions++;
@@ -275,7 +268,7 @@ export class Link {
   #checkSame(welcome: Welcome): void {
     const before = this.#welcome;
     if (before === null) return;
-    const mayLess = (before.flags & ~welcome.flags & ~diskFlag.readOnly) !== 0;
+    const mayLess = (before.flags & ~welcome.flags & ~diskFlag.readOnly & ~diskFlag.othersWrote) !== 0;
     const becameReadOnly = (welcome.flags & ~before.flags & diskFlag.readOnly) !== 0;
     const isGone = (before.flags & diskFlag.lasting) === 0 && before.life !== welcome.life;
     const isLike = before.size === welcome.size && before.ioBytes <= welcome.ioBytes && !mayLess && !becameReadOnly;
@@ -297,12 +290,13 @@ export class Link {
     if (current.isLeaving && current.slots.inFlight === 0) current.dialogue.leave('the target leaves');
   }
 
-  #over(current: Current, error: Error, isFlushed: boolean): void {
+  #over(current: Current, error: Error, isFlushed: boolean | null): void {
     if (this.#current !== current) return;
     this.#current = null;
     const left = current.slots.close();
     current.dialogue.destroy();
-    if (isFlushed) this.#flushed = this.#answered;
+    if (isFlushed === true) this.#ledger.flushed(this.#ledger.answered);
+    if (isFlushed === false) this.#ledger.mayBeLost('its target could not flush it when it ended');
     if (this.#closing !== null) {
       this.#fail([...left, ...this.#waiting.splice(0)], this.closedError());
       this.#idle?.();
@@ -314,6 +308,7 @@ export class Link {
 
   #lose(left: readonly Operation[], error: Error, wasLeaving: boolean): void {
     const { mode, timeout } = this.#setup.settings;
+    for (const operation of left) this.#perhapsDone.add(operation);
     if (mode === 'queue-and-replay') {
       this.#replayed += left.length;
       this.#waiting.unshift(...left);
@@ -338,6 +333,15 @@ export class Link {
         else this.#connectLater();
       });
     }, this.#retry.next());
+  }
+
+  /** To ask again what another has perhaps overwritten since would bring back what was there before. */
+  #failDoubtful(): void {
+    const doubtful = this.#waiting.filter((one) => this.#perhapsDone.has(one) && changes.has(one.command));
+    if (doubtful.length === 0) return;
+    for (const operation of doubtful) this.#waiting.splice(this.#waiting.indexOf(operation), 1);
+    const text = `${this.name}: the session was lost, and another has written since; whether this was done is unknown`;
+    this.#fail(doubtful, new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'others' }));
   }
 
   #expire(error: Error): void {

@@ -3,6 +3,7 @@ import { copy } from '../../access/memory.js';
 import { checkOf, get } from '../../ism/stream/layout.js';
 import {
   broken,
+  changes,
   command,
   commandNames,
   flagsOf,
@@ -37,7 +38,6 @@ export interface Expected {
 
 /** How often a request whose check is wrong is copied anew before it is left for later: it may be on its way. */
 const copies = 3;
-const writes: ReadonlySet<number> = new Set([command.write, command.trim, command.zero]);
 
 /** Copies a slot's page, as much as there is of it, to private memory. False where its parts do not belong together (yet). */
 export function copyRequest(live: Uint8Array, page: Uint8Array): boolean {
@@ -68,7 +68,7 @@ export function checkRequest(page: Uint8Array, expected: Expected): Request {
   const isOfExtents = asked === command.extents;
   if (isOfExtents ? most < 1 || most > mostExtents : most !== 0)
     throw broken(`a request of ${name} wants ${most} extents`);
-  if (writes.has(asked) && !expected.mayWrite) throw broken(`a ${name} came in a session that only reads`);
+  if (changes.has(asked) && !expected.mayWrite) throw broken(`a ${name} came in a session that only reads`);
   return { slot, command: asked, flags, ...checkRange(view, asked, name, expected), most, sequence: expected.sequence };
 }
 

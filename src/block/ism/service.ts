@@ -4,10 +4,11 @@ import { setImmediate } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
 import { checkOf, put } from '../../ism/stream/layout.js';
 import type { BlockDevice, Done, Extent } from '../disk.js';
-import { errno, errnoOf } from '../errno.js';
+import { type Errno, errno, errnoOf } from '../errno.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
 import { checkRequest, copyRequest, type Request } from './requests.js';
+import type { UntoldFlush } from './untold-flush.js';
 import {
   broken,
   command,
@@ -52,6 +53,7 @@ export interface ServiceSetup extends Layout {
   readonly mayWrite: boolean;
   readonly counts: BlockCounts;
   readonly diskFailed: (failure: BlockFailure) => void;
+  readonly untold: UntoldFlush;
   /** The session is of no use any more. */
   readonly failed: (error: Error) => void;
 }
@@ -79,6 +81,8 @@ export class Service {
   #inFlight = 0;
   #isClosed = false;
   readonly #settled: (() => void)[] = [];
+  /** By slot: flushes that failed, until the initiator shows by its next request there that it has the answer. */
+  readonly #unheard = new Map<number, Errno>();
 
   /** @throws what `registerDmb` throws */
   constructor(setup: ServiceSetup) {
@@ -113,10 +117,17 @@ export class Service {
     this.#peer = new PeerMemory(this.#setup.ism, tokens, this.#setup);
   }
 
+  /** The initiator leaves: it has all answers that it wants. */
+  leave(): void {
+    this.#unheard.clear();
+    this.close();
+  }
+
   /** Takes no more: the memory is given back at once, and nothing of what is still asked of the disk is answered. */
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    for (const failure of this.#unheard.values()) this.#setup.untold.failed(failure);
     this.#lookout.close();
     this.#own.close();
     this.#peer?.close();
@@ -165,6 +176,7 @@ export class Service {
     const taken = checkRequest(page, { slot, epoch, sequence, size: disk.size, ioBytes, mayWrite });
     this.#sequences[slot] = sequence;
     this.#isBusy[slot] = 1;
+    this.#unheard.delete(slot);
     return taken;
   }
 
@@ -185,7 +197,7 @@ export class Service {
   }
 
   #ask(asked: Request): Done {
-    const { disk } = this.#setup;
+    const { disk, mayWrite, untold } = this.#setup;
     const { flags, offset, length } = asked;
     const fua = (flags & requestFlag.fua) !== 0;
     switch (asked.command) {
@@ -194,7 +206,7 @@ export class Service {
       case command.write:
         return disk.write(offset, this.#written(asked), fua ? { fua } : undefined);
       case command.flush:
-        return disk.flush();
+        return mayWrite ? untold.flush(disk) : disk.flush();
       case command.trim:
         return disk.trim(offset, length);
       case command.cache:
@@ -262,11 +274,16 @@ export class Service {
     if (this.#inFlight === 0) for (const settled of this.#settled.splice(0)) settled();
   }
 
-  #countFailure({ command: asked, offset, length }: Request, error: unknown): void {
+  #countFailure({ slot, command: asked, flags, offset, length }: Request, error: unknown): void {
     this.#setup.counts.failed++;
     const message = error instanceof Error ? error.message : String(error);
     const name = commandNames.get(asked) as string;
-    this.#setup.diskFailed({ command: name, offset, length, errno: errnoOf(error), message });
+    const failure = errnoOf(error);
+    this.#setup.diskFailed({ command: name, offset, length, errno: failure, message });
+    if (asked !== command.flush && (flags & requestFlag.fua) === 0) return;
+    // Who only reads has lost nothing, but hears what the medium says once.
+    if (this.#isClosed || !this.#setup.mayWrite) this.#setup.untold.failed(failure);
+    else this.#unheard.set(slot, failure);
   }
 
   #answer({ slot, command: asked, length, sequence }: Request, failure: number): void {

@@ -10,11 +10,14 @@ import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, nonceBytes, type ValuesOf } from '../../ism/talk/messages.js';
 import { isIsmioError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
+import { errnoOf } from '../errno.js';
 import { dataDmbs } from './memory.js';
 import { type Permission, permissionOf, type Serving } from './options.js';
 import { type BlockCounts, type BlockFailure, Service } from './service.js';
+import type { UntoldFlush } from './untold-flush.js';
 import {
   broken,
+  diskFlag,
   diskFlagsOf,
   type FromInitiator,
   type FromTarget,
@@ -39,8 +42,11 @@ export interface House {
   readonly life: bigint;
   readonly settings: Serving;
   readonly counts: BlockCounts;
+  readonly untold: UntoldFlush;
   /** Ends what this initiator had before, and lets it in, or says why not. */
   admit(session: Session): Promise<{ readonly code: Refusal; readonly reason: string } | null>;
+  /** Whether another has written since this initiator last did. */
+  othersWrote(session: Session): boolean;
   /** It is served from now on. */
   began(session: Session): void;
   refused(session: Session, code: Refusal, reason: string): void;
@@ -174,14 +180,14 @@ export class Session {
   }
 
   #welcome(): void {
-    const { ism, disk, life, settings, counts } = this.#house;
+    const { ism, disk, life, settings, counts, untold } = this.#house;
     const { slots, ioBytes } = settings;
     this.#epoch = randomInt(1, 2 ** 32);
     const common = { ism, gid: this.gid, epoch: this.#epoch, slots, ioBytes };
     try {
       this.#service = new Service({
         ...common,
-        ...{ disk, mayWrite: this.writes, counts },
+        ...{ disk, mayWrite: this.writes, counts, untold },
         diskFailed: (failure) => this.#house.diskFailed(failure),
         failed: (error) => this.#broke(error),
       });
@@ -193,8 +199,9 @@ export class Session {
     this.#timer = setTimeout(() => this.#refuse('idle', 'no memory was named in time'), helloTime);
     const { minimum, preferred, maximum } = disk.blockSize;
     const { heads, data } = this.#service.tokens;
+    const others = this.#house.othersWrote(this) ? diskFlag.othersWrote : 0;
     this.#send('welcome', {
-      ...{ version, flags: diskFlagsOf(disk, this.writes), slots, epoch: this.#epoch, ioBytes },
+      ...{ version, flags: diskFlagsOf(disk, this.writes) | others, slots, epoch: this.#epoch, ioBytes },
       ...{ minimum, preferred, maximum, size: BigInt(disk.size), life, name: disk.name },
       ...{ proof: this.#proofs?.own ?? Buffer.alloc(nonceBytes), heads, data: packTokens(data) },
     });
@@ -212,13 +219,15 @@ export class Session {
   /** What was answered is flushed, so that nothing is lost whatever comes after. */
   async #bye(): Promise<void> {
     const service = this.#service as Service;
-    service.close();
+    service.leave();
     await service.settled();
     let flushed = 1;
     try {
-      if (this.writes) await this.#house.disk.flush();
-    } catch {
-      flushed = 0; // the initiator is told, whose next flush fails
+      if (this.writes) await this.#house.untold.flush(this.#house.disk);
+    } catch (error) {
+      flushed = 0;
+      // One that waits for the next target is told, and its next flush fails. One that goes has no next.
+      if (!this.#isLeaving) this.#house.untold.failed(errnoOf(error));
     }
     if (this.#state === 'over') return;
     this.#send('bye', { flushed });

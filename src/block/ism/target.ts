@@ -12,6 +12,7 @@ import type { BlockDevice } from '../disk.js';
 import { checkServe, type ServeBlockOptions, type Serving } from './options.js';
 import type { BlockCounts, BlockFailure } from './service.js';
 import { type House, Session } from './session.js';
+import { UntoldFlush } from './untold-flush.js';
 import { longestRecord, type Refusal } from './wire.js';
 
 /** What a target emits. */
@@ -56,6 +57,9 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   /** Of sessions that have ended: until nothing of them can reach the medium. */
   readonly #fences = new Set<Promise<void>>();
   readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0 };
+  readonly #untold = new UntoldFlush();
+  /** Who may write, or did so last; and whether it was another before, which this one has not heard of yet. */
+  #writer: { readonly name: string; readonly othersWrote: boolean } | null = null;
   #refused = 0;
   #breaches = 0;
   /** One is let in after the other. */
@@ -188,12 +192,18 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   #house(ism: Ism): House {
     return {
       ...{ ism, disk: this.disk, life: this.#life, settings: this.#settings, counts: this.#counts },
+      untold: this.#untold,
       admit: (session) => {
         const admitted = this.#admission.then(() => this.#admit(session));
         this.#admission = admitted.catch(() => undefined);
         return admitted;
       },
-      began: ({ gid, writes }) => this.emit('attach', gid, writes),
+      othersWrote: ({ writes }) => writes && this.#writer?.othersWrote === true,
+      began: (session) => {
+        const { gid, writes } = session;
+        if (writes) this.#writer = { name: nameOf(session), othersWrote: false }; // it has heard of it
+        this.emit('attach', gid, writes);
+      },
       refused: ({ gid }, code, reason) => {
         this.#refused++;
         if (code === 'protocol') this.#breaches++;
@@ -210,7 +220,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
    */
   async #admit(session: Session): Promise<Awaited<ReturnType<House['admit']>>> {
     for (const other of this.#sessions) {
-      const isSame = other !== session && other.gid === session.gid && other.initiator === session.initiator;
+      const isSame = other !== session && nameOf(other) === nameOf(session);
       if (isSame) other.cut('its initiator has come back by another stream');
     }
     while (this.#fences.size > 0) await Promise.all(this.#fences);
@@ -225,6 +235,11 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
       return { code: 'busy', reason: `function 0x${writer.gid.toString(16)} writes; it may be had read-only` };
     }
     this.#admitted.add(session);
+    if (session.writes) {
+      const name = nameOf(session);
+      const before = this.#writer;
+      this.#writer = { name, othersWrote: before !== null && (before.name !== name || before.othersWrote) };
+    }
     return null;
   }
 
@@ -245,6 +260,11 @@ const farewell = 100;
 
 function passed(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds));
+}
+
+/** Which initiator it is, in whichever of its sessions. */
+function nameOf({ gid, initiator }: Session): string {
+  return `${gid} ${initiator}`;
 }
 
 /** The same while what was written, and not flushed, is still there: else each target's own. */

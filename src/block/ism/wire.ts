@@ -48,9 +48,14 @@ export type Refusal = (typeof refusals)[number];
 /** A hello's flags: nothing will be written. */
 export const helloFlag = { readOnly: 1 } as const;
 
-/** A welcome's flags: what the disk can do; `lasting` one outlives its target, and keeps what was flushed. */
-export const diskFlag = { readOnly: 1, trim: 2, zero: 4, fastZero: 8, extents: 16, cache: 32, lasting: 64 } as const;
-export const allDiskFlags = 127;
+/**
+ * A welcome's flags: what the disk can do; `lasting` one outlives its target, and keeps what was flushed; `othersWrote`: between this
+ * initiator's last session that wrote and this one another had it for writes.
+ */
+export const diskFlag = {
+  ...{ readOnly: 1, trim: 2, zero: 4, fastZero: 8, extents: 16, cache: 32, lasting: 64 },
+  othersWrote: 128,
+} as const;
 
 /** Slots of a session, and bytes of one request, a power of two. A DMB of 1 MiB has so many slots as fit whole. */
 export const limits = {
@@ -99,6 +104,9 @@ export type Command = (typeof command)[keyof typeof command];
 export const commandNames: ReadonlyMap<number, string> = new Map(
   Object.entries(command).map(([name, number]) => [number, name]),
 );
+
+/** Those after which the disk has something else. */
+export const changes: ReadonlySet<number> = new Set([command.write, command.trim, command.zero]);
 
 /** A request's flags, and which command may have which. */
 export const requestFlag = { fua: 1, fast: 2, mayTrim: 4 } as const;

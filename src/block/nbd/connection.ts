@@ -55,6 +55,7 @@ export class NbdConnection {
     this.#timer = setTimeout(() => this.#giveUp('it did not choose an export in time'), negotiationTime);
     socket.on('close', () => {
       clearTimeout(this.#timer);
+      this.#transmission?.closed();
       watcher.gone(this, this.#reason);
     });
     socket.write(greeting());

@@ -103,7 +103,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
       disk,
       readOnly,
       counts: { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0 },
-      lost: { times: 0, errno: 'EIO' },
+      lost: { times: 0, errno: 'EIO', isUnheard: false },
       failed: (failure) => this.emit('failed', failure),
     };
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));

@@ -32,8 +32,11 @@ export interface Shared {
   readonly disk: BlockDevice;
   readonly readOnly: boolean;
   readonly counts: { requests: number; bytesRead: number; bytesWritten: number; failed: number };
-  /** Flushes that failed. What they lost may have been any client's, and each is told at its next flush. */
-  readonly lost: { times: number; errno: Errno };
+  /**
+   * Flushes that failed. What they lost may have been any client's, and each is told at its next flush. Of one whose client has gone
+   * since, whoever comes next is told as well: it may be the same, which has not heard of it.
+   */
+  readonly lost: { times: number; errno: Errno; isUnheard: boolean };
   failed(failure: NbdFailure): void;
 }
 
@@ -52,6 +55,9 @@ export class Transmission implements Takers {
   #heldBytes = 0;
   /** Of `lost.times`, how many this client was told. */
   #told: number;
+  readonly #isHeir: boolean;
+  /** A flush of its own failed, and it has asked for none since. */
+  #mayNotKnow = false;
   #isEnding = false;
   /** The client sends nothing more, but some of what it sent waits for room. */
   #isLast = false;
@@ -65,7 +71,8 @@ export class Transmission implements Takers {
     this.#replies = new Replies(session, outlet);
     this.#requests = new Requests(session, this);
     this.#over = over;
-    this.#told = shared.lost.times;
+    this.#isHeir = shared.lost.isUnheard;
+    this.#told = shared.lost.times - (this.#isHeir ? 1 : 0);
   }
 
   /** Whether it wants to be given no more for now. */
@@ -95,6 +102,11 @@ export class Transmission implements Takers {
     if (this.#inFlight === 0) this.#over();
   }
 
+  /** The connection is closed. */
+  closed(): void {
+    if (this.#mayNotKnow) this.#shared.lost.isUnheard = true;
+  }
+
   /** The client sends nothing more: what came is answered. */
   endInput(): void {
     if (this.#requests.waits) this.#isLast = true;
@@ -118,6 +130,7 @@ export class Transmission implements Takers {
 
   begin(request: Request): boolean {
     if (request.type === command.disconnect) {
+      this.#mayNotKnow = false;
       this.end();
       return false;
     }
@@ -179,6 +192,7 @@ export class Transmission implements Takers {
       case command.write:
         return payload === null ? undefined : writeTo(disk, offset, payload, fua ? { fua } : undefined);
       case command.flush:
+        this.#mayNotKnow = false;
         return disk.flush();
       case command.trim:
         return fua ? this.#trimAndFlush(offset, length) : disk.trim(offset, length);
@@ -239,6 +253,7 @@ export class Transmission implements Takers {
     if (request.type === command.write) counts.bytesWritten += request.length;
     if (request.type === command.flush && this.#told !== lost.times) {
       this.#told = lost.times;
+      if (this.#isHeir) lost.isUnheard = false;
       this.#replies.failed(request, lost.errno, 'an earlier flush of this export failed', cost);
       return;
     }
@@ -256,6 +271,7 @@ export class Transmission implements Takers {
       lost.times++;
       lost.errno = name;
       if (toldAll) this.#told = lost.times;
+      this.#mayNotKnow = true;
     }
     this.#replies.failed(request, name, `${place} failed`, this.#costOf(request), room);
     const { type, offset, length } = request;
