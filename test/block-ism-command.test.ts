@@ -41,7 +41,7 @@ async function ended(child: ChildProcess): Promise<void> {
 const folder = mkdtempSync(join(tmpdir(), 'ismio-block-'));
 let fabric: ChildProcess;
 before(async () => {
-  fabric = startIsmio(['ism', 'serve', '--dir', join(folder, 'fabric'), '--gid', '0x11', '0x22', '--json']);
+  fabric = startIsmio(['ism', 'serve', '--dir', join(folder, 'fabric'), '--gid', '0x11', '0x22', '0x33', '--json']);
   const lines = createInterface(fabric.stdout as NonNullable<typeof fabric.stdout>);
   for await (const line of lines) if (line.includes('"ready"')) break;
   fabric.stdout?.resume();
@@ -94,6 +94,36 @@ test('a target that is killed and started again: a client that waits has its ans
   assert.equal(read.toString('latin1', 1001), 'late');
   client.socket.end();
   await ended(initiator.child);
+});
+
+test('the disks of a function, for a person and as JSON; where nobody serves one, or has another key, it says so', async (t) => {
+  const serve = (name: string, index: number) => lasting(t, 'serving', 'block', 'serve', name, ...on(index));
+  const target = await serve('memory:4M', 0);
+  const peer = [...on(2), '--peer', '0x11'];
+  const attach = ['block', 'attach', ...on(1), '--peer', '0x11', '--socket', join(folder, 'l.sock')];
+  const initiator = await lasting(t, 'serving', ...attach);
+  const asked = async (...words: string[]) => ismio(['block', 'list', ...words]);
+  const disk = { port: 7, name: 'memory:4M', size: 4_194_304, blockSize: 4096, readOnly: false };
+  const json = await asked(...peer, '--json');
+  assert.deepEqual([json.code, JSON.parse(json.stdout)], [0, [{ ...disk, readers: 0, writer: '0x22' }]]);
+  const { stdout } = await asked(...peer);
+  assert.equal(
+    stdout,
+    'memory:4M  4194304 bytes in blocks of 4096, read and write\n  port 7; function 0x22 writes, 0 readers\n',
+  );
+  await ended(initiator.child);
+  assert.match((await asked(...peer)).stdout, /nobody writes/);
+  const key = join(folder, 'key');
+  writeFileSync(key, '0123456789abcdef');
+  const other = await asked(...peer, '--key-file', key);
+  assert.deepEqual([other.code, other.stdout], [1, '']);
+  assert.match(other.stderr, /^ismio: ERR_ISMIO_BLOCK: .* same key/);
+  const nobody = await asked(...peer, '--port', '8');
+  assert.match(nobody.stderr, /^ismio: ERR_ISMIO_ISM_REFUSED: /);
+  await ended(target.child);
+  const gone = await asked(...peer);
+  assert.match(gone.stderr, /^ismio: ERR_ISMIO_ISM: .*no function of that GID is there/);
+  assert.deepEqual([nobody.code, gone.code, (await asked(...on(2))).code], [1, 1, 2]);
 });
 
 test('words that name no disk, no function or no place for it', async () => {

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { blockAttachCommand } from './block-attach.js';
 import { copyCommand } from './block-copy.js';
+import { blockListCommand } from './block-list.js';
 import { nbdCommand } from './block-nbd.js';
 import { blockServeCommand } from './block-serve.js';
 import { usageError } from './failure.js';
@@ -17,8 +18,9 @@ export function blockCommand(): Command {
     .addCommand(nbdCommand())
     .addCommand(blockServeCommand(port))
     .addCommand(blockAttachCommand(port))
+    .addCommand(blockListCommand(port))
     .addCommand(copyCommand())
     .action(() => {
-      throw usageError('say what to do: ismio block nbd, serve, attach or copy');
+      throw usageError('say what to do: ismio block nbd, serve, attach, list or copy');
     });
 }

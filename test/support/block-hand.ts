@@ -33,7 +33,7 @@ export function seal(made: Uint8Array): Uint8Array {
   return made;
 }
 
-class Talk<Mine extends Table, Theirs extends Table> {
+export class Talk<Mine extends Table, Theirs extends Table> {
   readonly stream: IsmStream;
   readonly heard: MessageOf<Theirs>[] = [];
   readonly #mine: Mine;

@@ -7,6 +7,7 @@ import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, type ValuesOf } from '../../ism/talk/messages.js';
 import { IsmioError } from '../../support/errors.js';
+import type { Listed } from './directory.js';
 import type { Opening } from './options.js';
 import {
   allDiskFlags,
@@ -17,6 +18,7 @@ import {
   fromTarget,
   helloFlag,
   limits,
+  listName,
   longestRecord,
   protocol,
   refusals,
@@ -33,8 +35,8 @@ export interface DialogueSetup {
   readonly ism: Ism;
   readonly gid: bigint;
   readonly initiator: bigint;
-  readonly settings: Opening;
-  readonly signal: AbortSignal;
+  readonly settings: Pick<Opening, 'port' | 'readOnly' | 'key' | 'stream'>;
+  readonly signal?: AbortSignal;
 }
 
 /** Who is told of what comes once the session is on. */
@@ -49,6 +51,8 @@ export class Dialogue {
   readonly #setup: DialogueSetup;
   readonly #stream: IsmStream;
   #listener: Listener | null = null;
+  /** What came of a list that was asked for. */
+  #listed: Listed[] | null = null;
   #waiting: { readonly told: (message: Told) => void; readonly failed: (error: Error) => void } | null = null;
   #error: Error | null = null;
   #isFlushed = false;
@@ -57,7 +61,8 @@ export class Dialogue {
 
   static async open(setup: DialogueSetup): Promise<Dialogue> {
     const { ism, gid, settings, signal } = setup;
-    const options = { mode: 'messages', recordLimit: longestRecord, ...settings.stream, signal } as const;
+    const abort = signal === undefined ? {} : { signal };
+    const options = { mode: 'messages', recordLimit: longestRecord, ...settings.stream, ...abort } as const;
     return new Dialogue(setup, await ism.connect(gid, settings.port, options));
   }
 
@@ -79,10 +84,25 @@ export class Dialogue {
     const flags = settings.readOnly ? helloFlag.readOnly : 0;
     const first = this.#next();
     this.#send('hello', { version, flags, reserved: 0, initiator, nonce });
-    const { answer, proof } = await this.#answered(await first, nonce);
+    const { answer, proof } = await this.#answered(await first, nonce, '');
     if (answer.name !== 'welcome') throw broken(`'${answer.name}' came, and not 'welcome'`);
     if (proof !== null && !proves(answer.values.proof, proof)) throw otherKey('its answer does not show it');
     return checked(answer.values);
+  }
+
+  /** The disks of the function that this one may have; the target ends the stream behind them. @throws as `greet` */
+  async list(): Promise<readonly Listed[]> {
+    const nonce = newNonce();
+    const found: Listed[] = [];
+    this.#listed = found;
+    const first = this.#next();
+    this.#send('list', { version, nonce });
+    const { answer, proof } = await this.#answered(await first, nonce, listName);
+    if (answer.name !== 'disks') throw broken(`'${answer.name}' came, and not 'disks'`);
+    const { count } = answer.values;
+    if (proof !== null && !proves(answer.values.proof, proof)) throw otherKey('its answer does not show it');
+    if (count !== found.length) throw broken(`${found.length} disks came, and not ${count}`, { count });
+    return found;
   }
 
   /** Says where this end's memory is; the session is on when it returns. */
@@ -117,6 +137,10 @@ export class Dialogue {
   }
 
   #told(message: Told): void {
+    if (message.name === 'disk' && this.#listed !== null) {
+      this.#take(message.values, this.#listed);
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting !== null) waiting.told(message);
@@ -125,13 +149,22 @@ export class Dialogue {
     else agreed(message, true);
   }
 
+  /** Ports go up, so that there is an end of them. */
+  #take(disk: Listed, listed: Listed[]): void {
+    const { port } = disk;
+    const before = listed.at(-1)?.port ?? -1;
+    if (port <= before) throw broken(`a disk at port ${port} came behind one at ${before}`, { port });
+    checkRules(`the disk at port ${port}`, diskRules(disk));
+    listed.push(disk);
+  }
+
   #bye(flushed: number): void {
     if (flushed > 1) throw broken(`flushed is ${flushed}`);
     this.#isFlushed = flushed === 1;
     hangUp(this.#stream);
   }
 
-  async #answered(first: Told, clientNonce: Uint8Array): Promise<{ answer: Told; proof: Buffer | null }> {
+  async #answered(first: Told, clientNonce: Uint8Array, name: string): Promise<{ answer: Told; proof: Buffer | null }> {
     const { ism, gid, settings } = this.#setup;
     const { key } = settings;
     if (key === null && first.name === 'challenge') throw otherKey('it asks for one; say it by key');
@@ -143,7 +176,7 @@ export class Dialogue {
       serverNonce: first.values.nonce,
       clientGid: ism.gid,
       serverGid: gid,
-      name: '',
+      name,
     };
     const answer = this.#next();
     this.#send('proof', { proof: proofOf(key, 'client', shake) });
@@ -203,17 +236,29 @@ function agreed(answer: Told, isUnasked = false): Told {
 
 /** What a target says of itself is hostile as well. */
 function checked(welcome: Welcome): Welcome {
-  const { version: spoken, flags, slots, epoch, ioBytes, minimum, preferred, maximum, size } = welcome;
-  const rules: Record<string, boolean> = {
+  const { version: spoken, slots, epoch, ioBytes } = welcome;
+  checkRules('its welcome', {
     version: spoken === version,
-    flags: (flags & ~allDiskFlags) === 0,
     slots: slots >= limits.slots.least && slots <= limits.slots.most,
     epoch: epoch !== 0,
     ioBytes: ioBytes >= limits.ioBytes.least && ioBytes <= limits.ioBytes.most && Number.isInteger(Math.log2(ioBytes)),
+    ...diskRules(welcome),
+  });
+  return welcome;
+}
+
+type OfDisk = Pick<Welcome, 'flags' | 'minimum' | 'preferred' | 'maximum' | 'size'>;
+
+function diskRules({ flags, minimum, preferred, maximum, size }: OfDisk): Readonly<Record<string, boolean>> {
+  return {
+    flags: (flags & ~allDiskFlags) === 0,
     'block sizes': minimum > 0 && minimum <= preferred && preferred <= maximum,
     size: size <= BigInt(Number.MAX_SAFE_INTEGER),
   };
+}
+
+/** @throws IsmioError ERR_ISMIO_BLOCK that names the first rule that does not hold */
+function checkRules(what: string, rules: Readonly<Record<string, boolean>>): void {
   const wrong = Object.entries(rules).find(([, holds]) => !holds)?.[0];
-  if (wrong !== undefined) throw broken(`its welcome cannot be: ${wrong}`);
-  return welcome;
+  if (wrong !== undefined) throw broken(`${what} cannot be: ${wrong}`);
 }

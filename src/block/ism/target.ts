@@ -9,6 +9,7 @@ import { crypto } from '../../support/builtins.js';
 import { IsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
 import type { BlockDevice } from '../disk.js';
+import { enter, listFor } from './directory.js';
 import { checkServe, type ServeBlockOptions, type Serving } from './options.js';
 import type { BlockCounts, BlockFailure } from './service.js';
 import { type House, Session } from './session.js';
@@ -62,6 +63,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   #admission: Promise<unknown> = Promise.resolve();
   #ism: Ism | null = null;
   #listener: IsmListener | null = null;
+  /** Takes it out of the list of its function's disks. */
+  #unlist: () => void = () => undefined;
   readonly #retry = new Retry();
   #timer: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -118,6 +121,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     this.#endSignal();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#listener?.close();
+    this.#unlist();
     for (const session of this.#sessions) session.leave(reason);
     if (this.#sessions.size > 0) await this.#emptiedWithin(this.#settings.grace);
     for (const session of this.#sessions) session.cut(reason);
@@ -156,6 +160,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
       throw error;
     }
     this.#ism = ism;
+    this.#unlist = enter(ism, { disk: this.disk, settings: this.#settings, taken: () => this.#taken() });
     const lost = (error: Error): void => this.#lost(ism, error);
     ism.once('lost', lost);
     ism.once('close', () => lost(new IsmioError('ERR_ISMIO_CLOSED', 'the driver of the function was closed')));
@@ -166,6 +171,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     if (this.#ism !== ism) return;
     this.#ism = null;
     this.#listener = null;
+    this.#unlist();
     for (const session of this.#sessions) session.cut(error.message);
     if (this.#closing !== null) return;
     this.emit('lost', error);
@@ -193,6 +199,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
         this.#admission = admitted.catch(() => undefined);
         return admitted;
       },
+      listed: (gid) => listFor(ism, gid, this.#settings.key),
       began: ({ gid, writes }) => this.emit('attach', gid, writes),
       refused: ({ gid }, code, reason) => {
         this.#refused++;
@@ -226,6 +233,11 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     }
     this.#admitted.add(session);
     return null;
+  }
+
+  #taken(): { writer: bigint | null; readers: number } {
+    const writer = [...this.#admitted].find(({ writes }) => writes);
+    return { writer: writer?.gid ?? null, readers: this.#admitted.size - (writer === undefined ? 0 : 1) };
   }
 
   /** Those that were let in and have not ended. */

@@ -6,9 +6,11 @@ import { IsmioError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
 
 /** The version of the protocol. A target answers an initiator of another one with `refused`. */
-export const version = 1;
+export const version = 2;
 /** What is in every proof of a key beside nonces and GIDs. */
-export const protocol = 'ismio block 1';
+export const protocol = 'ismio block 2';
+/** What is in the proofs of a list besides, so that they are of no use for a session. */
+export const listName = 'list';
 /** The port of an ISM function where a disk is, unless told otherwise. */
 export const defaultPort = 10_809;
 /** The longest record of control. */
@@ -20,6 +22,8 @@ export const fromInitiator = {
   proof: { number: 0x02, fields: { proof: 'nonce' } },
   memory: { number: 0x03, fields: { heads: 'u64', data: 'rest' } },
   bye: { number: 0x04, fields: { reason: 'text' } },
+  /** In place of a hello: which disks are there. */
+  list: { number: 0x05, fields: { version: 'u8', nonce: 'nonce' } },
 } as const satisfies Table;
 
 /** What a target sends. */
@@ -37,6 +41,15 @@ export const fromTarget = {
   refused: { number: 0x84, fields: { code: 'u8', reason: 'text' } },
   leaving: { number: 0x85, fields: { reason: 'text' } },
   bye: { number: 0x86, fields: { flushed: 'u8' } },
+  /** One of a list, and the list's end. */
+  disk: {
+    number: 0x87,
+    fields: {
+      ...{ port: 'u16', flags: 'u8', readers: 'u16', writer: 'u64' },
+      ...{ minimum: 'u32', preferred: 'u32', maximum: 'u32', size: 'u64', name: 'text' },
+    },
+  },
+  disks: { number: 0x88, fields: { proof: 'nonce', count: 'u16' } },
 } as const satisfies Table;
 
 export type FromInitiator = typeof fromInitiator;
