@@ -1,6 +1,7 @@
-// ismio block: disks, served to clients of NBD and to other ISM functions, and copied.
+// ismio block: disks, served to clients of NBD and to other ISM functions, copied and measured.
 import { Command } from 'commander';
 import { blockAttachCommand } from './block-attach.js';
+import { blockBenchCommand } from './block-bench.js';
 import { copyCommand } from './block-copy.js';
 import { blockListCommand } from './block-list.js';
 import { nbdCommand } from './block-nbd.js';
@@ -12,7 +13,7 @@ const port = 10_809;
 
 export function blockCommand(): Command {
   return new Command('block')
-    .summary('serve disks to clients of NBD and to other ISM functions, and copy them')
+    .summary('serve disks to clients of NBD and to other ISM functions, copy and measure them')
     .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio, also over ISM')
     .helpCommand(false)
     .addCommand(nbdCommand())
@@ -20,7 +21,8 @@ export function blockCommand(): Command {
     .addCommand(blockAttachCommand(port))
     .addCommand(blockListCommand(port))
     .addCommand(copyCommand())
+    .addCommand(blockBenchCommand(port))
     .action(() => {
-      throw usageError('say what to do: ismio block nbd, serve, attach, list or copy');
+      throw usageError('say what to do: ismio block nbd, serve, attach, list, copy or bench');
     });
 }
