@@ -22,6 +22,7 @@ interface Options extends Partial<PeerOptions> {
   seconds: number;
   rounds: number;
   oDirect?: boolean;
+  dataDigest?: boolean;
   json?: boolean;
 }
 
@@ -52,6 +53,7 @@ export function blockBenchCommand(port: number): Command {
     .option('--seconds <seconds>', 'that a workload is measured in one round', parseSeconds, 1)
     .option('--rounds <number>', 'that count, 1 to 1000', parseCount, 5)
     .option('--o-direct', 'past the page cache (O_DIRECT)')
+    .option('--data-digest', 'have data of another function’s disk checked by CRC32C')
     .option('--json', 'print JSON')
     .addHelpText('after', notes)
     .action(bench);
@@ -112,7 +114,7 @@ function chosenOf({ only }: Options, mayWrite: boolean): DiskWorkload[] {
 }
 
 async function opened(place: string | undefined, options: Options, writes: boolean): Promise<BlockDevice> {
-  const { device, peer, oDirect = false } = options;
+  const { device, peer, oDirect = false, dataDigest = false } = options;
   if ((place === undefined) === (device === undefined)) throw usageError('bench takes a DISK, or --device and --peer');
   if (place === undefined) {
     if (device === undefined || peer === undefined) throw usageError('--device takes --peer GID');
@@ -120,9 +122,10 @@ async function opened(place: string | undefined, options: Options, writes: boole
     const { openBlock } = await import('ismio/block');
     return await openBlock(await opener({ ...options, device }), peer, {
       ...commonOf({ ...options, device }),
-      readOnly: !writes,
+      ...{ readOnly: !writes, dataDigest },
     });
   }
+  if (dataDigest) throw usageError('--data-digest is for disks of another function');
   if (writes && statSync(place, { throwIfNoEntry: false })?.isBlockDevice() === true) checkUnused(place);
   return await openDisk(place, { readOnly: !writes && !place.startsWith('memory:'), oDirect });
 }

@@ -12,6 +12,7 @@ import type { Opening } from './options.js';
 import {
   allDiskFlags,
   broken,
+  digest,
   type FromInitiator,
   type FromTarget,
   fromInitiator,
@@ -35,7 +36,7 @@ export interface DialogueSetup {
   readonly ism: Ism;
   readonly gid: bigint;
   readonly initiator: bigint;
-  readonly settings: Pick<Opening, 'port' | 'readOnly' | 'key' | 'stream'>;
+  readonly settings: Pick<Opening, 'port' | 'readOnly' | 'key' | 'dataDigest' | 'stream'>;
   readonly signal?: AbortSignal;
 }
 
@@ -83,11 +84,12 @@ export class Dialogue {
     const nonce = newNonce();
     const flags = settings.readOnly ? helloFlag.readOnly : 0;
     const first = this.#next();
-    this.#send('hello', { version, flags, reserved: 0, initiator, nonce });
+    const asked = settings.dataDigest ? digest.crc32c : digest.none;
+    this.#send('hello', { version, flags, digest: asked, reserved: 0, initiator, nonce });
     const { answer, proof } = await this.#answered(await first, nonce, '');
     if (answer.name !== 'welcome') throw broken(`'${answer.name}' came, and not 'welcome'`);
     if (proof !== null && !proves(answer.values.proof, proof)) throw otherKey('its answer does not show it');
-    return checked(answer.values);
+    return checked(answer.values, asked);
   }
 
   /** The disks of the function that this one may have; the target ends the stream behind them. @throws as `greet` */
@@ -235,11 +237,12 @@ function agreed(answer: Told, isUnasked = false): Told {
 }
 
 /** What a target says of itself is hostile as well. */
-function checked(welcome: Welcome): Welcome {
+function checked(welcome: Welcome, asked: number): Welcome {
   const { version: spoken, slots, epoch, ioBytes } = welcome;
   checkRules('its welcome', {
     version: spoken === version,
     slots: slots >= limits.slots.least && slots <= limits.slots.most,
+    digest: welcome.digest === digest.crc32c || welcome.digest === asked,
     epoch: epoch !== 0,
     ioBytes: ioBytes >= limits.ioBytes.least && ioBytes <= limits.ioBytes.most && Number.isInteger(Math.log2(ioBytes)),
     ...diskRules(welcome),

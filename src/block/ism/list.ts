@@ -38,7 +38,7 @@ export interface ListedDisk {
 export async function listDisks(ism: Ism, gid: bigint, options: ListDisksOptions = {}): Promise<ListedDisk[]> {
   checkOptions(options, ['port', 'key'], 'listDisks');
   const { port = defaultPort } = options;
-  const settings = { port: checkPort(port), key: checkKey(options.key), readOnly: true, stream: {} };
+  const settings = { port: checkPort(port), key: checkKey(options.key), readOnly: true, dataDigest: false, stream: {} };
   const dialogue = await Dialogue.open({ ism, gid: checkGid(gid, 'gid'), initiator: 0n, settings });
   try {
     return (await dialogue.list()).map(shown);

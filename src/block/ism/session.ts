@@ -8,7 +8,7 @@ import type { IsmStream } from '../../ism/stream/stream.js';
 import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, nonceBytes, type ValuesOf } from '../../ism/talk/messages.js';
-import { isIsmioError } from '../../support/errors.js';
+import { type IsmioError, isIsmioError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
 import type { Listed } from './directory.js';
 import { dataDmbs } from './memory.js';
@@ -16,6 +16,7 @@ import { type Permission, permissionOf, type Serving } from './options.js';
 import { type BlockCounts, type BlockFailure, Service } from './service.js';
 import {
   broken,
+  digest,
   diskFlagsOf,
   type FromInitiator,
   type FromTarget,
@@ -49,6 +50,8 @@ export interface House {
   began(session: Session): void;
   refused(session: Session, code: Refusal, reason: string): void;
   diskFailed(failure: BlockFailure): void;
+  /** Data of a write were not what they were sent as. */
+  corrupted(session: Session, error: IsmioError): void;
   /** It has ended; `reason` where it should not have. */
   ended(session: Session, reason: string | null): void;
 }
@@ -66,6 +69,7 @@ export class Session {
   #state: State = 'new';
   #service: Service | null = null;
   #epoch = 0;
+  #digest: number = digest.none;
   /** It asked for a list of disks, and for none of them. */
   #isForList = false;
   /** The initiator's proof that is waited for, and this end's. */
@@ -134,9 +138,12 @@ export class Session {
     else throw broken(`'${name}' came when the session was ${this.#state}`);
   }
 
-  #hello({ version: spoken, flags, reserved, initiator, nonce }: Hello): void {
+  #hello({ version: spoken, flags, digest: asked, reserved, initiator, nonce }: Hello): void {
     if (!this.#speaks(spoken)) return;
     if (reserved !== 0 || (flags & ~helloFlag.readOnly) !== 0) throw broken(`a hello has flags ${flags}`, { flags });
+    if (asked !== digest.none && asked !== digest.crc32c)
+      throw broken(`a hello asks for digest ${asked}`, { digest: asked });
+    this.#digest = asked === digest.crc32c || this.#house.settings.dataDigest ? digest.crc32c : digest.none;
     this.initiator = initiator;
     this.writes = (flags & helloFlag.readOnly) === 0;
     this.#challenge(nonce);
@@ -219,7 +226,8 @@ export class Session {
     try {
       this.#service = new Service({
         ...common,
-        ...{ disk, mayWrite: this.writes, counts },
+        ...{ disk, mayWrite: this.writes, counts, hasDigest: this.#digest === digest.crc32c },
+        corrupted: (error) => this.#house.corrupted(this, error),
         diskFailed: (failure) => this.#house.diskFailed(failure),
         failed: (error) => this.#broke(error),
       });
@@ -232,7 +240,7 @@ export class Session {
     const { minimum, preferred, maximum } = disk.blockSize;
     const { heads, data } = this.#service.tokens;
     this.#send('welcome', {
-      ...{ version, flags: diskFlagsOf(disk, this.writes), slots, epoch: this.#epoch, ioBytes },
+      ...{ version, flags: diskFlagsOf(disk, this.writes), digest: this.#digest, slots, epoch: this.#epoch, ioBytes },
       ...{ minimum, preferred, maximum, size: BigInt(disk.size), life, name: disk.name },
       ...{ proof: this.#ownProof, heads, data: packTokens(data) },
     });

@@ -25,6 +25,8 @@ export interface BlockTargetEvents {
   refused: [gid: bigint, code: Refusal, reason: string];
   /** The disk failed a request. */
   failed: [BlockFailure];
+  /** Data of a write were changed on their way: nothing of them was written. */
+  corrupt: [gid: bigint, error: IsmioError];
   /** It is reached by this function. */
   open: [gid: bigint];
   /** The function's driver was lost; a new one is looked for. */
@@ -56,7 +58,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   readonly #sessions = new Set<Session>();
   /** Of sessions that have ended: until nothing of them can reach the medium. */
   readonly #fences = new Set<Promise<void>>();
-  readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0 };
+  readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0, corrupt: 0 };
   #refused = 0;
   #breaches = 0;
   /** One is let in after the other. */
@@ -207,6 +209,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
         this.emit('refused', gid, code, reason);
       },
       diskFailed: (failure) => this.emit('failed', failure),
+      corrupted: ({ gid }, error) => this.emit('corrupt', gid, error),
       ended: (session, reason) => this.#ended(session, reason),
     };
   }
