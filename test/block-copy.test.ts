@@ -14,7 +14,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { IsmioError } from 'ismio';
 import { type BlockDevice, copyDisk, memoryDisk } from 'ismio/block';
-import { ismio } from './support/command.js';
+import { said } from './support/child.js';
+import { ismio, startIsmio } from './support/command.js';
+import { until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 
@@ -156,6 +158,40 @@ test('ismio block copy makes a file with the holes of the source, and overwrites
   const forced = await ismio(['block', 'copy', from, to, '--force']);
   assert.match(forced.stdout, /^copied 20971597 bytes of /);
   assert.ok(readFileSync(to).equals(bytes));
+});
+
+test('SIGINT in the middle of a copy: it says so, takes away what it made, and leaves what was there before', async (t) => {
+  const folder = temporaryFolder(t);
+  const [from, to, old] = ['from', 'to', 'old'].map((name) => join(folder, name)) as [string, string, string];
+  const bytes = Buffer.alloc(64 * mebibyte, 5);
+  const source = openSync(from, 'w');
+  for (let i = 0; i < 4; i++) writeSync(source, bytes);
+  closeSync(source);
+  const size = 4 * bytes.length;
+  writeFileSync(old, 'old');
+  for (const [target, words] of [
+    [to, []],
+    [old, ['--force']],
+  ] as const) {
+    const child = startIsmio(['block', 'copy', from, target, ...words]);
+    const over = said(child);
+    // The file has its length before the first byte is copied, and blocks of its own behind that.
+    const isBegun = () => {
+      const there = statSync(target, { throwIfNoEntry: false });
+      return there?.size === size && there.blocks > 0;
+    };
+    await until(isBegun, 'the beginning of the copy');
+    child.kill('SIGINT');
+    const { code, stdout, stderr } = await over;
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^ismio: ERR_ISMIO_ABORTED: [^\n]*\n$/);
+    assert.equal(existsSync(target), target === old, 'a file that was made is taken away, one that was there stays');
+  }
+  // It got the length of the source, and data as far as the copy came.
+  const left = statSync(old);
+  assert.equal(left.size, size);
+  assert.ok(left.blocks * 512 < size, `${left.blocks} blocks`);
+  assert.equal(statSync(from).size, size);
 });
 
 test('a copy of what is not there, to itself, or to nowhere', async (t) => {

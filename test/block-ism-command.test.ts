@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { after, before, type TestContext, test } from 'node:test';
+import { makeCertificates } from './support/certificates.js';
 import { ismio, startIsmio } from './support/command.js';
-import { NbdClient, saidBy } from './support/nbd.js';
+import { NbdClient, ran, saidBy } from './support/nbd.js';
 import { missing } from './support/terminal.js';
 
 interface Said {
@@ -96,6 +97,71 @@ test('a target that is killed and started again: a client that waits has its ans
   await ended(initiator.child);
 });
 
+for (const words of [['--snapshot'], ['--snapshot-in', folder]]) {
+  test(`block serve ${words[0]}: what is written is read, and gone with the command; the file stays as it is`, async (t) => {
+    const place = mkdtempSync(join(folder, 'snapshot-'));
+    const [path, socket] = [join(place, 'disk'), join(folder, 's.sock')];
+    const before = Buffer.alloc(65_536, 1);
+    writeFileSync(path, before);
+    const own = words.map((word) => (word === folder ? place : word));
+    const attach = ['block', 'attach', ...on(1), '--peer', '0x11', '--socket', socket];
+    for (const write of [true, false]) {
+      const target = await lasting(t, 'serving', 'block', 'serve', path, ...on(0), ...own);
+      const initiator = await lasting(t, 'serving', ...attach);
+      const client = await NbdClient.open(socket);
+      assert.ok((await client.read(0, 65_536)).equals(before), 'what is seen first is the file');
+      if (write) {
+        assert.equal(await client.write(1000, Buffer.from('gone')), 0);
+        assert.equal((await client.read(999, 6)).toString('latin1'), '\x01gone\x01');
+      }
+      client.socket.end();
+      await ended(initiator.child);
+      await ended(target.child);
+      assert.ok(readFileSync(path).equals(before));
+      assert.deepEqual(readdirSync(place), ['disk']);
+    }
+  });
+}
+
+test('block attach with TLS: nbdinfo gets in with its certificate, and neither without nor in the clear', {
+  skip: missing('nbdinfo', 'openssl'),
+}, async (t) => {
+  const place = mkdtempSync(join(folder, 'tls-'));
+  makeCertificates(place);
+  const tls = ['cert', 'key'].flatMap((what) => [`--tls-${what}`, join(place, `server-${what}.pem`)]);
+  const target = await lasting(t, 'serving', 'block', 'serve', 'memory:3M', ...on(0));
+  const attach = [
+    'block',
+    'attach',
+    ...on(1),
+    '--peer',
+    '0x11',
+    '--tcp',
+    '0',
+    ...tls,
+    '--tls-ca',
+    join(place, 'ca-cert.pem'),
+  ];
+  const initiator = await lasting(t, 'serving', ...attach);
+  const port = String(initiator.heard.find(({ event }) => event === 'serving')?.['port']);
+  const uri = (folder: string) => `nbds://localhost:${port}/?tls-certificates=${folder}`;
+  const about = await saidBy('nbdinfo', uri(place));
+  assert.match(about, /newstyle-fixed with TLS/);
+  assert.match(about, /export-size: 3145728 /);
+  const stranger = mkdtempSync(join(folder, 'stranger-'));
+  for (const [from, to] of [
+    ['ca-cert', 'ca-cert'],
+    ['other-cert', 'client-cert'],
+    ['other-key', 'client-key'],
+  ]) {
+    copyFileSync(join(place, `${from}.pem`), join(stranger, `${to}.pem`));
+  }
+  assert.notEqual((await ran('nbdinfo', uri(stranger))).code, 0, 'a certificate of another authority');
+  assert.notEqual((await ran('nbdinfo', `nbd://127.0.0.1:${port}/`)).code, 0, 'in the clear');
+  await ended(initiator.child);
+  await ended(target.child);
+});
+
 test('the disks of a function, for a person and as JSON; where nobody serves one, or has another key, it says so', async (t) => {
   const serve = (name: string, index: number) => lasting(t, 'serving', 'block', 'serve', name, ...on(index));
   const target = await serve('memory:4M', 0);
@@ -131,6 +197,8 @@ test('words that name no disk, no function or no place for it', async () => {
   const device = ['--device', `vfio-user:${socket}`];
   for (const words of [
     ['serve', 'memory:1M'],
+    ['serve', '/dev/null', ...device, '--snapshot', '--read-only'],
+    ['serve', 'memory:1M', ...device, '--snapshot'],
     ['attach', ...device, '--peer', '0x11'],
     ['attach', ...device, '--peer', '0x11', '--socket', socket, '--tcp', '1'],
   ]) {
