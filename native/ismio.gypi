@@ -67,6 +67,7 @@
         'ism/port.cc',
         'memory/memory.cc',
         'region/region.cc',
+        'support/crc32c.cc',
         'support/pages.cc',
         'vfio-user/access.cc',
         'vfio-user/asked.cc',

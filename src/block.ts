@@ -12,6 +12,7 @@ export type {
 export { FileDisk, type FileDiskOptions, openFileDisk } from './block/file-disk.js';
 export type { IsmDisk, IsmDiskEvents, IsmDiskStats } from './block/ism/initiator.js';
 export type { IsmDiskState } from './block/ism/link.js';
+export { type ListDisksOptions, type ListedDisk, listDisks } from './block/ism/list.js';
 export { openBlock } from './block/ism/open.js';
 export type { BlockAccess, LossMode, OpenBlockOptions, ServeBlockOptions } from './block/ism/options.js';
 export type { BlockFailure } from './block/ism/service.js';

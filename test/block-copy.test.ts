@@ -12,13 +12,20 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
 import { type BlockDevice, copyDisk, memoryDisk } from 'ismio/block';
-import { ismio } from './support/command.js';
+import { packageRoot, said } from './support/child.js';
+import { ismio, startIsmio } from './support/command.js';
+import { until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 
 const mebibyte = 2 ** 20;
+const noTerminal = await import('@lydell/node-pty').then(
+  () => false,
+  (error: Error) => `no pseudo-terminals here: ${error.message}`,
+);
 
 /** 20 MiB and an odd end, of which two stretches are data. */
 function image(path: string): Buffer {
@@ -156,6 +163,83 @@ test('ismio block copy makes a file with the holes of the source, and overwrites
   const forced = await ismio(['block', 'copy', from, to, '--force']);
   assert.match(forced.stdout, /^copied 20971597 bytes of /);
   assert.ok(readFileSync(to).equals(bytes));
+});
+
+/** Waits for the first bytes: the file has its length before them, and blocks of its own behind them. */
+function begun(target: string, size: number): Promise<void> {
+  return until(() => {
+    const there = statSync(target, { throwIfNoEntry: false });
+    return there?.size === size && there.blocks > 0;
+  }, 'the beginning of the copy');
+}
+
+test('SIGINT in the middle of a copy: it says so, takes away what it made, and leaves what was there before', async (t) => {
+  const folder = temporaryFolder(t);
+  const [from, to, old] = ['from', 'to', 'old'].map((name) => join(folder, name)) as [string, string, string];
+  const bytes = Buffer.alloc(64 * mebibyte, 5);
+  const source = openSync(from, 'w');
+  for (let i = 0; i < 4; i++) writeSync(source, bytes);
+  closeSync(source);
+  const size = 4 * bytes.length;
+  writeFileSync(old, 'old');
+  for (const [target, words] of [
+    [to, []],
+    [old, ['--force']],
+  ] as const) {
+    const child = startIsmio(['block', 'copy', from, target, ...words]);
+    const over = said(child);
+    await begun(target, size);
+    child.kill('SIGINT');
+    const { code, stdout, stderr } = await over;
+    assert.deepEqual([code, stdout], [1, '']);
+    assert.match(stderr, /^ismio: ERR_ISMIO_ABORTED: [^\n]*\n$/);
+    assert.equal(existsSync(target), target === old, 'a file that was made is taken away, one that was there stays');
+  }
+  // It got the length of the source, and data as far as the copy came.
+  const left = statSync(old);
+  assert.equal(left.size, size);
+  assert.ok(left.blocks * 512 < size, `${left.blocks} blocks`);
+  assert.equal(statSync(from).size, size);
+});
+
+test('Ctrl-C while a terminal shows the bar: it is taken away, and the error is the last line', {
+  skip: noTerminal,
+}, async (t) => {
+  const folder = temporaryFolder(t);
+  const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+  const source = openSync(from, 'w');
+  for (let i = 0; i < 4; i++) writeSync(source, Buffer.alloc(64 * mebibyte, 5));
+  closeSync(source);
+  const { spawn } = await import('@lydell/node-pty');
+  const main = join(packageRoot, 'dist', 'src', 'cli', 'main.js');
+  const terminal = spawn(process.execPath, [main, 'block', 'copy', from, to], { cols: 100, rows: 24 });
+  let shown = '';
+  terminal.onData((text) => {
+    shown += text;
+    // It waits while Ctrl-C is typed: it has to come while there is something to copy.
+    if (shown.includes('░') && !isTyped) {
+      isTyped = true;
+      process.kill(terminal.pid, 'SIGSTOP');
+      terminal.write('\x03');
+      process.kill(terminal.pid, 'SIGCONT');
+    }
+  });
+  let isTyped = false;
+  const over = new Promise<number>((resolve) => void terminal.onExit(({ exitCode }) => resolve(exitCode)));
+  await begun(to, 4 * 64 * mebibyte);
+  // Nobody waits for less than a second: the bar comes after that.
+  process.kill(terminal.pid, 'SIGSTOP');
+  await sleep(1100);
+  process.kill(terminal.pid, 'SIGCONT');
+  assert.equal(await over, 1, shown);
+  await until(() => shown.includes('ERR_ISMIO_ABORTED'), 'the error');
+  const last = shown.slice(shown.lastIndexOf('░'));
+  assert.ok(
+    ['\x1b[K', '\x1b[0K', '\x1b[2K', '\x1b[J', '\x1b[0J'].some((clears) => last.includes(clears)),
+    JSON.stringify(last),
+  );
+  assert.match(last, /ismio: ERR_ISMIO_ABORTED: [^\r\n]*\r\n$/);
+  assert.equal(existsSync(to), false);
 });
 
 test('a copy of what is not there, to itself, or to nowhere', async (t) => {

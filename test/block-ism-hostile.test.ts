@@ -222,7 +222,7 @@ describe('a target that breaks the protocol: the disk fails, and says why', () =
     ['sequence', (target) => target.answer(0, sealed([0, 99, 7, 0, 0], 32)), /request 7/],
     ['errno', (target) => target.answer(0, sealed([0, 99, 1, 7777, 0], 32)), /errno 7777/],
     ['length', (target) => target.answer(0, sealed([0, 99, 1, 0, 9], 32)), /9 bytes/],
-    ['reserved', (target) => target.answer(0, sealed([0, 99, 1, 0, 0, 1], 32)), /reserved/],
+    ['reserved', (target) => target.answer(0, sealed([0, 99, 1, 0, 0, 0, 1], 32)), /reserved/],
   ];
   for (const [what, answer, reason] of answers) {
     test(what, async () => {

@@ -6,6 +6,7 @@
 #include "binding/arguments.h"
 #include "binding/exports.h"
 #include "binding/views.h"
+#include "support/crc32c.h"
 
 namespace ismio::binding {
 
@@ -94,6 +95,12 @@ Napi::Value copy(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// crc32c(bytes: Uint8Array, before: number) -> CRC32C of what came before with these behind it
+Napi::Value crc32cOf(const Napi::CallbackInfo& info) {
+  const Bytes bytes = bytesAt(info, 0);
+  return Napi::Number::New(info.Env(), crc32c(wordAt(info, 1), bytes.data, bytes.length));
+}
+
 // yieldProcessor(): other threads that are ready to run on this CPU come first
 Napi::Value yieldProcessor(const Napi::CallbackInfo& info) {
   sched_yield();  // never fails on Linux, sched_yield(2)
@@ -109,6 +116,7 @@ void exportMemory(Napi::Env env, Napi::Object exports) {
   exportFunction<unseen>(env, exports, "unseen");
   exportFunction<sharedAt>(env, exports, "sharedAt");
   exportFunction<copy>(env, exports, "copy");
+  exportFunction<crc32cOf>(env, exports, "crc32c");
   exportFunction<yieldProcessor>(env, exports, "yieldProcessor");
 }
 

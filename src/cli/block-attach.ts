@@ -9,6 +9,7 @@ interface Options extends PeerOptions, ExportOptions {
   tcp?: number;
   onLoss: LossMode;
   wait: number;
+  dataDigest?: boolean;
 }
 
 const notes = `
@@ -32,19 +33,20 @@ export function blockAttachCommand(port: number): Command {
         .default('queue-and-replay'),
     )
     .option('--wait <seconds>', 'how long they wait for it', parseSeconds, 30)
+    .option('--data-digest', 'have data checked by CRC32C at both ends')
     .addHelpText('after', notes)
     .action(attach);
 }
 
 async function attach(options: Options): Promise<void> {
-  const { tcp, peer, readOnly = false, onLoss, wait, json } = options;
+  const { tcp, peer, readOnly = false, onLoss, wait, dataDigest = false, json } = options;
   const place = exportPlace('attach takes --socket PATH, --tcp PORT', tcp, options);
   const { openBlock } = await import('ismio/block');
   const say = json === true ? sayInJson : sayInWords;
   const signal = signalled();
   const disk = await openBlock(await opener(options), peer, {
     ...commonOf(options),
-    ...{ readOnly, mode: onLoss, timeout: wait * 1000 },
+    ...{ readOnly, mode: onLoss, timeout: wait * 1000, dataDigest },
   });
   tell(disk, say);
   try {

@@ -1,9 +1,9 @@
 // ismio block copy: a disk to another, with what is sparse as it was.
-import { closeSync, constants, ftruncateSync, openSync, rmSync, type Stats, statSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, rmSync, type Stats, statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BlockDevice } from 'ismio/block';
 import { IsmioError } from '../support/errors.js';
-import { openDisk } from './disks.js';
+import { checkUnused, openDisk } from './disks.js';
 import { usageError } from './failure.js';
 import { signalled } from './lasting.js';
 import { print, printJson } from './output.js';
@@ -112,12 +112,7 @@ function checkOverwrite(path: string, there: Stats, source: Stats, force: boolea
     : there.ino === source.ino && there.dev === source.dev;
   if (isSame) throw usageError(`${path} is the source`);
   if (!force) throw openError(path, 'EEXIST', '; --force overwrites it');
-  if (!there.isBlockDevice()) return;
-  try {
-    closeSync(openSync(path, constants.O_RDWR | constants.O_EXCL)); // EBUSY where it is mounted
-  } catch (error) {
-    throw openError(path, (error as NodeJS.ErrnoException).code, '', error);
-  }
+  if (there.isBlockDevice()) checkUnused(path);
 }
 
 /** An empty file of that length: all of it is a hole. */

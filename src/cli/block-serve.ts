@@ -12,6 +12,7 @@ interface Options extends FunctionOptions, DiskOptions {
   ioBytes?: number;
   writers?: bigint[];
   readers?: bigint[];
+  dataDigest?: boolean;
   json?: boolean;
 }
 
@@ -34,13 +35,14 @@ export function blockServeCommand(port: number): Command {
     .option('--io-bytes <bytes>', 'of the longest request, a power of two from 4K to 1M (default: 64K)', parseCount)
     .option('--writers <gid...>', 'functions that may write (default: all)', addGid)
     .option('--readers <gid...>', 'functions that may read (default: all)', addGid)
+    .option('--data-digest', 'check data by CRC32C, of every function; else of those that ask for it')
     .option('--json', 'print what happens as JSON, a line each')
     .addHelpText('after', notes)
     .action(serveDisk);
 }
 
 async function serveDisk(place: string, options: Options): Promise<void> {
-  const { readOnly = false, slots, ioBytes, writers, readers, json } = options;
+  const { readOnly = false, slots, ioBytes, writers, readers, dataDigest = false, json } = options;
   const { serveBlock } = await import('ismio/block');
   const disk = await openDisk(place, options);
   try {
@@ -49,6 +51,7 @@ async function serveDisk(place: string, options: Options): Promise<void> {
       ...(slots !== undefined && { slots }),
       ...(ioBytes !== undefined && { ioBytes }),
       readOnly: readOnly || disk.readOnly,
+      dataDigest,
       access: { ...(writers && { write: writers }), ...(readers && { read: readers }) },
       signal: signalled(),
     });
@@ -68,6 +71,7 @@ async function told(target: BlockTarget, say: typeof sayInJson): Promise<void> {
   target.on('attach', (gid, writes) => say('attach', { gid: word(gid), writes }));
   target.on('detach', (gid, reason) => say('detach', { gid: word(gid), ...(reason !== null && { reason }) }));
   target.on('refused', (gid, code, reason) => say('refused', { gid: word(gid), code, reason }));
+  target.on('corrupt', (gid, { message }) => say('corrupt', { gid: word(gid), message }));
   target.on('failed', ({ message, ...failure }) => say('failed', { ...failure, message }));
   await new Promise<void>((resolve) => target.once('close', resolve));
   say('ended', { ...target.stats() });

@@ -1,7 +1,9 @@
-// ismio block: disks, served to clients of NBD and to other ISM functions, and copied.
+// ismio block: disks, served to clients of NBD and to other ISM functions, copied and measured.
 import { Command } from 'commander';
 import { blockAttachCommand } from './block-attach.js';
+import { blockBenchCommand } from './block-bench.js';
 import { copyCommand } from './block-copy.js';
+import { blockListCommand } from './block-list.js';
 import { nbdCommand } from './block-nbd.js';
 import { blockServeCommand } from './block-serve.js';
 import { usageError } from './failure.js';
@@ -11,14 +13,16 @@ const port = 10_809;
 
 export function blockCommand(): Command {
   return new Command('block')
-    .summary('serve disks to clients of NBD and to other ISM functions, and copy them')
+    .summary('serve disks to clients of NBD and to other ISM functions, copy and measure them')
     .description('disks: files, block devices and memory, served to qemu, the kernel, nbdcopy, fio, also over ISM')
     .helpCommand(false)
     .addCommand(nbdCommand())
     .addCommand(blockServeCommand(port))
     .addCommand(blockAttachCommand(port))
+    .addCommand(blockListCommand(port))
     .addCommand(copyCommand())
+    .addCommand(blockBenchCommand(port))
     .action(() => {
-      throw usageError('say what to do: ismio block nbd, serve, attach or copy');
+      throw usageError('say what to do: ismio block nbd, serve, attach, list, copy or bench');
     });
 }

@@ -1,7 +1,8 @@
 // A disk, as the command line names it: a file, a block device, or memory.
-import { readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BlockDevice, NbdTls } from 'ismio/block';
+import { IsmioError } from '../support/errors.js';
 import { fileError, usageError } from './failure.js';
 import { parseWhole } from './numbers.js';
 
@@ -41,6 +42,16 @@ export async function openDisk(target: string, options: DiskOptions): Promise<Bl
   } catch (error) {
     await disk.close();
     throw error;
+  }
+}
+
+/** @throws IsmioError ERR_ISMIO_OPEN where somebody has the block device for itself: EBUSY where it is mounted */
+export function checkUnused(path: string): void {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_EXCL));
+  } catch (cause) {
+    const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+    throw new IsmioError('ERR_ISMIO_OPEN', `cannot open ${path}: ${code}`, { path, errno: code }, cause);
   }
 }
 

@@ -18,21 +18,28 @@ export interface PeerOptions extends FunctionOptions {
   peer: bigint;
 }
 
+const deviceOption = ['--device <which>', 'the ISM function of this end: vfio-user:PATH or vfio:BDF'] as const;
+const peerOption = ['--peer <gid>', 'the GID of the function that serves it'] as const;
+
 /** @param port the one that is used where none is given */
 export function addFunctionOptions(command: Command, port = consolePort): Command {
+  return addFurther(command.requiredOption(...deviceOption, parseDevice), port);
+}
+
+/** Of commands that do something else where no function is named. */
+export function addPeerChoice(command: Command, port: number): Command {
+  return addFurther(command.option(...deviceOption, parseDevice), port).option(...peerOption, parseWhole);
+}
+
+function addFurther(command: Command, port: number): Command {
   return command
-    .requiredOption('--device <which>', 'the ISM function of this end: vfio-user:PATH or vfio:BDF', parseDevice)
     .option('--direct', 'store past the fabric where it lends its memory (ismio ism serve --direct)')
     .option('--port <number>', `of the function, 0 to 65535 (default: ${port})`, parseCount)
     .option('--key-file <path>', 'a key that both ends have, 16 bytes or more');
 }
 
 export function addPeerOptions(command: Command, port = consolePort): Command {
-  return addFunctionOptions(command, port).requiredOption(
-    '--peer <gid>',
-    'the GID of the function that serves it',
-    parseWhole,
-  );
+  return addFunctionOptions(command, port).requiredOption(...peerOption, parseWhole);
 }
 
 function parseDevice(text: string): string {

@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'ERR_ISMIO_CONSOLE_LINE' // a line of a console that cannot be had
   // disks over ISM
   | 'ERR_ISMIO_BLOCK' // a target that refused an initiator, or a peer that broke the protocol; reason
+  | 'ERR_ISMIO_BLOCK_DIGEST' // data of a disk over ISM that were changed on their way; offset, length, expected, computed
   | 'ERR_ISMIO_BLOCK_LOST' // a target that was not there for longer than was allowed, or that lost what was written; errno
   // queue and pool
   | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause

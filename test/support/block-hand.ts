@@ -33,7 +33,7 @@ export function seal(made: Uint8Array): Uint8Array {
   return made;
 }
 
-class Talk<Mine extends Table, Theirs extends Table> {
+export class Talk<Mine extends Table, Theirs extends Table> {
   readonly stream: IsmStream;
   readonly heard: MessageOf<Theirs>[] = [];
   readonly #mine: Mine;
@@ -68,7 +68,7 @@ class Talk<Mine extends Table, Theirs extends Table> {
 }
 
 const nonce = new Uint8Array(32);
-export const hello = { version, flags: 0, reserved: 0, initiator: 7n, nonce };
+export const hello = { version, flags: 0, digest: 0, reserved: 0, initiator: 7n, nonce };
 
 /** An initiator by hand. */
 export class HandInitiator extends Talk<FromInitiator, FromTarget> {
@@ -98,16 +98,17 @@ export class HandInitiator extends Talk<FromInitiator, FromTarget> {
     return this.#epoch;
   }
 
-  async greet(): Promise<void> {
-    this.say('hello', hello);
+  /** @param own what its hello says otherwise */
+  async greet(own: Partial<typeof hello> = {}): Promise<void> {
+    this.say('hello', { ...hello, ...own });
     const { epoch, heads, data } = await this.hear('welcome');
     this.#epoch = epoch;
     this.#targetHeads = heads;
     this.#targetData = Buffer.from(data).readBigUInt64BE();
   }
 
-  async begin(): Promise<this> {
-    await this.greet();
+  async begin(own: Partial<typeof hello> = {}): Promise<this> {
+    await this.greet(own);
     this.say('memory', { heads: this.heads.token, data: packTokens([this.data.token]) });
     await this.hear('ready');
     return this;
@@ -175,7 +176,17 @@ export class HandTarget {
     this.data = this.#ism.registerDmb({ length: slots * ioBytes, peer });
     await talk.hear('hello');
     talk.say('welcome', {
-      ...{ version, flags: 30, slots, epoch: this.epoch, ioBytes, minimum: 1, preferred: 4096, maximum: 2 ** 25 },
+      ...{
+        version,
+        flags: 30,
+        digest: 0,
+        slots,
+        epoch: this.epoch,
+        ioBytes,
+        minimum: 1,
+        preferred: 4096,
+        maximum: 2 ** 25,
+      },
       ...{ size: 65_536n, life: 1n, proof: nonce, name: 'by hand', heads: this.heads.token },
       ...{ data: packTokens([this.data.token]), ...this.#welcome },
     });

@@ -7,15 +7,19 @@ import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, type ValuesOf } from '../../ism/talk/messages.js';
 import { IsmioError } from '../../support/errors.js';
+import type { Listed } from './directory.js';
 import type { Opening } from './options.js';
 import {
   broken,
+  digest,
+  diskFlag,
   type FromInitiator,
   type FromTarget,
   fromInitiator,
   fromTarget,
   helloFlag,
   limits,
+  listName,
   longestRecord,
   protocol,
   refusals,
@@ -32,8 +36,8 @@ export interface DialogueSetup {
   readonly ism: Ism;
   readonly gid: bigint;
   readonly initiator: bigint;
-  readonly settings: Opening;
-  readonly signal: AbortSignal;
+  readonly settings: Pick<Opening, 'port' | 'readOnly' | 'key' | 'dataDigest' | 'stream'>;
+  readonly signal?: AbortSignal;
 }
 
 /** Who is told of what comes once the session is on. */
@@ -48,6 +52,8 @@ export class Dialogue {
   readonly #setup: DialogueSetup;
   readonly #stream: IsmStream;
   #listener: Listener | null = null;
+  /** What came of a list that was asked for. */
+  #listed: Listed[] | null = null;
   #waiting: { readonly told: (message: Told) => void; readonly failed: (error: Error) => void } | null = null;
   #error: Error | null = null;
   #isFlushed: boolean | null = null;
@@ -56,7 +62,8 @@ export class Dialogue {
 
   static async open(setup: DialogueSetup): Promise<Dialogue> {
     const { ism, gid, settings, signal } = setup;
-    const options = { mode: 'messages', recordLimit: longestRecord, ...settings.stream, signal } as const;
+    const abort = signal === undefined ? {} : { signal };
+    const options = { mode: 'messages', recordLimit: longestRecord, ...settings.stream, ...abort } as const;
     return new Dialogue(setup, await ism.connect(gid, settings.port, options));
   }
 
@@ -77,11 +84,27 @@ export class Dialogue {
     const nonce = newNonce();
     const flags = settings.readOnly ? helloFlag.readOnly : 0;
     const first = this.#next();
-    this.#send('hello', { version, flags, reserved: 0, initiator, nonce });
-    const { answer, proof } = await this.#answered(await first, nonce);
+    const asked = settings.dataDigest ? digest.crc32c : digest.none;
+    this.#send('hello', { version, flags, digest: asked, reserved: 0, initiator, nonce });
+    const { answer, proof } = await this.#answered(await first, nonce, '');
     if (answer.name !== 'welcome') throw broken(`'${answer.name}' came, and not 'welcome'`);
     if (proof !== null && !proves(answer.values.proof, proof)) throw otherKey('its answer does not show it');
-    return checked(answer.values);
+    return checked(answer.values, asked);
+  }
+
+  /** The disks of the function that this one may have; the target ends the stream behind them. @throws as `greet` */
+  async list(): Promise<readonly Listed[]> {
+    const nonce = newNonce();
+    const found: Listed[] = [];
+    this.#listed = found;
+    const first = this.#next();
+    this.#send('list', { version, nonce });
+    const { answer, proof } = await this.#answered(await first, nonce, listName);
+    if (answer.name !== 'disks') throw broken(`'${answer.name}' came, and not 'disks'`);
+    const { count } = answer.values;
+    if (proof !== null && !proves(answer.values.proof, proof)) throw otherKey('its answer does not show it');
+    if (count !== found.length) throw broken(`${found.length} disks came, and not ${count}`, { count });
+    return found;
   }
 
   /** Says where this end's memory is; the session is on when it returns. */
@@ -116,6 +139,10 @@ export class Dialogue {
   }
 
   #told(message: Told): void {
+    if (message.name === 'disk' && this.#listed !== null) {
+      this.#take(message.values, this.#listed);
+      return;
+    }
     const waiting = this.#waiting;
     this.#waiting = null;
     if (waiting !== null) waiting.told(message);
@@ -124,13 +151,23 @@ export class Dialogue {
     else agreed(message, true);
   }
 
+  /** Ports go up, so that there is an end of them. */
+  #take(disk: Listed, listed: Listed[]): void {
+    const { port } = disk;
+    const before = listed.at(-1)?.port ?? -1;
+    if (port <= before) throw broken(`a disk at port ${port} came behind one at ${before}`, { port });
+    const isOfNoSession = (disk.flags & diskFlag.othersWrote) === 0;
+    checkRules(`the disk at port ${port}`, { flags: isOfNoSession, ...diskRules(disk) });
+    listed.push(disk);
+  }
+
   #bye(flushed: number): void {
     if (flushed > 1) throw broken(`flushed is ${flushed}`);
     this.#isFlushed = flushed === 1;
     hangUp(this.#stream);
   }
 
-  async #answered(first: Told, clientNonce: Uint8Array): Promise<{ answer: Told; proof: Buffer | null }> {
+  async #answered(first: Told, clientNonce: Uint8Array, name: string): Promise<{ answer: Told; proof: Buffer | null }> {
     const { ism, gid, settings } = this.#setup;
     const { key } = settings;
     if (key === null && first.name === 'challenge') throw otherKey('it asks for one; say it by key');
@@ -142,7 +179,7 @@ export class Dialogue {
       serverNonce: first.values.nonce,
       clientGid: ism.gid,
       serverGid: gid,
-      name: '',
+      name,
     };
     const answer = this.#next();
     this.#send('proof', { proof: proofOf(key, 'client', shake) });
@@ -201,17 +238,30 @@ function agreed(answer: Told, isUnasked = false): Told {
 }
 
 /** What a target says of itself is hostile as well. */
-function checked(welcome: Welcome): Welcome {
-  const { version: spoken, slots, epoch, ioBytes, minimum, preferred, maximum, size } = welcome;
-  const rules: Record<string, boolean> = {
+function checked(welcome: Welcome, asked: number): Welcome {
+  const { version: spoken, slots, epoch, ioBytes } = welcome;
+  checkRules('its welcome', {
     version: spoken === version,
     slots: slots >= limits.slots.least && slots <= limits.slots.most,
+    digest: welcome.digest === digest.crc32c || welcome.digest === asked,
     epoch: epoch !== 0,
     ioBytes: ioBytes >= limits.ioBytes.least && ioBytes <= limits.ioBytes.most && Number.isInteger(Math.log2(ioBytes)),
+    ...diskRules(welcome),
+  });
+  return welcome;
+}
+
+type OfDisk = Pick<Welcome, 'minimum' | 'preferred' | 'maximum' | 'size'>;
+
+function diskRules({ minimum, preferred, maximum, size }: OfDisk): Readonly<Record<string, boolean>> {
+  return {
     'block sizes': minimum > 0 && minimum <= preferred && preferred <= maximum,
     size: size <= BigInt(Number.MAX_SAFE_INTEGER),
   };
+}
+
+/** @throws IsmioError ERR_ISMIO_BLOCK that names the first rule that does not hold */
+function checkRules(what: string, rules: Readonly<Record<string, boolean>>): void {
   const wrong = Object.entries(rules).find(([, holds]) => !holds)?.[0];
-  if (wrong !== undefined) throw broken(`its welcome cannot be: ${wrong}`);
-  return welcome;
+  if (wrong !== undefined) throw broken(`${what} cannot be: ${wrong}`);
 }

@@ -4,7 +4,7 @@ import { EventEmitter } from 'node:events';
 import type { Ism } from '../../ism/driver/ism.js';
 import { onAbort } from '../../support/abort.js';
 import { checkOffset } from '../../support/check.js';
-import { IsmioError } from '../../support/errors.js';
+import { IsmioError, isIsmioError } from '../../support/errors.js';
 import {
   type BlockDevice,
   type BlockSizes,
@@ -34,6 +34,8 @@ export interface IsmDiskStats {
   readonly requests: number;
   /** Of them those that were asked again in another session. */
   readonly replayed: number;
+  /** Reads and writes whose data were changed on their way. */
+  readonly corrupt: number;
   readonly sessions: number;
   readonly inFlight: number;
   readonly waiting: number;
@@ -55,6 +57,7 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
   #endSignal: () => void = () => undefined;
   #closing: Promise<void> | null = null;
   #requests = 0;
+  #corrupt = 0;
 
   /** @internal */
   constructor(open: () => Promise<Ism>, reopens: boolean, gid: bigint, settings: Opening) {
@@ -110,7 +113,7 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
   }
 
   stats(): IsmDiskStats {
-    return { requests: this.#requests, ...this.#link.counts };
+    return { requests: this.#requests, corrupt: this.#corrupt, ...this.#link.counts };
   }
 
   read(offset: number, target: Uint8Array): Promise<void> {
@@ -233,8 +236,10 @@ export class IsmDisk extends EventEmitter<IsmDiskEvents> implements BlockDevice 
       this.#link.submit({
         ...{ command: asked, flags, offset, length, most, pieces, target },
         ended: (outcome) => {
-          if (outcome !== null && 'error' in outcome) reject(outcome.error);
-          else {
+          if (outcome !== null && 'error' in outcome) {
+            if (isIsmioError(outcome.error, 'ERR_ISMIO_BLOCK_DIGEST')) this.#corrupt++;
+            reject(outcome.error);
+          } else {
             const isFailed = outcome !== null && 'errno' in outcome;
             // Of one that failed, a part may be written.
             if (changes.has(asked) && (isFailed || (flags & requestFlag.fua) === 0)) this.#link.ledger.wrote();

@@ -12,7 +12,7 @@ import { Ledger } from './ledger.js';
 import { dataDmbs } from './memory.js';
 import type { Opening } from './options.js';
 import { type Operation, Slots } from './slots.js';
-import { changes, command, diskFlag, packTokens, unpackTokens } from './wire.js';
+import { changes, command, digest, diskFlag, packTokens, unpackTokens } from './wire.js';
 
 /** How a disk over ISM stands: 'lost' is looked for; 'away' has failed what waited, and is looked for as well. */
 export type IsmDiskState = 'connecting' | 'open' | 'lost' | 'away' | 'closed';
@@ -211,12 +211,12 @@ export class Link {
   }
 
   async #begin(ism: Ism, dialogue: Dialogue, welcome: Welcome): Promise<void> {
-    const { slots: count, ioBytes, epoch, heads, data } = welcome;
+    const { slots: count, ioBytes, epoch, heads, data, digest: hasDigest } = welcome;
     const current: { -readonly [Name in keyof Current]: Current[Name] } = {
       dialogue,
       isLeaving: false,
       slots: new Slots({
-        ...{ ism, gid: this.#setup.gid, epoch, slots: count, ioBytes },
+        ...{ ism, gid: this.#setup.gid, epoch, slots: count, ioBytes, hasDigest: hasDigest === digest.crc32c },
         drained: () => this.#pump(),
         failed: (error) => this.#over(current, error, null),
       }),

@@ -30,6 +30,8 @@ export interface ServeBlockOptions {
   readonly key?: string | Uint8Array;
   /** Initiators at a time. Default 16. */
   readonly maxInitiators?: number;
+  /** Data have a CRC32C, which whoever takes them checks; also where the initiator alone asks for it. Default false. */
+  readonly dataDigest?: boolean;
   /** Milliseconds that `close` waits for initiators to have their answers. Default 2000. */
   readonly grace?: number;
   /** Of the streams. */
@@ -46,6 +48,7 @@ export interface Serving {
   readonly access: BlockAccess;
   readonly key: Uint8Array | null;
   readonly maxInitiators: number;
+  readonly dataDigest: boolean;
   readonly grace: number;
   readonly stream: Pick<StreamOptions, 'ring' | 'heartbeat'>;
   readonly signal: AbortSignal | undefined;
@@ -59,6 +62,7 @@ const serveNames = [
   'access',
   'key',
   'maxInitiators',
+  'dataDigest',
   'grace',
   'stream',
   'signal',
@@ -68,7 +72,7 @@ const longestTime = 2 ** 31 - 1;
 export function checkServe(disk: BlockDevice, options: ServeBlockOptions): Serving {
   checkOptions(options, serveNames, 'serveBlock');
   const { port = defaultPort, slots = 64, ioBytes = 65_536, readOnly = disk.readOnly, access = {} } = options;
-  const { key, maxInitiators = 16, grace = 2000, stream = {}, signal } = options;
+  const { key, maxInitiators = 16, dataDigest = false, grace = 2000, stream = {}, signal } = options;
   checkBetween(ioBytes, 'ioBytes', limits.ioBytes.least, limits.ioBytes.most);
   if (!Number.isInteger(Math.log2(ioBytes))) {
     throw rangeError('ERR_ISMIO_OPTION', `ioBytes must be a power of two, not ${ioBytes}`, { ioBytes });
@@ -82,6 +86,7 @@ export function checkServe(disk: BlockDevice, options: ServeBlockOptions): Servi
     slots: checkBetween(slots, 'slots', limits.slots.least, limits.slots.most),
     readOnly: checkFlag(readOnly, 'readOnly'),
     maxInitiators: checkBetween(maxInitiators, 'maxInitiators', 1, 256),
+    dataDigest: checkFlag(dataDigest, 'dataDigest'),
     grace: checkBetween(grace, 'grace', 0, 600_000),
     signal: checkSignal(signal, 'serveBlock'),
   };
@@ -122,6 +127,8 @@ export interface OpenBlockOptions {
   readonly mode?: LossMode;
   /** Milliseconds that requests wait for a target that was lost; then they fail, until it is back. Default 30000. */
   readonly timeout?: number;
+  /** Data have a CRC32C, which whoever takes them checks; also where the target alone wants it. Default false. */
+  readonly dataDigest?: boolean;
   /** Milliseconds that `close` waits for what is in flight. Default 2000. */
   readonly grace?: number;
   readonly stream?: Pick<StreamOptions, 'ring' | 'heartbeat'>;
@@ -135,21 +142,23 @@ export interface Opening {
   readonly key: Uint8Array | null;
   readonly mode: LossMode;
   readonly timeout: number;
+  readonly dataDigest: boolean;
   readonly grace: number;
   readonly stream: Pick<StreamOptions, 'ring' | 'heartbeat'>;
   readonly signal: AbortSignal | undefined;
 }
 
-const openNames = ['port', 'readOnly', 'key', 'mode', 'timeout', 'grace', 'stream', 'signal'];
+const openNames = ['port', 'readOnly', 'key', 'mode', 'timeout', 'dataDigest', 'grace', 'stream', 'signal'];
 
 export function checkOpen(options: OpenBlockOptions): Opening {
   checkOptions(options, openNames, 'openBlock');
   const { port = defaultPort, readOnly = false, key, mode = 'queue-and-replay', timeout = 30_000 } = options;
-  const { grace = 2000, stream = {}, signal } = options;
+  const { dataDigest = false, grace = 2000, stream = {}, signal } = options;
   checkOptions(stream, ['ring', 'heartbeat'], 'stream');
   return {
     ...{ port: checkPort(port), readOnly: checkFlag(readOnly, 'readOnly'), key: checkKey(key), stream },
     mode: checkWord(mode, 'mode', ['fail-all', 'queue-new', 'queue-and-replay']),
+    dataDigest: checkFlag(dataDigest, 'dataDigest'),
     timeout: checkBetween(timeout, 'timeout', 0, longestTime),
     grace: checkBetween(grace, 'grace', 0, 600_000),
     signal: checkSignal(signal, 'openBlock'),

@@ -23,6 +23,8 @@ export interface Request {
   readonly length: number;
   readonly most: number;
   readonly sequence: number;
+  /** Of a write's data; 0 where the session has none. */
+  readonly digest: number;
 }
 
 /** What a request has to keep to. */
@@ -34,6 +36,7 @@ export interface Expected {
   readonly size: number;
   readonly ioBytes: number;
   readonly mayWrite: boolean;
+  readonly hasDigest: boolean;
 }
 
 /** How often a request whose check is wrong is copied anew before it is left for later: it may be on its way. */
@@ -68,8 +71,19 @@ export function checkRequest(page: Uint8Array, expected: Expected): Request {
   const isOfExtents = asked === command.extents;
   if (isOfExtents ? most < 1 || most > mostExtents : most !== 0)
     throw broken(`a request of ${name} wants ${most} extents`);
+  const digest = get(view, request.digest);
+  if (digest !== 0 && !(expected.hasDigest && asked === command.write))
+    throw broken(`a ${name} has a digest`, { digest });
   if (changes.has(asked) && !expected.mayWrite) throw broken(`a ${name} came in a session that only reads`);
-  return { slot, command: asked, flags, ...checkRange(view, asked, name, expected), most, sequence: expected.sequence };
+  return {
+    slot,
+    command: asked,
+    flags,
+    ...checkRange(view, asked, name, expected),
+    most,
+    digest,
+    sequence: expected.sequence,
+  };
 }
 
 function checkIdentity(view: DataView, { slot, epoch, sequence }: Expected): void {

@@ -3,8 +3,10 @@
 import { setImmediate } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
 import { checkOf, put } from '../../ism/stream/layout.js';
+import { type IsmioError, isIsmioError } from '../../support/errors.js';
 import type { BlockDevice, Done, Extent } from '../disk.js';
 import { type Errno, errno, errnoOf } from '../errno.js';
+import { digestError, digestOf, isCopied } from './digest.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
 import { checkRequest, copyRequest, type Request } from './requests.js';
@@ -25,6 +27,7 @@ import {
   request,
   requestFlag,
   wordsEnd,
+  wrongDigest,
 } from './wire.js';
 
 /** What the disk failed, for those who keep the books. */
@@ -43,6 +46,8 @@ export interface BlockCounts {
   bytesWritten: number;
   /** Requests that the disk failed. */
   failed: number;
+  /** Writes whose data did not have their digest: nothing of them was written. */
+  corrupt: number;
 }
 
 export interface ServiceSetup extends Layout {
@@ -51,9 +56,11 @@ export interface ServiceSetup extends Layout {
   readonly epoch: number;
   readonly disk: BlockDevice;
   readonly mayWrite: boolean;
+  readonly hasDigest: boolean;
   readonly counts: BlockCounts;
   readonly diskFailed: (failure: BlockFailure) => void;
   readonly untold: UntoldFlush;
+  readonly corrupted: (error: IsmioError) => void;
   /** The session is of no use any more. */
   readonly failed: (error: Error) => void;
 }
@@ -67,6 +74,8 @@ export class Service {
   readonly #pages: (Uint8Array | undefined)[];
   /** Where what is read is gathered, of a disk that has no memory of its own. */
   readonly #stages: (Uint8Array | undefined)[];
+  /** Of what was read into a slot's data. */
+  readonly #digests: Uint32Array;
   readonly #isBusy: Uint8Array;
   readonly #sequences: Uint32Array;
   /** The truth of the array of answers. */
@@ -90,6 +99,7 @@ export class Service {
     this.#setup = setup;
     this.#pages = new Array<Uint8Array | undefined>(slots).fill(undefined);
     this.#stages = new Array<Uint8Array | undefined>(slots).fill(undefined);
+    this.#digests = new Uint32Array(slots);
     this.#isBusy = new Uint8Array(slots);
     this.#sequences = new Uint32Array(slots);
     this.#array = new Uint8Array(slots * entryBytes);
@@ -171,9 +181,9 @@ export class Service {
     if (this.#isBusy[slot] === 1) throw broken(`a request came into slot ${slot}, whose last one is not answered`);
     const page = this.#page(slot);
     if (!copyRequest(this.#own.heads.subarray(slot * pageBytes, (slot + 1) * pageBytes), page)) return null;
-    const { epoch, disk, ioBytes, mayWrite } = this.#setup;
+    const { epoch, disk, ioBytes, mayWrite, hasDigest } = this.#setup;
     const sequence = ((this.#sequences[slot] as number) + 1) >>> 0;
-    const taken = checkRequest(page, { slot, epoch, sequence, size: disk.size, ioBytes, mayWrite });
+    const taken = checkRequest(page, { slot, epoch, sequence, size: disk.size, ioBytes, mayWrite, hasDigest });
     this.#sequences[slot] = sequence;
     this.#isBusy[slot] = 1;
     this.#unheard.delete(slot);
@@ -204,7 +214,7 @@ export class Service {
       case command.read:
         return this.#read(asked);
       case command.write:
-        return disk.write(offset, this.#written(asked), fua ? { fua } : undefined);
+        return disk.write(offset, this.#checked(asked), fua ? { fua } : undefined);
       case command.flush:
         return mayWrite ? untold.flush(disk) : disk.flush();
       case command.trim:
@@ -220,17 +230,27 @@ export class Service {
     }
   }
 
+  /** The data of a write, which are what they were sent as. @throws IsmioError ERR_ISMIO_BLOCK_DIGEST */
+  #checked(asked: Request): Uint8Array {
+    const source = this.#written(asked);
+    if (!this.#setup.hasDigest) return source;
+    const { offset, length, digest: expected } = asked;
+    const computed = digestOf(source);
+    if (computed !== expected) throw digestError('write', { offset, length }, { expected, computed });
+    return source;
+  }
+
   #written({ slot, command: asked, length }: Request): Uint8Array {
     if (inlineOf(asked, length) === 0) return this.#own.data(slot, length);
     return this.#page(slot).subarray(headBytes, headBytes + length);
   }
 
   #read({ slot, offset, length }: Request): Done {
-    const { disk, ioBytes } = this.#setup;
+    const { disk, ioBytes, hasDigest } = this.#setup;
     if (length <= inlineBytes) return disk.read(offset, this.#page(slot).subarray(headBytes, headBytes + length));
     // Several pieces would take a block more where one of them ends within a page.
     const pieces = disk.view?.(offset, length) ?? [];
-    if (pieces.length === 1) {
+    if (pieces.length === 1 && !(hasDigest && !isCopied(pieces[0] as Uint8Array))) {
       this.#push(slot, 0, pieces[0] as Uint8Array);
       return undefined;
     }
@@ -260,6 +280,7 @@ export class Service {
 
   #push(slot: number, at: number, bytes: Uint8Array): void {
     if (this.#isClosed) return;
+    if (this.#setup.hasDigest) this.#digests[slot] = digestOf(bytes);
     try {
       this.#peer?.data(slot, at, bytes);
     } catch (error) {
@@ -269,9 +290,16 @@ export class Service {
 
   #ended(asked: Request, error: unknown): void {
     this.#inFlight--;
-    if (error !== null) this.#countFailure(asked, error);
-    if (!this.#isClosed) this.#answer(asked, error === null ? 0 : errno[errnoOf(error)]);
+    const isCorrupt = isIsmioError(error, 'ERR_ISMIO_BLOCK_DIGEST');
+    if (isCorrupt) this.#countCorrupt(error);
+    else if (error !== null) this.#countFailure(asked, error);
+    if (!this.#isClosed) this.#answer(asked, isCorrupt ? wrongDigest : error === null ? 0 : errno[errnoOf(error)]);
     if (this.#inFlight === 0) for (const settled of this.#settled.splice(0)) settled();
+  }
+
+  #countCorrupt(error: IsmioError): void {
+    this.#setup.counts.corrupt++;
+    this.#setup.corrupted(error);
   }
 
   #countFailure({ slot, command: asked, flags, offset, length }: Request, error: unknown): void {
@@ -306,6 +334,7 @@ export class Service {
     put(own, entry.sequence, sequence);
     put(own, entry.errno, failure);
     put(own, entry.length, bytes);
+    if (failure === 0 && asked === command.read) put(own, entry.digest, this.#digestOfRead(slot, length));
     put(own, entry.check, checkOf(own, end));
     if (isInline) this.#inline.push({ slot, end });
     else {
@@ -313,6 +342,12 @@ export class Service {
       this.#last = Math.max(this.#last, slot);
     }
     this.#flushSoon();
+  }
+
+  #digestOfRead(slot: number, length: number): number {
+    if (!this.#setup.hasDigest) return 0;
+    if (length > inlineBytes) return this.#digests[slot] as number;
+    return digestOf(this.#page(slot).subarray(headBytes, headBytes + length));
   }
 
   /** What becomes ready in one turn goes out together. */

@@ -8,15 +8,17 @@ import type { IsmStream } from '../../ism/stream/stream.js';
 import { hangUp } from '../../ism/talk/farewell.js';
 import { newNonce, proofOf, proves } from '../../ism/talk/key.js';
 import { decode, encode, type MessageOf, nonceBytes, type ValuesOf } from '../../ism/talk/messages.js';
-import { isIsmioError } from '../../support/errors.js';
+import { type IsmioError, isIsmioError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
 import { errnoOf } from '../errno.js';
+import type { Listed } from './directory.js';
 import { dataDmbs } from './memory.js';
 import { type Permission, permissionOf, type Serving } from './options.js';
 import { type BlockCounts, type BlockFailure, Service } from './service.js';
 import type { UntoldFlush } from './untold-flush.js';
 import {
   broken,
+  digest,
   diskFlag,
   diskFlagsOf,
   type FromInitiator,
@@ -24,6 +26,7 @@ import {
   fromInitiator,
   fromTarget,
   helloFlag,
+  listName,
   packTokens,
   protocol,
   type Refusal,
@@ -47,10 +50,14 @@ export interface House {
   admit(session: Session): Promise<{ readonly code: Refusal; readonly reason: string } | null>;
   /** Whether another has written since this initiator last did. */
   othersWrote(session: Session): boolean;
+  /** The disks of its function that this one may have. */
+  listed(gid: bigint): Listed[];
   /** It is served from now on. */
   began(session: Session): void;
   refused(session: Session, code: Refusal, reason: string): void;
   diskFailed(failure: BlockFailure): void;
+  /** Data of a write were not what they were sent as. */
+  corrupted(session: Session, error: IsmioError): void;
   /** It has ended; `reason` where it should not have. */
   ended(session: Session, reason: string | null): void;
 }
@@ -68,6 +75,9 @@ export class Session {
   #state: State = 'new';
   #service: Service | null = null;
   #epoch = 0;
+  #digest: number = digest.none;
+  /** It asked for a list of disks, and for none of them. */
+  #isForList = false;
   /** The initiator's proof that is waited for, and this end's. */
   #proofs: { readonly wanted: Buffer; readonly own: Buffer } | null = null;
   #timer: NodeJS.Timeout;
@@ -127,36 +137,71 @@ export class Session {
 
   #told({ name, values }: MessageOf<FromInitiator>): void {
     if (name === 'hello' && this.#state === 'new') this.#hello(values);
+    else if (name === 'list' && this.#state === 'new') this.#asksForList(values);
     else if (name === 'proof' && this.#state === 'challenged') this.#shown(values.proof);
     else if (name === 'memory' && this.#state === 'welcomed') this.#reach(values);
     else if (name === 'bye' && this.#state === 'served') void this.#bye();
     else throw broken(`'${name}' came when the session was ${this.#state}`);
   }
 
-  #hello({ version: spoken, flags, reserved, initiator, nonce }: Hello): void {
-    if (spoken !== version) {
-      this.#refuse('version', `this target speaks version ${version}, and not ${spoken}`);
-      return;
-    }
+  #hello({ version: spoken, flags, digest: asked, reserved, initiator, nonce }: Hello): void {
+    if (!this.#speaks(spoken)) return;
     if (reserved !== 0 || (flags & ~helloFlag.readOnly) !== 0) throw broken(`a hello has flags ${flags}`, { flags });
+    if (asked !== digest.none && asked !== digest.crc32c)
+      throw broken(`a hello asks for digest ${asked}`, { digest: asked });
+    this.#digest = asked === digest.crc32c || this.#house.settings.dataDigest ? digest.crc32c : digest.none;
     this.initiator = initiator;
     this.writes = (flags & helloFlag.readOnly) === 0;
+    this.#challenge(nonce);
+  }
+
+  #asksForList({ version: spoken, nonce }: ValuesOf<FromInitiator['list']['fields']>): void {
+    if (!this.#speaks(spoken)) return;
+    this.#isForList = true;
+    this.#challenge(nonce);
+  }
+
+  #speaks(spoken: number): boolean {
+    if (spoken !== version) this.#refuse('version', `this target speaks version ${version}, and not ${spoken}`);
+    return spoken === version;
+  }
+
+  /** Where there is a key, it has to be shown first. */
+  #challenge(nonce: Uint8Array): void {
     const { key } = this.#house.settings;
     if (key === null) {
-      this.#admit();
+      this.#letIn();
       return;
     }
     const serverNonce = newNonce();
     const shake = { protocol, clientNonce: nonce, serverNonce, clientGid: this.gid, serverGid: this.#house.ism.gid };
-    const ofEnd = (end: 'client' | 'server') => proofOf(key, end, { ...shake, name: '' });
+    const name = this.#isForList ? listName : '';
+    const ofEnd = (end: 'client' | 'server') => proofOf(key, end, { ...shake, name });
     this.#proofs = { wanted: ofEnd('client'), own: ofEnd('server') };
     this.#state = 'challenged';
     this.#send('challenge', { version, nonce: serverNonce });
   }
 
   #shown(proof: Uint8Array): void {
-    if (this.#proofs !== null && proves(proof, this.#proofs.wanted)) this.#admit();
+    if (this.#proofs !== null && proves(proof, this.#proofs.wanted)) this.#letIn();
     else this.#refuse('key', 'the key is another one');
+  }
+
+  #letIn(): void {
+    if (this.#isForList) this.#list();
+    else this.#admit();
+  }
+
+  #list(): void {
+    const disks = this.#house.listed(this.gid);
+    for (const disk of disks) this.#send('disk', disk);
+    this.#send('disks', { proof: this.#ownProof, count: disks.length });
+    this.#end(null);
+    hangUp(this.#stream);
+  }
+
+  get #ownProof(): Uint8Array {
+    return this.#proofs?.own ?? Buffer.alloc(nonceBytes);
   }
 
   #admit(): void {
@@ -187,7 +232,8 @@ export class Session {
     try {
       this.#service = new Service({
         ...common,
-        ...{ disk, mayWrite: this.writes, counts, untold },
+        ...{ disk, mayWrite: this.writes, counts, untold, hasDigest: this.#digest === digest.crc32c },
+        corrupted: (error) => this.#house.corrupted(this, error),
         diskFailed: (failure) => this.#house.diskFailed(failure),
         failed: (error) => this.#broke(error),
       });
@@ -201,9 +247,16 @@ export class Session {
     const { heads, data } = this.#service.tokens;
     const others = this.#house.othersWrote(this) ? diskFlag.othersWrote : 0;
     this.#send('welcome', {
-      ...{ version, flags: diskFlagsOf(disk, this.writes) | others, slots, epoch: this.#epoch, ioBytes },
+      ...{
+        version,
+        flags: diskFlagsOf(disk, this.writes) | others,
+        digest: this.#digest,
+        slots,
+        epoch: this.#epoch,
+        ioBytes,
+      },
       ...{ minimum, preferred, maximum, size: BigInt(disk.size), life, name: disk.name },
-      ...{ proof: this.#proofs?.own ?? Buffer.alloc(nonceBytes), heads, data: packTokens(data) },
+      ...{ proof: this.#ownProof, heads, data: packTokens(data) },
     });
   }
 

@@ -5,6 +5,7 @@ import type { Ism } from '../../ism/driver/ism.js';
 import { checkOf, get, put } from '../../ism/stream/layout.js';
 import type { Extent } from '../disk.js';
 import { nameOfErrno } from '../errno.js';
+import { digestError, digestOf, digestOfAll } from './digest.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
 import {
@@ -23,6 +24,7 @@ import {
   pageBytes,
   request,
   wordsEnd,
+  wrongDigest,
 } from './wire.js';
 
 /** How an operation ended: well, with extents where they were asked for, or with an errno's name; or it could not be asked. */
@@ -51,6 +53,7 @@ export interface SlotsSetup extends Layout {
   readonly ism: Ism;
   readonly gid: bigint;
   readonly epoch: number;
+  readonly hasDigest: boolean;
   /** Slots have become free. */
   readonly drained: () => void;
   /** The session is of no use any more. */
@@ -193,6 +196,7 @@ export class Slots {
     put(view, request.offset, offset);
     put(view, request.length, length);
     put(view, request.most, most);
+    put(view, request.digest, this.#setup.hasDigest && asked === command.write ? digestOfAll(pieces) : 0);
     put(view, request.check, checkOf(view, end));
     peer.head(slot, this.#page.subarray(0, end), signals);
   }
@@ -265,23 +269,51 @@ export class Slots {
   #end(slot: number, operation: Operation, isInline: boolean): void {
     const errno = get(this.#answerView, entry.errno);
     const length = get(this.#answerView, entry.length);
-    const outcome = errno === 0 ? this.#done(slot, operation, length, isInline) : this.#failedWith(errno, length);
+    const outcome =
+      errno === 0 ? this.#done(slot, operation, length, isInline) : this.#failedWith(operation, errno, length);
+    this.#checkDigestField(operation, errno);
     this.#asked[slot] = null;
     this.#free.push(slot);
     operation.ended(outcome);
   }
 
-  #done(slot: number, { command: asked, length, target, most }: Operation, came: number, isInline: boolean): Outcome {
+  /** Reads that went well have one, where the session has them; nothing else has. */
+  #checkDigestField({ command: asked }: Operation, errno: number): void {
+    const may = this.#setup.hasDigest && asked === command.read && errno === 0;
+    if (!may && this.#came !== 0) throw broken('an answer has a digest, and may not', { digest: this.#came });
+  }
+
+  /** The digest that an answer has. */
+  get #came(): number {
+    return get(this.#answerView, entry.digest);
+  }
+
+  #done(
+    slot: number,
+    { command: asked, offset, length, target, most }: Operation,
+    came: number,
+    isInline: boolean,
+  ): Outcome {
     if (asked === command.extents) return { extents: this.#extents(came, length, most) };
     const wanted = asked === command.read ? length : 0;
     if (came !== wanted) throw broken(`an answer has ${came} bytes, and ${wanted} were asked for`, { length: came });
     if (target !== null) {
       copy(target, isInline ? this.#answer.subarray(headBytes, headBytes + length) : this.#own.data(slot, length));
+      if (this.#setup.hasDigest) return this.#compared(target, { offset, length });
     }
     return null;
   }
 
-  #failedWith(errno: number, length: number): Outcome {
+  /** What is used is what is looked at: the copy. */
+  #compared(target: Uint8Array, place: { offset: number; length: number }): Outcome {
+    const [expected, computed] = [this.#came, digestOf(target)];
+    return computed === expected ? null : { error: digestError('read', place, { expected, computed }) };
+  }
+
+  #failedWith({ command: asked, offset, length: wanted }: Operation, errno: number, length: number): Outcome {
+    if (errno === wrongDigest && length === 0 && asked === command.write && this.#setup.hasDigest) {
+      return { error: digestError('write', { offset, length: wanted }, null) };
+    }
     const name = nameOfErrno(errno);
     if (name === undefined || length !== 0) throw broken(`an answer has errno ${errno} and ${length} bytes`, { errno });
     return { errno: name };

@@ -9,6 +9,7 @@ import { crypto } from '../../support/builtins.js';
 import { IsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
 import type { BlockDevice } from '../disk.js';
+import { enter, listFor } from './directory.js';
 import { checkServe, type ServeBlockOptions, type Serving } from './options.js';
 import type { BlockCounts, BlockFailure } from './service.js';
 import { type House, Session } from './session.js';
@@ -25,6 +26,8 @@ export interface BlockTargetEvents {
   refused: [gid: bigint, code: Refusal, reason: string];
   /** The disk failed a request. */
   failed: [BlockFailure];
+  /** Data of a write were changed on their way: nothing of them was written. */
+  corrupt: [gid: bigint, error: IsmioError];
   /** It is reached by this function. */
   open: [gid: bigint];
   /** The function's driver was lost; a new one is looked for. */
@@ -56,7 +59,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   readonly #sessions = new Set<Session>();
   /** Of sessions that have ended: until nothing of them can reach the medium. */
   readonly #fences = new Set<Promise<void>>();
-  readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0 };
+  readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0, corrupt: 0 };
   readonly #untold = new UntoldFlush();
   /** Who may write, or did so last; and whether it was another before, which this one has not heard of yet. */
   #writer: { readonly name: string; readonly othersWrote: boolean } | null = null;
@@ -66,6 +69,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   #admission: Promise<unknown> = Promise.resolve();
   #ism: Ism | null = null;
   #listener: IsmListener | null = null;
+  /** Takes it out of the list of its function's disks. */
+  #unlist: () => void = () => undefined;
   readonly #retry = new Retry();
   #timer: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
@@ -122,6 +127,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     this.#endSignal();
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#listener?.close();
+    this.#unlist();
     for (const session of this.#sessions) session.leave(reason);
     if (this.#sessions.size > 0) await this.#emptiedWithin(this.#settings.grace);
     for (const session of this.#sessions) session.cut(reason);
@@ -160,6 +166,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
       throw error;
     }
     this.#ism = ism;
+    this.#unlist = enter(ism, { disk: this.disk, settings: this.#settings, taken: () => this.#taken() });
     const lost = (error: Error): void => this.#lost(ism, error);
     ism.once('lost', lost);
     ism.once('close', () => lost(new IsmioError('ERR_ISMIO_CLOSED', 'the driver of the function was closed')));
@@ -170,6 +177,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     if (this.#ism !== ism) return;
     this.#ism = null;
     this.#listener = null;
+    this.#unlist();
     for (const session of this.#sessions) session.cut(error.message);
     if (this.#closing !== null) return;
     this.emit('lost', error);
@@ -198,6 +206,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
         this.#admission = admitted.catch(() => undefined);
         return admitted;
       },
+      listed: (gid) => listFor(ism, gid, this.#settings.key),
       othersWrote: ({ writes }) => writes && this.#writer?.othersWrote === true,
       began: (session) => {
         const { gid, writes } = session;
@@ -210,6 +219,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
         this.emit('refused', gid, code, reason);
       },
       diskFailed: (failure) => this.emit('failed', failure),
+      corrupted: ({ gid }, error) => this.emit('corrupt', gid, error),
       ended: (session, reason) => this.#ended(session, reason),
     };
   }
@@ -241,6 +251,11 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
       this.#writer = { name, othersWrote: before !== null && (before.name !== name || before.othersWrote) };
     }
     return null;
+  }
+
+  #taken(): { writer: bigint | null; readers: number } {
+    const writer = [...this.#admitted].find(({ writes }) => writes);
+    return { writer: writer?.gid ?? null, readers: this.#admitted.size - (writer === undefined ? 0 : 1) };
   }
 
   /** Those that were let in and have not ended. */

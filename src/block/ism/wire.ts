@@ -6,9 +6,11 @@ import { IsmioError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
 
 /** The version of the protocol. A target answers an initiator of another one with `refused`. */
-export const version = 1;
+export const version = 2;
 /** What is in every proof of a key beside nonces and GIDs. */
-export const protocol = 'ismio block 1';
+export const protocol = 'ismio block 2';
+/** What is in the proofs of a list besides, so that they are of no use for a session. */
+export const listName = 'list';
 /** The port of an ISM function where a disk is, unless told otherwise. */
 export const defaultPort = 10_809;
 /** The longest record of control. */
@@ -16,10 +18,15 @@ export const longestRecord = 4096;
 
 /** What an initiator sends on the stream. `data` are the tokens of its data memory, 8 bytes each. */
 export const fromInitiator = {
-  hello: { number: 0x01, fields: { version: 'u8', flags: 'u8', reserved: 'u16', initiator: 'u64', nonce: 'nonce' } },
+  hello: {
+    number: 0x01,
+    fields: { version: 'u8', flags: 'u8', digest: 'u8', reserved: 'u8', initiator: 'u64', nonce: 'nonce' },
+  },
   proof: { number: 0x02, fields: { proof: 'nonce' } },
   memory: { number: 0x03, fields: { heads: 'u64', data: 'rest' } },
   bye: { number: 0x04, fields: { reason: 'text' } },
+  /** In place of a hello: which disks are there. */
+  list: { number: 0x05, fields: { version: 'u8', nonce: 'nonce' } },
 } as const satisfies Table;
 
 /** What a target sends. */
@@ -28,7 +35,7 @@ export const fromTarget = {
   welcome: {
     number: 0x82,
     fields: {
-      ...{ version: 'u8', flags: 'u8', slots: 'u16', epoch: 'u32', ioBytes: 'u32' },
+      ...{ version: 'u8', flags: 'u8', digest: 'u8', slots: 'u16', epoch: 'u32', ioBytes: 'u32' },
       ...{ minimum: 'u32', preferred: 'u32', maximum: 'u32', size: 'u64', life: 'u64' },
       ...{ proof: 'nonce', name: 'text', heads: 'u64', data: 'rest' },
     },
@@ -37,6 +44,15 @@ export const fromTarget = {
   refused: { number: 0x84, fields: { code: 'u8', reason: 'text' } },
   leaving: { number: 0x85, fields: { reason: 'text' } },
   bye: { number: 0x86, fields: { flushed: 'u8' } },
+  /** One of a list, and the list's end. */
+  disk: {
+    number: 0x87,
+    fields: {
+      ...{ port: 'u16', flags: 'u8', readers: 'u16', writer: 'u64' },
+      ...{ minimum: 'u32', preferred: 'u32', maximum: 'u32', size: 'u64', name: 'text' },
+    },
+  },
+  disks: { number: 0x88, fields: { proof: 'nonce', count: 'u16' } },
 } as const satisfies Table;
 
 export type FromInitiator = typeof fromInitiator;
@@ -44,6 +60,12 @@ export type FromTarget = typeof fromTarget;
 
 export const refusals = ['version', 'denied', 'key', 'busy', 'readOnly', 'full', 'idle', 'protocol', 'closed'] as const;
 export type Refusal = (typeof refusals)[number];
+
+/** Digests of data: what a hello asks for, and a welcome says that there is. */
+export const digest = { none: 0, crc32c: 1 } as const;
+
+/** In place of an errno: the data of a write do not have their digest. Linux' block layer says it so (BLK_STS_PROTECTION). */
+export const wrongDigest = 84;
 
 /** A hello's flags: nothing will be written. */
 export const helloFlag = { readOnly: 1 } as const;
@@ -84,9 +106,11 @@ export const request = {
   offset: { offset: 16, width: 8 },
   length: { offset: 24, width: 8 },
   most: { offset: 32, width: 4 },
+  /** Of a write's data, in a session that has digests. */
+  digest: { offset: 36, width: 4 },
 } as const satisfies Record<string, Field>;
 /** Where what is reserved begins. */
-export const requestReserved = 36;
+export const requestReserved = 40;
 
 /** An answer: in the array, or at the head of a slot's page in the initiator's memory. */
 export const entry = {
@@ -96,8 +120,10 @@ export const entry = {
   errno: { offset: 12, width: 4 },
   /** Bytes of data that came with it. */
   length: { offset: 16, width: 4 },
+  /** Of a read's data, in a session that has digests. */
+  digest: { offset: 20, width: 4 },
 } as const satisfies Record<string, Field>;
-export const entryReserved = 20;
+export const entryReserved = 24;
 
 export const command = { read: 1, write: 2, flush: 3, trim: 4, zero: 5, cache: 6, extents: 7 } as const;
 export type Command = (typeof command)[keyof typeof command];
