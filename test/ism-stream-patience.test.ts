@@ -1,7 +1,7 @@
 // When an end of a stream looks again before it sleeps.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Patience } from '../src/ism/stream/patience.js';
+import { Patience } from '../src/support/patience.js';
 
 test('an end sleeps at once where the wait before was long', () => {
   const patience = new Patience();

@@ -1,9 +1,9 @@
 // When the slots are looked at: at a signal; again for a moment while answers come at once, as ends of streams do
-// (../../ism/stream/patience.ts); at the end of a turn, while something was seen half-way; and on a slow timer, since a signal
+// (../../support/patience.ts); at the end of a turn, while something was seen half-way; and on a slow timer, since a signal
 // is a hint, and one may be lost.
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import { native } from '../../addon/binding.js';
-import { Patience } from '../../ism/stream/patience.js';
+import { Patience } from '../../support/patience.js';
 import { broken } from './wire.js';
 
 /** Milliseconds. */

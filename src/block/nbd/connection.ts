@@ -122,6 +122,7 @@ export class NbdConnection {
       this.#negotiate(chunk);
       return;
     }
+    this.#shared.attention.heard();
     this.#transmission.take(chunk);
     if (this.#transmission.isFull) this.#socket.pause();
   }

@@ -6,6 +6,7 @@ import { checkSignal, onAbort } from '../../support/abort.js';
 import { checkBetween, checkFlag, checkOptions, checkPath, checkText, withDefaults } from '../../support/check.js';
 import { rangeError, typeError } from '../../support/errors.js';
 import type { BlockDevice } from '../disk.js';
+import { Attention } from './attention.js';
 import { NbdConnection } from './connection.js';
 import { listenAt, type Place } from './listening.js';
 import type { NbdExport } from './negotiation.js';
@@ -104,6 +105,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
       readOnly,
       counts: { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0 },
       lost: { times: 0, errno: 'EIO', isUnheard: false },
+      attention: new Attention(),
       failed: (failure) => this.emit('failed', failure),
     };
     this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));

@@ -3,6 +3,7 @@
 import { setImmediate } from 'node:timers';
 import type { BlockDevice, DiskWriteOptions, Done, Extent } from '../disk.js';
 import { type Errno, errnoOf } from '../errno.js';
+import type { Attention } from './attention.js';
 import type { Session } from './negotiation.js';
 import type { Outlet, Room } from './outlet.js';
 import { Replies } from './replies.js';
@@ -37,6 +38,7 @@ export interface Shared {
    * since, whoever comes next is told as well: it may be the same, which has not heard of it.
    */
   readonly lost: { times: number; errno: Errno; isUnheard: boolean };
+  readonly attention: Attention;
   failed(failure: NbdFailure): void;
 }
 

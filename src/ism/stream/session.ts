@@ -5,10 +5,10 @@ import { setImmediate } from 'node:timers';
 import { copy } from '../../access/memory.js';
 import { native } from '../../addon/binding.js';
 import type { IsmioError } from '../../support/errors.js';
+import { Patience } from '../../support/patience.js';
 import { colour, type StreamDmb, type StreamDriver, type StreamWay } from './driver.js';
 import { End } from './end.js';
 import type { Hello } from './hello.js';
-import { Patience } from './patience.js';
 import type { Reason } from './reasons.js';
 import type { Timed } from './timed.js';
 
