@@ -1,11 +1,11 @@
 // The target's slots in one session: each request is taken from memory that a peer writes, checked, asked of the disk, and
 // answered into the peer's memory. What breaks a rule ends the session; nothing is cut to fit.
-import { setImmediate } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
-import { checkOf, put } from '../../ism/stream/layout.js';
+import { put } from '../../ism/stream/layout.js';
 import { type IsmioError, isIsmioError } from '../../support/errors.js';
 import type { BlockDevice, Done, Extent } from '../disk.js';
 import { type Errno, errno, errnoOf } from '../errno.js';
+import { Answers } from './answers.js';
 import { digestError, digestOf, isCopied } from './digest.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
@@ -15,8 +15,6 @@ import {
   broken,
   command,
   commandNames,
-  entry,
-  entryBytes,
   extentBytes,
   extentFlag,
   headBytes,
@@ -26,7 +24,6 @@ import {
   pageBytes,
   request,
   requestFlag,
-  wordsEnd,
   wrongDigest,
 } from './wire.js';
 
@@ -78,14 +75,7 @@ export class Service {
   readonly #digests: Uint32Array;
   readonly #isBusy: Uint8Array;
   readonly #sequences: Uint32Array;
-  /** The truth of the array of answers. */
-  readonly #array: Uint8Array;
-  readonly #arrayView: DataView;
-  #first = Number.POSITIVE_INFINITY;
-  #last = -1;
-  /** Slots that are answered at the head of their page: bytes of it each. */
-  readonly #inline: { readonly slot: number; readonly end: number }[] = [];
-  #flushes = false;
+  readonly #answers: Answers;
   #isLooking = false;
   #inFlight = 0;
   #isClosed = false;
@@ -95,15 +85,22 @@ export class Service {
 
   /** @throws what `registerDmb` throws */
   constructor(setup: ServiceSetup) {
-    const { ism, gid, slots } = setup;
+    const { ism, gid, slots, epoch } = setup;
     this.#setup = setup;
     this.#pages = new Array<Uint8Array | undefined>(slots).fill(undefined);
     this.#stages = new Array<Uint8Array | undefined>(slots).fill(undefined);
     this.#digests = new Uint32Array(slots);
     this.#isBusy = new Uint8Array(slots);
     this.#sequences = new Uint32Array(slots);
-    this.#array = new Uint8Array(slots * entryBytes);
-    this.#arrayView = new DataView(this.#array.buffer);
+    this.#answers = new Answers({
+      ...{ epoch, slots },
+      page: (slot) => this.#page(slot),
+      peer: () => (this.#isClosed ? null : this.#peer),
+      released: (slot, sequence) => {
+        if (sequence === this.#sequences[slot]) this.#isBusy[slot] = 0;
+      },
+      failed: (error) => this.#fail(error),
+    });
     this.#own = new OwnMemory(ism, gid, setup, () => this.#lookout.signalled());
     this.#lookout = new Lookout({
       glance: () => this.#glance(),
@@ -172,7 +169,7 @@ export class Service {
       }
     }
     this.#isLooking = false;
-    this.#flush();
+    this.#answers.flush();
     return isDoubt ? 'doubt' : sight;
   }
 
@@ -314,84 +311,23 @@ export class Service {
     else this.#unheard.set(slot, failure);
   }
 
-  #answer({ slot, command: asked, length, sequence }: Request, failure: number): void {
-    const { counts, epoch } = this.#setup;
-    let bytes = 0;
-    if (failure === 0 && asked === command.read) bytes = length;
-    if (failure === 0 && asked === command.extents) bytes = this.#found.get(slot) as number;
-    if (asked === command.read) counts.bytesRead += bytes;
-    if (asked === command.write && failure === 0) counts.bytesWritten += length;
-    const isInline = isAnsweredInline(asked, length);
-    const page = isInline ? this.#page(slot) : this.#array;
-    const view = isInline ? new DataView(page.buffer) : this.#arrayView;
-    const at = isInline ? 0 : slot * entryBytes;
-    const behind = isInline ? headBytes + bytes : 0;
-    const end = isInline ? wordsEnd(behind) : entryBytes;
-    page.fill(0, at, at + (isInline ? headBytes : entryBytes));
-    if (isInline) page.fill(0, behind, end);
-    const own = isInline ? view : new DataView(this.#array.buffer, at, entryBytes);
-    put(own, entry.epoch, epoch);
-    put(own, entry.sequence, sequence);
-    put(own, entry.errno, failure);
-    put(own, entry.length, bytes);
-    if (failure === 0 && asked === command.read) put(own, entry.digest, this.#digestOfRead(slot, length));
-    put(own, entry.check, checkOf(own, end));
-    if (isInline) this.#inline.push({ slot, end });
-    else {
-      this.#first = Math.min(this.#first, slot);
-      this.#last = Math.max(this.#last, slot);
-    }
-    this.#flushSoon();
+  #answer({ slot, command: asked, length: wanted, sequence }: Request, failure: number): void {
+    const { counts } = this.#setup;
+    let length = 0;
+    if (failure === 0 && asked === command.read) length = wanted;
+    if (failure === 0 && asked === command.extents) length = this.#found.get(slot) as number;
+    if (asked === command.read) counts.bytesRead += length;
+    if (asked === command.write && failure === 0) counts.bytesWritten += wanted;
+    const digest = failure === 0 && asked === command.read ? this.#digestOfRead(slot, wanted) : 0;
+    const isInline = isAnsweredInline(asked, wanted);
+    this.#answers.add({ slot, sequence, errno: failure, length, digest, isInline });
+    if (!this.#isLooking) this.#answers.flushSoon();
   }
 
   #digestOfRead(slot: number, length: number): number {
     if (!this.#setup.hasDigest) return 0;
     if (length > inlineBytes) return this.#digests[slot] as number;
     return digestOf(this.#page(slot).subarray(headBytes, headBytes + length));
-  }
-
-  /** What becomes ready in one turn goes out together. */
-  #flushSoon(): void {
-    if (this.#flushes || this.#isLooking) return;
-    this.#flushes = true;
-    setImmediate(() => {
-      this.#flushes = false;
-      this.#flush();
-    });
-  }
-
-  /** Answers at heads of pages first; then one range of the array. The last of them signals. */
-  #flush(): void {
-    const peer = this.#peer;
-    const isAny = this.#inline.length > 0 || this.#last >= 0;
-    if (this.#isClosed || peer === null || !isAny) return;
-    const [first, last] = [this.#first, this.#last];
-    this.#first = Number.POSITIVE_INFINITY;
-    this.#last = -1;
-    const inline = this.#inline.splice(0);
-    try {
-      peer.flush(); // the data of reads are there before what says so
-      // A slot may be asked again as soon as its answer is there.
-      for (const [i, { slot, end }] of inline.entries()) {
-        this.#isBusy[slot] = 0;
-        peer.head(slot, this.#page(slot).subarray(0, end), last < 0 && i === inline.length - 1);
-      }
-      if (last >= 0) {
-        this.#release(first, last);
-        peer.answers(first, this.#array.subarray(first * entryBytes, (last + 1) * entryBytes));
-      }
-      peer.flush();
-    } catch (error) {
-      this.#fail(error as Error);
-    }
-  }
-
-  /** Those of the range that are answered: their answer is to the request that came last. */
-  #release(first: number, last: number): void {
-    for (let slot = first; slot <= last; slot++) {
-      const answered = this.#arrayView.getUint32(slot * entryBytes + entry.sequence.offset);
-      if (answered === this.#sequences[slot]) this.#isBusy[slot] = 0;
-    }
   }
 
   #page(slot: number): Uint8Array {
