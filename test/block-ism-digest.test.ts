@@ -160,6 +160,19 @@ async function house(dataDigest = false) {
   return { ...built, medium, hand };
 }
 
+test("a disk that fails with a wrong digest of its own is a disk that fails: the session's digests have nothing to do with it", async () => {
+  const below = (): Promise<void> =>
+    Promise.reject(new IsmioError('ERR_ISMIO_BLOCK_DIGEST', 'from another target', { errno: 'EIO' }));
+  const relayed = Object.assign(memoryDisk({ size }), { read: below, write: below, view: undefined });
+  await using house = await served({ disk: relayed });
+  const disk = await house.open();
+  for (const ended of [disk.read(0, Buffer.alloc(512)), disk.write(0, Buffer.alloc(512))]) {
+    await rejectsCode(ended, IsmioError, 'ERR_ISMIO_DISK', { errno: 'EIO' });
+  }
+  const { corrupt, failed } = house.target.stats();
+  assert.deepEqual([disk.state, disk.stats().corrupt, corrupt, failed], ['open', 0, 0, 2]);
+});
+
 test('where digests lie: of a write in its request, of a read in its answer, inline and not', async () => {
   await using it = await house();
   const hand = await it.hand();

@@ -262,6 +262,38 @@ test('a flush of one that only reads, which failed, fails the next flush of whoe
   await writer.flush();
 });
 
+test('a flush that fails while a writer waits for its own fails that one: the medium says it once', async () => {
+  const medium = new SlowDisk(size);
+  await using house = await served({ disk: medium });
+  const [writer, reader] = [await house.open(), await house.open({ readOnly: true })];
+  await writer.write(0, Buffer.of(1));
+  medium.isHeld = true;
+  const first = rejectsCode(reader.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await until(() => medium.held === 1, "the reader's flush at the medium");
+  const second = rejectsCode(writer.flush(), IsmioError, 'ERR_ISMIO_DISK', { errno: 'ENOSPC' });
+  await until(() => medium.held === 2, "the writer's flush as well");
+  medium.failures.push('ENOSPC');
+  medium.release();
+  await Promise.all([first, second]);
+  await writer.flush();
+});
+
+test('a target that could not wait for its last flush: the next flush fails, once', async () => {
+  await using pair = await pairOn('device.open()');
+  const medium = Object.assign(new SlowDisk(size), { life: 'the same' });
+  await using target = await serveBlock(pair.a, medium, { grace: 50 });
+  await using disk = await openBlock(pair.b, pair.a.gid);
+  await disk.write(0, Buffer.of(1));
+  medium.isHeld = true;
+  await target.close();
+  medium.failures.push('ENOSPC');
+  medium.release();
+  await using _next = await serveBlock(pair.a, medium);
+  await until(() => disk.stats().sessions === 2, 'the next session');
+  await rejectsCode(disk.flush(), IsmioError, 'ERR_ISMIO_BLOCK_LOST', { errno: 'EIO', reason: 'unflushed' });
+  await disk.flush();
+});
+
 test('what another has perhaps overwritten since the session was lost is not asked again, but fails', async () => {
   await using it = await cuttable();
   it.medium.isHeld = true;

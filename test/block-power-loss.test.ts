@@ -148,6 +148,44 @@ test('a flush by NBD that failed, and whose client has gone: the next flush of w
   assert.equal(await flush(await open()), '0');
 });
 
+test('a flush by NBD that failed behind a broken connection, or was told to who did not hear it, is told to the next', async (t) => {
+  const medium = new SlowDisk(4096);
+  const { server, path } = await nbdServed(t, medium);
+  const open = async () => {
+    const client = await NbdClient.open(path);
+    t.after(() => client.socket.destroy());
+    return client;
+  };
+  const flush = async () => errnoName((await (await open()).call({ type: command.flush })).errno);
+  const unread = await open();
+  unread.socket.pause();
+  medium.isHeld = true;
+  unread.send({ type: command.flush });
+  await until(() => medium.held === 1, 'a flush at the medium');
+  medium.isHeld = false;
+  // More than its socket takes in by itself.
+  for (let read = 0; read < 64; read++) unread.send({ type: command.read, offset: 0, length: 4096 });
+  await until(() => server.stats().bytesRead === 64 * 4096, 'answers that nobody reads');
+  const broken = once(server, 'gone');
+  unread.socket.destroy();
+  assert.notEqual((await broken)[1], null, 'with a reason: the connection is reset');
+  medium.failures.push('ENOSPC');
+  const failed = once(server, 'failed');
+  medium.release();
+  await failed;
+
+  const deaf = await open();
+  medium.isHeld = true;
+  deaf.send({ type: command.flush });
+  await until(() => medium.held === 1, 'its flush at the medium');
+  const gone = once(server, 'gone');
+  deaf.socket.destroy();
+  medium.release();
+  await gone;
+  assert.equal(await flush(), 'ENOSPC');
+  assert.equal(await flush(), '0');
+});
+
 /** Lives of a disk in each mode; or the one of a seed again. */
 const count = Number(process.env['ISMIO_LOSSES'] ?? 1);
 const only = process.env['ISMIO_SEED'];

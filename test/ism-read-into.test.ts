@@ -15,11 +15,11 @@ for (const road of roads) {
     const sent = bytes(300_000, 1);
     const buffer = new Uint8Array(1000);
     const parts: Buffer[] = [];
-    far.on('data', () => assert.fail("'data' is told"));
     far.readInto(buffer, (part) => {
       assert.equal(part.buffer, buffer.buffer);
       parts.push(Buffer.from(part));
     });
+    far.on('data', () => assert.fail("'data' is told"));
     near.end(sent);
     await once(far, 'end');
     assert.deepEqual(Buffer.concat(parts), sent);
@@ -60,6 +60,50 @@ test('what was there before the buffer is told first', async () => {
   assert.equal(parts.join(''), 'before behind');
 });
 
+/** A stream that has 12 bytes buffered, which nobody has taken. */
+async function buffered() {
+  const streams = await streamsOn('device.open()');
+  streams.near.write('abcdefghijkl');
+  await once(streams.far, 'readable');
+  return streams;
+}
+
+test('what was buffered is held by pause as well, and told behind resume, before the end', async () => {
+  await using streams = await buffered();
+  const { near, far } = streams;
+  const parts: string[] = [];
+  far.readInto(new Uint8Array(4), (part) => {
+    parts.push(Buffer.from(part).toString());
+    if (parts.length === 1) far.pause();
+  });
+  near.end();
+  await sleep(20);
+  assert.deepEqual([parts, far.isPaused()], [['abcd'], true]);
+  far.resume();
+  await once(far, 'end');
+  assert.deepEqual(parts, ['abcd', 'efgh', 'ijkl']);
+});
+
+test('a stream that is destroyed, or whose buffer goes, in the middle of what was buffered tells no more of it', async () => {
+  await using destroyed = await buffered();
+  let told = 0;
+  destroyed.near.on('error', () => undefined);
+  destroyed.far.readInto(new Uint8Array(4), () => {
+    told++;
+    destroyed.far.destroy();
+  });
+  assert.equal(told, 1);
+  await using transferred = await buffered();
+  const buffer = new Uint8Array(4);
+  const failed = once(transferred.far, 'error');
+  transferred.far.readInto(buffer, () => {
+    told++;
+    structuredClone(buffer.buffer, { transfer: [buffer.buffer] });
+  });
+  assert.equal(((await failed) as [{ code: string }])[0].code, 'ERR_ISMIO_DETACHED');
+  assert.equal(told, 2);
+});
+
 test('a buffer that is transferred fails the stream at both ends, and nothing goes round for ever', async () => {
   await using streams = await streamsOn('device.open()');
   const { near, far } = streams;
@@ -84,12 +128,18 @@ test('a stream that is destroyed while it is told of a part is told of no other'
   assert.equal(told, 1);
 });
 
-test('an empty buffer, what is no buffer and a stream of records are refused', async () => {
+test('an empty buffer, what is no buffer, a stream of records, of text or with a listener are refused', async () => {
   await using bytesOnly = await streamsOn('device.open()');
   const ignored = (): void => undefined;
   throwsCode(() => bytesOnly.far.readInto(new Uint8Array(0), ignored), RangeError, 'ERR_ISMIO_OPTION');
   throwsCode(() => bytesOnly.far.readInto('x' as never, ignored), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   throwsCode(() => bytesOnly.far.readInto(new Uint8Array(8), 1 as never), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');
   await using records = await streamsOn('device.open()', { mode: 'messages' });
+  await using heard = await streamsOn('device.open()');
+  heard.far.on('data', ignored);
+  throwsCode(() => heard.far.readInto(new Uint8Array(8), ignored), RangeError, 'ERR_ISMIO_OPTION');
+  await using decoded = await streamsOn('device.open()');
+  decoded.far.setEncoding('utf8');
+  throwsCode(() => decoded.far.readInto(new Uint8Array(8), ignored), RangeError, 'ERR_ISMIO_OPTION');
   throwsCode(() => records.far.readInto(new Uint8Array(8), ignored), RangeError, 'ERR_ISMIO_OPTION');
 });

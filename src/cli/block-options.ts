@@ -75,7 +75,8 @@ export async function exportDisk(
   server.on('refused', (reason) => say('refused', { reason }));
   server.on('failed', ({ message, ...failure }) => say('failed', { ...failure, message }));
   const closed = new Promise<void>((resolve) => server.on('close', resolve));
-  const where = 'port' in place ? { port: server.port, host: host ?? '127.0.0.1' } : place;
+  const where =
+    'port' in place ? { port: server.port, host: host ?? '127.0.0.1' } : 'fd' in place ? place : { path: server.path };
   say('serving', { disk: disk.name, size: disk.size, readOnly: readOnly || disk.readOnly, ...where });
   for (const line of connect === true ? commandsFor(server, options) : []) {
     if (json === true) say('connect', { command: line });

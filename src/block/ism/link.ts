@@ -297,6 +297,7 @@ export class Link {
     current.dialogue.destroy();
     if (isFlushed === true) this.#ledger.flushed(this.#ledger.answered);
     if (isFlushed === false) this.#ledger.mayBeLost('its target could not flush it when it ended');
+    if (isFlushed === null && current.isLeaving) this.#ledger.mayBeLost('its target ended without a word of a flush');
     if (this.#closing !== null) {
       this.#fail([...left, ...this.#waiting.splice(0)], this.closedError());
       this.#idle?.();

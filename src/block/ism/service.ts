@@ -2,7 +2,7 @@
 // answered into the peer's memory. What breaks a rule ends the session; nothing is cut to fit.
 import type { Ism } from '../../ism/driver/ism.js';
 import { put } from '../../ism/stream/layout.js';
-import { type IsmioError, isIsmioError } from '../../support/errors.js';
+import { IsmioError } from '../../support/errors.js';
 import type { BlockDevice, Done, Extent } from '../disk.js';
 import { type Errno, errno, errnoOf } from '../errno.js';
 import { Answers } from './answers.js';
@@ -80,6 +80,8 @@ export class Service {
   #inFlight = 0;
   #isClosed = false;
   readonly #settled: (() => void)[] = [];
+  /** Errors of writes whose data were changed on their way to here; a disk may fail with such errors of its own. */
+  readonly #corrupt = new WeakSet<object>();
   /** By slot: flushes that failed, until the initiator shows by its next request there that it has the answer. */
   readonly #unheard = new Map<number, Errno>();
 
@@ -233,8 +235,10 @@ export class Service {
     if (!this.#setup.hasDigest) return source;
     const { offset, length, digest: expected } = asked;
     const computed = digestOf(source);
-    if (computed !== expected) throw digestError('write', { offset, length }, { expected, computed });
-    return source;
+    if (computed === expected) return source;
+    const error = digestError('write', { offset, length }, { expected, computed });
+    this.#corrupt.add(error);
+    throw error;
   }
 
   #written({ slot, command: asked, length }: Request): Uint8Array {
@@ -287,7 +291,7 @@ export class Service {
 
   #ended(asked: Request, error: unknown): void {
     this.#inFlight--;
-    const isCorrupt = isIsmioError(error, 'ERR_ISMIO_BLOCK_DIGEST');
+    const isCorrupt = error instanceof IsmioError && this.#corrupt.has(error);
     if (isCorrupt) this.#countCorrupt(error);
     else if (error !== null) this.#countFailure(asked, error);
     if (!this.#isClosed) this.#answer(asked, isCorrupt ? wrongDigest : error === null ? 0 : errno[errnoOf(error)]);

@@ -78,6 +78,8 @@ export class Session {
   #digest: number = digest.none;
   /** It asked for a list of disks, and for none of them. */
   #isForList = false;
+  /** The flush of its end: until it is over, nobody knows what it fails with. */
+  #lastFlush: Promise<void> = Promise.resolve();
   /** The initiator's proof that is waited for, and this end's. */
   #proofs: { readonly wanted: Buffer; readonly own: Buffer } | null = null;
   #timer: NodeJS.Timeout;
@@ -107,7 +109,7 @@ export class Session {
 
   /** When nothing of it is asked of the disk any more. */
   settled(): Promise<void> {
-    return this.#service?.settled() ?? Promise.resolve();
+    return Promise.all([this.#service?.settled(), this.#lastFlush]).then(() => undefined);
   }
 
   /** Ends it at once: its memory is taken back, and what is in flight is not answered. */
@@ -140,7 +142,7 @@ export class Session {
     else if (name === 'list' && this.#state === 'new') this.#asksForList(values);
     else if (name === 'proof' && this.#state === 'challenged') this.#shown(values.proof);
     else if (name === 'memory' && this.#state === 'welcomed') this.#reach(values);
-    else if (name === 'bye' && this.#state === 'served') void this.#bye();
+    else if (name === 'bye' && this.#state === 'served') this.#lastFlush = this.#bye();
     else throw broken(`'${name}' came when the session was ${this.#state}`);
   }
 
@@ -274,18 +276,25 @@ export class Session {
     const service = this.#service as Service;
     service.leave();
     await service.settled();
-    let flushed = 1;
-    try {
-      if (this.writes) await this.#house.untold.flush(this.#house.disk);
-    } catch (error) {
-      flushed = 0;
-      // One that waits for the next target is told, and its next flush fails. One that goes has no next.
-      if (!this.#isLeaving) this.#house.untold.failed(errnoOf(error));
-    }
+    const isFlushed = !this.writes || (await this.#flush());
     if (this.#state === 'over') return;
-    this.#send('bye', { flushed });
+    this.#send('bye', { flushed: Number(isFlushed) });
     this.#end(null);
     hangUp(this.#stream);
+  }
+
+  async #flush(): Promise<boolean> {
+    const { disk, untold, diskFailed } = this.#house;
+    try {
+      await untold.flush(disk);
+      return true;
+    } catch (error) {
+      const [errno, message] = [errnoOf(error), error instanceof Error ? error.message : String(error)];
+      diskFailed({ command: 'flush', offset: 0, length: 0, errno, message });
+      // One that waits for the next target is told, and its next flush fails. One that goes has no next.
+      if (!this.#isLeaving || this.#state === 'over') untold.failed(errno);
+      return false;
+    }
   }
 
   #broke(error: Error): void {

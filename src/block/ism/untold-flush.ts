@@ -11,14 +11,20 @@ export class UntoldFlush {
     this.#errno = errno;
   }
 
-  /** Flushes, and fails besides where an earlier flush did. */
+  /** Flushes, and fails besides where another flush did, before it or meanwhile. */
   flush(disk: BlockDevice): Done {
+    const before = this.#take();
+    const done = disk.flush();
+    if (done === undefined && before === null) return done;
+    return Promise.resolve(done).then(() => {
+      const errno = before ?? this.#take();
+      if (errno !== null) throw diskError(disk.name, 'another flush, of which no writer was told,', errno, {});
+    });
+  }
+
+  #take(): Errno | null {
     const errno = this.#errno;
     this.#errno = null;
-    const done = disk.flush();
-    if (errno === null) return done;
-    return Promise.resolve(done).then(() => {
-      throw diskError(disk.name, 'an earlier flush, of which no writer was told,', errno, {});
-    });
+    return errno;
   }
 }

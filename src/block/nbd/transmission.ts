@@ -60,6 +60,7 @@ export class Transmission implements Takers {
   readonly #isHeir: boolean;
   /** A flush of its own failed, and it has asked for none since. */
   #mayNotKnow = false;
+  #isClosed = false;
   #isEnding = false;
   /** The client sends nothing more, but some of what it sent waits for room. */
   #isLast = false;
@@ -106,7 +107,14 @@ export class Transmission implements Takers {
 
   /** The connection is closed. */
   closed(): void {
+    this.#isClosed = true;
     if (this.#mayNotKnow) this.#shared.lost.isUnheard = true;
+  }
+
+  /** It is answered that a flush failed, and may go before it hears that, or has gone already. */
+  #tellsOfLoss(): void {
+    this.#mayNotKnow = true;
+    if (this.#isClosed) this.#shared.lost.isUnheard = true;
   }
 
   /** The client sends nothing more: what came is answered. */
@@ -256,6 +264,7 @@ export class Transmission implements Takers {
     if (request.type === command.flush && this.#told !== lost.times) {
       this.#told = lost.times;
       if (this.#isHeir) lost.isUnheard = false;
+      this.#tellsOfLoss();
       this.#replies.failed(request, lost.errno, 'an earlier flush of this export failed', cost);
       return;
     }
@@ -273,7 +282,7 @@ export class Transmission implements Takers {
       lost.times++;
       lost.errno = name;
       if (toldAll) this.#told = lost.times;
-      this.#mayNotKnow = true;
+      this.#tellsOfLoss();
     }
     this.#replies.failed(request, name, `${place} failed`, this.#costOf(request), room);
     const { type, offset, length } = request;

@@ -44,6 +44,8 @@ export class IsmStream extends Duplex {
   #waiting: Done | null = null;
   #target: Target | null = null;
   #isWanted = false;
+  /** `pause` holds what is read into memory. */
+  #isHeld = false;
   #hasEnded = false;
   #isNew = true;
   #bytesRead = 0;
@@ -84,7 +86,8 @@ export class IsmStream extends Duplex {
    * Reads into one memory from now on, again and again: no 'data' is told, and nothing is allocated for what comes. `told` is
    * given the part of `buffer` that was filled, which is good until it returns. The stream flows; `pause` and `resume` hold it.
    * A buffer that was transferred meanwhile fails the stream, with ERR_ISMIO_DETACHED.
-   * @throws TypeError ERR_ISMIO_ARGUMENT_TYPE, RangeError ERR_ISMIO_OPTION where the buffer is empty, or the stream one of records
+   * @throws TypeError ERR_ISMIO_ARGUMENT_TYPE, RangeError ERR_ISMIO_OPTION where the buffer is empty, the stream one of
+   * records or of text, or somebody listens to 'data'
    */
   readInto(buffer: BytesLike, told: (part: Uint8Array) => void): void {
     const bytes = bytesOf(buffer, 'target');
@@ -94,26 +97,42 @@ export class IsmStream extends Duplex {
     if (this.#records !== null) {
       throw rangeError('ERR_ISMIO_OPTION', "records come whole: listen to 'data'", { mode: 'messages' });
     }
-    this.#target = { bytes, told };
-    for (let chunk = this.read(); chunk !== null; chunk = this.read()) {
-      for (let at = 0; at < chunk.length; at += bytes.length) {
-        const part = chunk.subarray(at, at + bytes.length);
-        bytes.set(part);
-        told(bytes.subarray(0, part.length));
-      }
+    if (this.readableEncoding !== null || this.listenerCount('data') > 0) {
+      const text =
+        "what comes goes into a buffer or to who listens to 'data', as bytes: take the listener or the encoding away";
+      throw rangeError('ERR_ISMIO_OPTION', text, { encoding: this.readableEncoding });
     }
+    this.#target = { bytes, told };
     this.resume();
   }
 
   override pause(): this {
+    this.#isHeld = true;
     if (this.#target !== null) this.#isWanted = false;
     return super.pause();
   }
 
   override resume(): this {
+    this.#isHeld = false;
+    if (this.#target === null) return super.resume();
+    this.#tellBuffered(this.#target);
+    if (this.#isHeld || this.destroyed) return this;
     super.resume();
-    if (this.#target !== null) this._read();
+    this._read();
     return this;
+  }
+
+  /** What was there before anybody said where it goes. */
+  #tellBuffered({ bytes, told }: Target): void {
+    while (this.readableLength > 0 && !this.#isHeld && !this.destroyed) {
+      if (bytes.length === 0) {
+        this.destroy(detached('target'));
+        return;
+      }
+      const part = this.read(Math.min(bytes.length, this.readableLength)) as Uint8Array;
+      bytes.set(part);
+      told(bytes.subarray(0, part.length));
+    }
   }
 
   override _read(): void {
