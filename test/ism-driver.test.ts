@@ -147,18 +147,6 @@ for (const road of roads) {
   });
 }
 
-test('a block whose bytes lie in the memory that it goes into arrives as it was', async () => {
-  await using pair = await pairOn('device.open()');
-  const dmb = pair.b.registerDmb({ length: 4096, peer: pair.a.gid });
-  const draw = sequence(9);
-  for (const shift of [1, 16, 64, 100, 256]) {
-    const before = Uint8Array.from({ length: 4096 }, () => draw(256));
-    dmb.memory.set(before);
-    pair.a.move(dmb.token, shift, dmb.memory.subarray(0, 3800));
-    assert.deepEqual(Uint8Array.from(dmb.memory), before.copyWithin(shift, 0, 3800), `by ${shift} bytes`);
-  }
-});
-
 test('a driver refuses what is no ISM function', async () => {
   const other = defineDevice({ vendor: 0x1234, device: 0x11e8, classCode: 0 });
   const device = other.open();

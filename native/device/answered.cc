@@ -130,7 +130,7 @@ Status Answered::storeBlock(uint64_t offset, const uint8_t* source, uint32_t len
     const Function::Stretch stretch = function_->stretchAt(bar_, offset + done, length - done);
     const auto part = static_cast<uint32_t>(stretch.length);
     if (stretch.memory != nullptr) {
-      memmove(stretch.memory, source + done, part);  // it may be the same memory
+      memcpy(stretch.memory, source + done, part);
     } else if (stretch.engine != nullptr) {
       status = take(*stretch.engine, offset + done, source + done, part, failure);
     } else {

@@ -122,8 +122,7 @@ int32_t DmaMap::writeNear(uint64_t iova, const uint8_t* source, uint64_t length)
   struct Writing {
     const uint8_t* source;
     static bool allowed(const Mapping& mapping) { return mapping.writable; }
-    // What is moved may be memory of the same driver, and overlap.
-    void near(uint8_t* target, uint64_t done, uint64_t step) const { memmove(target, source + done, step); }
+    void near(uint8_t* target, uint64_t done, uint64_t step) const { memcpy(target, source + done, step); }
     static int32_t far(Far&, uint64_t, uint64_t, uint64_t) { return EFAULT; }
   };
   return each(iova, length, Writing{source});

@@ -196,6 +196,7 @@ export class Ism extends EventEmitter<IsmEvents> {
 
   /**
    * Moves bytes into a DMB of a peer: in the fewest store blocks, none across a page of 4096 bytes, the last with the signal.
+   * They must not lie in that DMB, of a function of this process: then what arrives is not defined.
    * @throws RangeError ERR_ISMIO_RULE where the function is strict, and no blocks that it takes make up the move: nothing is moved
    * @throws IsmioError ERR_ISMIO_DEVICE where the fabric refuses a block of it: no such token, past its end, its owner gone;
    * `bytesDone` of `error` are of the write that failed
