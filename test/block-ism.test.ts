@@ -186,6 +186,8 @@ test('one writes at a time; who reads may be there besides, and can not write', 
 test('a disk for some functions: others are refused, or may only read', async () => {
   await using house = await served({ access: { write: [0x99n], read: [0x22n] } });
   assert.equal((await house.open()).readOnly, true);
+  await using forReads = await served({ access: { read: [0x22n] } });
+  assert.equal((await forReads.open()).readOnly, true, 'who is let in to read writes nothing');
   await using closed = await served({ access: { read: [0x99n] } });
   await rejectsCode(closed.open(), IsmioError, 'ERR_ISMIO_BLOCK', { reason: 'denied' });
   assert.deepEqual(closed.said.at(-1)?.slice(0, 3), ['refused', 0x22n, 'denied']);

@@ -107,7 +107,7 @@ export type Permission = 'none' | 'read' | 'write';
 
 export function permissionOf({ write, read }: BlockAccess, gid: bigint): Permission {
   if (write?.includes(gid) === true) return 'write';
-  if (read !== undefined && !read.includes(gid)) return 'none';
+  if (read !== undefined) return read.includes(gid) ? 'read' : 'none';
   return write === undefined ? 'write' : 'read';
 }
 

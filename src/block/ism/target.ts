@@ -61,6 +61,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   readonly #fences = new Set<Promise<void>>();
   readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0, corrupt: 0 };
   readonly #untold = new UntoldFlush();
+  /** Of sessions that have ended. */
+  readonly #past = { moves: 0, signals: 0, rescued: 0 };
   /** Who may write, or did so last; and whether it was another before, which this one has not heard of yet. */
   #writer: { readonly name: string; readonly othersWrote: boolean } | null = null;
   #refused = 0;
@@ -99,7 +101,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   }
 
   stats(): BlockTargetStats {
-    const total = { moves: 0, signals: 0, rescued: 0 };
+    const total = { ...this.#past };
     let open = 0;
     for (const { counts, isServed } of this.#sessions) {
       if (isServed) open++;
@@ -263,6 +265,10 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
 
   #ended(session: Session, reason: string | null): void {
     this.#sessions.delete(session);
+    const { moves, signals, rescued } = session.counts;
+    this.#past.moves += moves;
+    this.#past.signals += signals;
+    this.#past.rescued += rescued;
     const fence = session.settled().then(() => void this.#fences.delete(fence));
     this.#fences.add(fence);
     if (this.#admitted.delete(session)) this.emit('detach', session.gid, reason);
