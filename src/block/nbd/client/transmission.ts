@@ -73,7 +73,8 @@ export class Transmission {
 
   /** Ends it where the server says nothing for so many milliseconds while somebody waits. */
   limit(silence: number): void {
-    this.#socket.setTimeout(silence, () => {
+    // Not as an argument of setTimeout, which would hear of the first time alone.
+    this.#socket.setTimeout(silence).on('timeout', () => {
       if (this.#waiting.size === 0) return;
       this.#break(
         nbdError(this.#disk, 'timeout', `the server has not answered for ${silence} ms; open the disk again`),
