@@ -5,11 +5,13 @@ import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
 import { copyDisk, memoryDisk, type NbdDisk, openNbd } from 'ismio/block';
 import { until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
+import { patience } from './support/scale.js';
 import { missing } from './support/terminal.js';
 
 const mebibyte = 2 ** 20;
@@ -34,10 +36,19 @@ async function started(t: TestContext, program: string, words: (socket: string) 
 
 const nbdkit = (t: TestContext, ...words: string[]) => started(t, 'nbdkit', (socket) => ['-f', '-U', socket, ...words]);
 
+/** A socket is there a moment before its server listens to it. */
 async function opened(t: TestContext, { socket }: Server, name = ''): Promise<NbdDisk> {
-  const disk = await openNbd(`nbd+unix:///${name}?socket=${encodeURIComponent(socket)}`);
-  t.after(() => disk.close());
-  return disk;
+  const end = performance.now() + patience(20_000);
+  for (;;) {
+    try {
+      const disk = await openNbd(`nbd+unix:///${name}?socket=${encodeURIComponent(socket)}`);
+      t.after(() => disk.close());
+      return disk;
+    } catch (error) {
+      if ((error as IsmioError).errno !== 'ECONNREFUSED' || performance.now() > end) throw error;
+      await sleep(2);
+    }
+  }
 }
 
 /** Whatever the server offers, bytes are kept, zeros are zeros, and extents cover the disk. */

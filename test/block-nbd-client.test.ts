@@ -259,7 +259,8 @@ test('names and hosts of URIs as libnbd has them: dots, a plus, what is percent-
   t.after(() => server.close());
   for (const host of ['127.0.0.1', 'localhost', '']) {
     const uri = `NBD://${host}:${server.port}/../a+b%20c/%C3%A9`;
-    assert.equal((await opened(t, uri)).size, 512);
+    const disk = await opened(t, uri);
+    assert.equal((await opened(t, disk.name)).size, 512, 'a disk is called what opens it');
   }
   assert.equal((await opened(t, { host: '127.0.0.1', port: server.port as number, name })).size, 512);
   const lost = openNbd(`nbd://[::1]:${server.port}/`);

@@ -119,9 +119,13 @@ function checkName(name: string): string {
 }
 
 function wordsOf(base: string, target: Address['target'], name: string): string {
-  const tail = name === '' ? '' : `/${encodeURI(name)}`;
-  if ('path' in target) return `${base}+unix://${tail}?socket=${target.path}`;
+  const tail = `/${encoded(name)}`;
+  if ('path' in target) return `${base}+unix://${tail}?socket=${encoded(target.path)}`;
   return `${base}://${target.host.includes(':') ? `[${target.host}]` : target.host}:${target.port}${tail}`;
+}
+
+function encoded(text: string): string {
+  return encodeURIComponent(text).replaceAll('%2F', '/');
 }
 
 function refused(uri: string, why: string): Error {
