@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import type { Socket } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError, isIsmioError } from 'ismio';
 import { openNbd } from 'ismio/block';
@@ -304,16 +304,17 @@ test('a server that stops answering is given up after the time of silence, and o
 test('close and the signal end what a server does not answer, within the grace; what it says later goes nowhere', async (t) => {
   for (const bySignal of [false, true]) {
     let late: () => void = () => undefined;
-    const sockets: Socket[] = [];
     const uri = await handMade(t, {}, (taken, { socket, structured }) => {
-      sockets.push(socket);
-      late = () => socket.write(answered(taken, structured));
+      // The end of the bytes comes when nobody waits for them any more.
+      const bytes = answered(taken, structured);
+      socket.write(bytes.subarray(0, -32));
+      late = () => socket.write(bytes.subarray(-32));
     });
     const ending = new AbortController();
     const disk = await openNbd(uri, { grace: 50, signal: ending.signal });
     const target = Buffer.alloc(64, 0xaa);
     const reading = disk.read(0, target);
-    while (sockets.length === 0) await sleep(1);
+    while (target[0] !== 0) await sleep(1);
     const begun = performance.now();
     if (bySignal) ending.abort();
     const closing = disk.close();
@@ -321,24 +322,30 @@ test('close and the signal end what a server does not answer, within the grace; 
     late();
     await closing;
     assert.ok(performance.now() - begun < patience(5000));
-    assert.ok(target.every((byte) => byte === 0xaa));
+    assert.ok(target.subarray(32).every((byte) => byte === 0xaa));
   }
 });
 
-test('a write that is answered before it was taken is not done: its memory is still being sent', async (t) => {
-  let socket: Socket | undefined;
-  const uri = await listening(t, (one) => {
-    socket = one;
-    one.write(Buffer.concat([hello(), unknown, size(2n ** 26n), done]));
-    // The first bytes of the first request, and no more.
+/** Takes a part of the first write, and answers it so. */
+async function hasty(t: TestContext, ...replies: Buffer[]): Promise<{ uri: string; goOn: () => void }> {
+  let goOn: () => void = () => undefined;
+  const uri = await listening(t, (socket) => {
+    socket.write(Buffer.concat([hello(), unknown, size(2n ** 26n), done]));
     let heard = 0;
-    one.on('data', (bytes: Buffer) => {
+    const taken = (bytes: Buffer) => {
       heard += bytes.length;
       if (heard < 2 ** 16) return;
-      one.pause();
-      one.write(simple(wide(1)));
-    });
+      socket.pause().off('data', taken);
+      socket.write(Buffer.concat(replies));
+    };
+    socket.on('data', taken);
+    goOn = () => socket.resume();
   });
+  return { uri, goOn: () => goOn() };
+}
+
+test('a write that is answered before it was taken is not done: its memory is still being sent', async (t) => {
+  const { uri, goOn } = await hasty(t, simple(wide(1)));
   const disk = await openNbd(uri, { grace: 20 });
   let isDone = false;
   const writing = disk.write(0, Buffer.alloc(2 ** 25)).then(() => {
@@ -346,13 +353,21 @@ test('a write that is answered before it was taken is not done: its memory is st
   });
   await sleep(60);
   assert.equal(isDone, false);
-  socket?.removeAllListeners('data').resume();
+  goOn();
   await writing;
   await disk.close();
 });
 
+test('a write that is answered twice before it was taken ends the connection', async (t) => {
+  const { uri } = await hasty(t, simple(wide(1)), simple(wide(1)));
+  const disk = await openNbd(uri, { grace: 20 });
+  const writing = disk.write(0, Buffer.alloc(2 ** 25));
+  await rejectsCode(writing, IsmioError, 'ERR_ISMIO_NBD', { reason: 'protocol' });
+  await disk.close();
+});
+
 test('replies that are cut, changed or joined at random: each request ends, as it should or with a stable code', async (t) => {
-  const seed = Number(process.env['ISMIO_SEED'] ?? Date.now() % 2 ** 31);
+  const seed = Number(process.env['ISMIO_SEED'] ?? 17);
   const random = sequence(seed);
   const spoiled = (bytes: Buffer): Buffer => {
     const at = random(bytes.length);

@@ -9,7 +9,7 @@ import { makeCertificates } from './support/certificates.js';
 import { rejectsCode, throwsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 import { NbdClient, served } from './support/nbd.js';
-import { answered, handMade, type Taken } from './support/nbd-hand.js';
+import { answered, handMade, simple, type Taken } from './support/nbd-hand.js';
 import { sequence } from './support/random.js';
 import { missing } from './support/terminal.js';
 
@@ -163,23 +163,26 @@ test('what a server does not offer is not sent: FUA is a flush behind the write,
   assert.deepEqual(seen, [command.write, command.flush, command.read]);
 });
 
-test('what it offers is: FUA, NO_HOLE, FAST_ZERO, REQ_ONE', async (t) => {
+test('what it offers is: FUA, NO_HOLE, FAST_ZERO, REQ_ONE; and DISC is the last that it hears', async (t) => {
   const seen: number[][] = [];
   const uri = await handMade(t, {}, (taken, { socket, structured }) => {
     seen.push([taken.type, taken.flags]);
-    socket.write(answered(taken, structured));
+    if (taken.type === command.disconnect) socket.end();
+    else socket.write(answered(taken, structured));
   });
   const disk = await opened(t, uri);
   await disk.write(0, Buffer.alloc(5), { fua: true });
   await disk.zero(0, 5, { fua: true });
   await disk.zero(0, 5, { mayTrim: true, fast: true });
   await disk.extents(0, 5, 1);
-  const { write, writeZeroes, blockStatus } = command;
+  await disk.close();
+  const { write, writeZeroes, blockStatus, disconnect } = command;
   assert.deepEqual(seen, [
     [write, commandFlag.fua],
     [writeZeroes, commandFlag.fua | commandFlag.noHole],
     [writeZeroes, commandFlag.fastZero],
     [blockStatus, commandFlag.reqOne],
+    [disconnect, 0],
   ]);
 });
 
@@ -207,6 +210,18 @@ test('blocks of a server are kept: advice is rounded, and a part of one is refus
     [writeZeroes, 0, 2 ** 30],
     [writeZeroes, 2 ** 30, 512],
   ]);
+});
+
+test('of a read that goes in parts one fails: the others have ended when that is told', async (t) => {
+  const blockSize = { minimum: 1, preferred: 4096, maximum: 4096 };
+  const uri = await handMade(t, { blockSize, structured: false }, (taken, { socket, structured }) => {
+    if (taken.offset === 4096) socket.write(simple(taken.cookie, 28));
+    else setTimeout(() => socket.write(answered(taken, structured)), 20);
+  });
+  const disk = await opened(t, uri);
+  const expected = { errno: 'ENOSPC', offset: 4096, length: 4096 };
+  await rejectsCode(disk.read(0, Buffer.alloc(10_000)), IsmioError, 'ERR_ISMIO_DISK', expected);
+  assert.equal(disk.stats().inFlight, 0);
 });
 
 test('an export that there is not, a server that is not there, and places that make no sense', async (t) => {

@@ -8,8 +8,6 @@ import type { Address } from './uri.js';
 
 /** Probes of a host that has gone without a word begin behind so many milliseconds. */
 const keepAlive = 30_000;
-/** Bytes that may wait to be taken: no option's answer is longer. */
-const mostWaiting = 2 ** 20;
 
 /** Not connected yet: what is written waits. */
 export function dial({ target }: Address): Socket {
@@ -62,16 +60,10 @@ export class Intake {
     socket.on('data', this.#taken).on('error', this.#failed).on('end', this.#closed).on('close', this.#closed);
   }
 
-  /** Ends what waits, with this. */
-  fail(error: IsmioError): void {
-    this.#end(error);
-  }
-
   /** @throws IsmioError ERR_ISMIO_NBD where the server goes before */
   async take(length: number): Promise<Buffer> {
     while (this.#length < length) {
       if (this.#error !== null) throw this.#error;
-      this.#socket.resume();
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -103,7 +95,6 @@ export class Intake {
   #take(bytes: Buffer): void {
     this.#parts.push(bytes);
     this.#length += bytes.length;
-    if (this.#length > mostWaiting) this.#socket.pause();
     this.#wake();
   }
 

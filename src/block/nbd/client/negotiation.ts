@@ -76,11 +76,7 @@ export class Greeted {
     this.#intake = intake;
   }
 
-  /** Of the socket that is listened to now. */
-  get intake(): Intake {
-    return this.#intake;
-  }
-
+  /** The one that was dialled, or what encrypts it. */
   get socket(): Socket {
     return this.#socket;
   }

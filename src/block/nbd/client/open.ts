@@ -25,8 +25,7 @@ export async function openNbd(place: string | NbdPlace, options: OpenNbdOptions 
   let stopped: IsmioError | null = null;
   const stop = (error: IsmioError) => {
     stopped ??= error;
-    greeted.intake.fail(error);
-    destroy();
+    destroy(); // which ends whatever is waited for
   };
   const destroy = () => {
     greeted.socket.destroy();

@@ -148,7 +148,7 @@ export class Replies {
       if (length !== 0 || !this.#isLast) throw wrong();
       this.#ended();
     } else if (type === chunk.offsetData) {
-      if (!is(command.read) || length <= offsetBytes || length - offsetBytes > asked.length) throw wrong();
+      if (!is(command.read) || length <= offsetBytes) throw wrong();
       this.#expect(offsetBytes, (bytes) => this.#read(asked, wide(bytes), length - offsetBytes));
     } else if (type === offsetHole) {
       if (!is(command.read) || length !== holeBytes) throw wrong();
