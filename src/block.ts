@@ -18,6 +18,11 @@ export type { BlockAccess, LossMode, OpenBlockOptions, ServeBlockOptions } from 
 export type { BlockFailure } from './block/ism/service.js';
 export { BlockTarget, type BlockTargetEvents, type BlockTargetStats, serveBlock } from './block/ism/target.js';
 export { MemoryDisk, type MemoryDiskOptions, memoryDisk } from './block/memory-disk.js';
+export { NbdDisk, type NbdDiskEvents, type NbdDiskStats } from './block/nbd/client/disk.js';
+export type { NbdReason } from './block/nbd/client/failure.js';
+export { openNbd } from './block/nbd/client/open.js';
+export type { NbdClientTls, OpenNbdOptions } from './block/nbd/client/options.js';
+export type { NbdPlace } from './block/nbd/client/uri.js';
 export {
   type NbdOptions,
   NbdServer,

@@ -5,7 +5,8 @@ import { Command, Option } from 'commander';
 import type { BlockDevice, IsmDisk } from 'ismio/block';
 import type { DiskWorkload } from '../../bench/disks/load.js';
 import type { DiskReport } from '../../bench/disks/measure.js';
-import { checkUnused, openDisk } from './disks.js';
+import { IsmioError, isIsmioError } from '../support/errors.js';
+import { checkUnused, isNbdUri, openDisk } from './disks.js';
 import { usageError } from './failure.js';
 import { addPeerChoice, commonOf, opener, type PeerOptions, parseSeconds } from './function-options.js';
 import { signalled } from './lasting.js';
@@ -31,19 +32,21 @@ const workloads = ['random-read', 'random-write', 'sequential-read', 'sequential
 const mostDepth = 4096;
 
 const notes = `
-DISK is a file, a block device, or memory:SIZE, which is filled first; in its place, --device and --peer name a disk of another ISM
-function. Reads are measured; writes as well in memory, and with --write, which overwrites what is there, anywhere on the disk.
-What is measured is this process and the disk together, through the page cache unless --o-direct says otherwise.
+DISK is a file, a block device, a URI of NBD, or memory:SIZE, which is filled first; in its place, --device and --peer name a
+disk of another ISM function. Reads are measured; writes as well in memory, and with --write, which overwrites what is there,
+anywhere on the disk. What is measured is this process and the disk together, through the page cache unless --o-direct says
+otherwise.
 
 Examples:
   ismio block bench memory:64M
+  ismio block bench 'nbd+unix:///?socket=/tmp/disk.sock' --only random-read
   ismio block bench /dev/nvme0n1p3 --o-direct --depth 64
   ismio block bench --device vfio-user:/tmp/fabric/1.sock --peer 0x11 --direct --json`;
 
 export function blockBenchCommand(port: number): Command {
   const command = new Command('bench')
     .description('measure a disk: random and sequential reads and writes, their rate and their latency')
-    .argument('[disk]', 'a file, a block device, or memory:SIZE');
+    .argument('[disk]', 'a file, a block device, memory:SIZE, or a URI of NBD');
   return addPeerChoice(command, port)
     .option('--write', 'measure writes too: they overwrite what is on the disk')
     .addOption(new Option('--only <workload...>', 'measure these alone').choices(workloads))
@@ -73,7 +76,7 @@ async function bench(place: string | undefined, options: Options): Promise<void>
   const chosen = chosenOf(options, mayWrite);
   const signal = signalled();
   const writes = chosen.some((workload) => workload.endsWith('write'));
-  const disk = await opened(place, options, writes);
+  const disk = await opened(place, options, writes, signal);
   let report: DiskReport;
   try {
     checkSizes(disk, options, chosen, isMemory);
@@ -89,6 +92,10 @@ async function bench(place: string | undefined, options: Options): Promise<void>
     const { sessions = 1 } = isIsm ? (disk as IsmDisk).stats() : {};
     if (sessions > 1)
       note(`the target was lost meanwhile, ${sessions - 1} times: moves and latencies have that in them`);
+  } catch (error) {
+    // The signal closes the disk of an NBD server, which may not answer any more.
+    if (!signal.aborted || isIsmioError(error, 'ERR_ISMIO_ABORTED')) throw error;
+    throw new IsmioError('ERR_ISMIO_ABORTED', 'the measurement was ended', {}, error);
   } finally {
     await disk.close();
   }
@@ -113,7 +120,12 @@ function chosenOf({ only }: Options, mayWrite: boolean): DiskWorkload[] {
   });
 }
 
-async function opened(place: string | undefined, options: Options, writes: boolean): Promise<BlockDevice> {
+async function opened(
+  place: string | undefined,
+  options: Options,
+  writes: boolean,
+  signal: AbortSignal,
+): Promise<BlockDevice> {
   const { device, peer, oDirect = false, dataDigest = false } = options;
   if ((place === undefined) === (device === undefined)) throw usageError('bench takes a DISK, or --device and --peer');
   if (place === undefined) {
@@ -126,8 +138,9 @@ async function opened(place: string | undefined, options: Options, writes: boole
     });
   }
   if (dataDigest) throw usageError('--data-digest is for disks of another function');
-  if (writes && statSync(place, { throwIfNoEntry: false })?.isBlockDevice() === true) checkUnused(place);
-  return await openDisk(place, { readOnly: !writes && !place.startsWith('memory:'), oDirect });
+  const isFile = !isNbdUri(place);
+  if (writes && isFile && statSync(place, { throwIfNoEntry: false })?.isBlockDevice() === true) checkUnused(place);
+  return await openDisk(place, { readOnly: !writes && !place.startsWith('memory:'), oDirect, signal });
 }
 
 function checkSizes(

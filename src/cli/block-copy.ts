@@ -3,7 +3,7 @@ import { closeSync, ftruncateSync, openSync, rmSync, type Stats, statSync } from
 import { Command } from 'commander';
 import type { BlockDevice } from 'ismio/block';
 import { IsmioError } from '../support/errors.js';
-import { checkUnused, openDisk } from './disks.js';
+import { checkUnused, type DiskOptions, isNbdUri, openDisk } from './disks.js';
 import { usageError } from './failure.js';
 import { signalled } from './lasting.js';
 import { print, printJson } from './output.js';
@@ -25,21 +25,23 @@ interface Target {
 }
 
 const notes = `
-TARGET is made where there is none: as long as the source, and with its holes. One that exists is overwritten with --force alone; a
-file then gets the length of the source, and of a block device the rest stays as it is. A copy that fails, or is ended by SIGINT,
-takes away the file that it has made.
+TARGET is made where there is none: as long as the source, and with its holes. One that exists is overwritten with --force
+alone; a file then gets the length of the source, and of a block device or an export the rest stays as it is. What an NBD server
+exports is named by its URI: nbd://HOST:PORT/NAME, nbd+unix:///NAME?socket=PATH, and nbds for TLS (?tls-certificates=FOLDER). A
+copy that fails, or is ended by SIGINT, takes away the file that it has made.
 
 Examples:
   ismio block copy disk.img copy.img
-  ismio block copy disk.img /dev/nvme0n1p3 --force --o-direct`;
+  ismio block copy disk.img /dev/nvme0n1p3 --force --o-direct
+  ismio block copy nbd://host.example/disk copy.img`;
 
 export function copyCommand(): Command {
   return new Command('copy')
     .description('copy a disk: data as data, holes as holes')
-    .argument('<source>', 'a file or a block device')
-    .argument('<target>', 'a file, made where there is none, or a block device')
+    .argument('<source>', 'a file, a block device, or a URI of NBD')
+    .argument('<target>', 'a file, made where there is none, a block device, or a URI of NBD')
     .option('--force', 'overwrite what is there')
-    .option('--o-direct', 'both past the page cache (O_DIRECT)')
+    .option('--o-direct', 'files and block devices past the page cache (O_DIRECT)')
     .option('--json', 'print JSON')
     .addHelpText('after', notes)
     .action(copy);
@@ -51,29 +53,37 @@ async function copy(
   { force = false, oDirect = false, json }: CopyCommandOptions,
 ): Promise<void> {
   if ([from, to].some((name) => name.startsWith('memory:'))) {
-    throw usageError('a disk in memory goes with the command: copy files and block devices');
+    throw usageError('a disk in memory goes with the command: copy files, block devices, and exports of NBD servers');
   }
   const { copyDisk } = await import('ismio/block');
   const signal = signalled();
-  const source = await openDisk(from, { readOnly: true, oDirect });
+  if (oDirect && isNbdUri(from) && isNbdUri(to)) throw usageError('--o-direct is for files and block devices');
+  const options = (place: string) => ({ signal, oDirect: oDirect && !isNbdUri(place) });
   try {
-    const target = await openTarget(to, from, source.size, force, oDirect);
+    const source = await openDisk(from, { ...options(from), readOnly: true });
     try {
-      using bar = new Progress('copying', source.size);
-      const result = await copyDisk(source, target.disk, {
-        targetIsZero: target.isZero,
-        signal,
-        progress: (done) => bar.at(done),
-      });
-      tell(from, to, result, json === true);
-    } catch (error) {
-      target.remove();
-      throw error;
+      const target = await openTarget(to, from, source, force, options(to));
+      try {
+        using bar = new Progress('copying', source.size);
+        const result = await copyDisk(source, target.disk, {
+          targetIsZero: target.isZero,
+          signal,
+          progress: (done) => bar.at(done),
+        });
+        tell(from, to, result, json === true);
+      } catch (error) {
+        target.remove();
+        throw error;
+      } finally {
+        await target.disk.close();
+      }
     } finally {
-      await target.disk.close();
+      await source.close();
     }
-  } finally {
-    await source.close();
+  } catch (error) {
+    // Of a server that does not answer, the signal closes the disk, which then is what fails.
+    if (!signal.aborted) throw error;
+    throw new IsmioError('ERR_ISMIO_ABORTED', `the copy of ${from} was aborted`, {}, error);
   }
 }
 
@@ -89,27 +99,43 @@ function tell(
 
 async function openTarget(
   path: string,
-  source: string,
-  size: number,
+  from: string,
+  source: BlockDevice,
   force: boolean,
-  oDirect: boolean,
+  options: DiskOptions,
 ): Promise<Target> {
+  if (isNbdUri(path)) return openExport(path, source, force, options);
   const there = statSync(path, { throwIfNoEntry: false });
-  if (there !== undefined) checkOverwrite(path, there, statSync(source), force);
-  if (there === undefined || there.isFile()) resize(path, size, there === undefined ? 'wx' : 'w');
+  if (there !== undefined) checkOverwrite(path, there, isNbdUri(from) ? null : statSync(from), force);
+  if (there === undefined || there.isFile()) resize(path, source.size, there === undefined ? 'wx' : 'w');
   const remove = there === undefined ? () => rmSync(path, { force: true }) : () => undefined;
   try {
-    return { disk: await openDisk(path, { oDirect }), isZero: there?.isFile() !== false, remove };
+    return { disk: await openDisk(path, options), isZero: there?.isFile() !== false, remove };
   } catch (error) {
     remove();
     throw error;
   }
 }
 
-function checkOverwrite(path: string, there: Stats, source: Stats, force: boolean): void {
+/** It is there, as a block device is: what it has is overwritten. */
+async function openExport(uri: string, source: BlockDevice, force: boolean, options: DiskOptions): Promise<Target> {
+  if (!force) throw openError(uri, 'EEXIST', '; --force overwrites what a server exports');
+  const disk = await openDisk(uri, options);
+  try {
+    if (disk.name === source.name) throw usageError(`${uri} is the source`);
+    if (disk.readOnly) throw openError(uri, 'EROFS', '; its server exports it for reads alone');
+    return { disk, isZero: false, remove: () => undefined };
+  } catch (error) {
+    await disk.close();
+    throw error;
+  }
+}
+
+/** @param source null of what is no file and no block device */
+function checkOverwrite(path: string, there: Stats, source: Stats | null, force: boolean): void {
   const isSame = there.isBlockDevice()
-    ? there.rdev === source.rdev && source.isBlockDevice()
-    : there.ino === source.ino && there.dev === source.dev;
+    ? there.rdev === source?.rdev && source.isBlockDevice()
+    : there.ino === source?.ino && there.dev === source.dev;
   if (isSame) throw usageError(`${path} is the source`);
   if (!force) throw openError(path, 'EEXIST', '; --force overwrites it');
   if (there.isBlockDevice()) checkUnused(path);

@@ -10,11 +10,11 @@ interface Options extends ExportOptions, DiskOptions {
 }
 
 const notes = `
-DISK is a file, a block device, or memory:SIZE, which lives as long as the command. A file that is sparse stays so. Whoever may
-write to the socket may connect: its owner alone, unless --mode says otherwise. By --port everybody on this machine may, and with
---host whoever reaches it; nothing is encrypted without --tls-cert and --tls-key, and with them everything is. SIGINT and SIGTERM
-answer what is in flight, and end it. Without --socket and --port it serves at the socket that it was given (LISTEN_FDS, LISTEN_PID), by
-systemd or by a client that starts it.
+DISK is a file, a block device, what another NBD server exports (nbd://HOST/NAME), or memory:SIZE, which lives as long as the
+command. A file that is sparse stays so. Whoever may write to the socket may connect: its owner alone, unless --mode says
+otherwise. By --port everybody on this machine may, and with --host whoever reaches it; nothing is encrypted without --tls-cert
+and --tls-key, and with them everything is. SIGINT and SIGTERM answer what is in flight, and end it. Without --socket and --port
+it serves at the socket that it was given (LISTEN_FDS, LISTEN_PID), by systemd or by a client that starts it.
 
 Examples:
   ismio block nbd disk.img --socket /tmp/disk.sock --connect
@@ -26,7 +26,7 @@ Examples:
 export function nbdCommand(): Command {
   const command = new Command('nbd')
     .description('serve a disk by NBD, at a unix socket or a port of TCP')
-    .argument('<disk>', 'a file, a block device, or memory:SIZE');
+    .argument('<disk>', 'a file, a block device, memory:SIZE, or a URI of NBD');
   return addDiskOptions(addExportOptions(command, '--port <number>')).addHelpText('after', notes).action(serveDisk);
 }
 

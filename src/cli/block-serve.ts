@@ -17,9 +17,9 @@ interface Options extends FunctionOptions, DiskOptions {
 }
 
 const notes = `
-DISK is a file, a block device, or memory:SIZE, which lives as long as the command. One function at a time may write; any may read
-besides, where it attaches with --read-only. SIGINT and SIGTERM have whoever has it wait for the next target: start that with the
-same words, and nothing of it fails.
+DISK is a file, a block device, what another NBD server exports (nbd://HOST/NAME), or memory:SIZE, which lives as long as the
+command. One function at a time may write; any may read besides, where it attaches with --read-only. SIGINT and SIGTERM have
+whoever has it wait for the next target: start that with the same words, and nothing of it fails.
 
 Examples:
   ismio block serve disk.img --device vfio-user:/tmp/fabric/0.sock
@@ -28,7 +28,7 @@ Examples:
 export function blockServeCommand(port: number): Command {
   const command = new Command('serve')
     .description('serve a disk to other ISM functions')
-    .argument('<disk>', 'a file, a block device, or memory:SIZE');
+    .argument('<disk>', 'a file, a block device, memory:SIZE, or a URI of NBD');
   return addDiskOptions(addFunctionOptions(command, port))
     .option('--read-only', 'open it for reads: nobody may write')
     .option('--slots <number>', 'requests in flight of one function, 1 to 128 (default: 64)', parseCount)

@@ -100,7 +100,7 @@ function valueName(flags: string): string {
   return /[<[]([\w-]+)/.exec(flags)?.[1] ?? '';
 }
 
-const paths = new Set(['file', 'folder', 'directory', 'path', 'results', 'base', 'head']);
+const paths = new Set(['file', 'folder', 'directory', 'dir', 'path', 'results', 'base', 'head', 'disk', 'source']);
 
 function valuesOf(name: string, choices: readonly string[] | undefined, known: Known): readonly string[] {
   if (choices !== undefined) return choices;

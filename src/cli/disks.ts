@@ -1,4 +1,4 @@
-// A disk, as the command line names it: a file, a block device, or memory.
+// A disk, as the command line names it: a file, a block device, memory, or what an NBD server exports.
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BlockDevice, NbdTls } from 'ismio/block';
@@ -13,6 +13,13 @@ export interface DiskOptions {
   /** What is written is kept apart: in memory, or in a file without a name in that folder. */
   readonly snapshot?: boolean;
   readonly snapshotIn?: string;
+  /** Ends the wait for an NBD server, and what it is asked for. */
+  readonly signal?: AbortSignal;
+}
+
+/** Whether it begins as a URI of NBD does: a file of such a name is ./NAME. */
+export function isNbdUri(target: string): boolean {
+  return /^nbds?(\+unix)?:/i.test(target);
 }
 
 export function addDiskOptions(command: Command): Command {
@@ -22,10 +29,10 @@ export function addDiskOptions(command: Command): Command {
     .option('--o-direct', 'past the page cache (O_DIRECT)');
 }
 
-/** @param target a path, or memory:SIZE */
+/** @param target a path, memory:SIZE, or a URI of NBD */
 export async function openDisk(target: string, options: DiskOptions): Promise<BlockDevice> {
-  const { memoryDisk, openFileDisk, overlayDisk } = await import('ismio/block');
-  const { readOnly = false, oDirect: direct = false, snapshot = false, snapshotIn: folder } = options;
+  const { memoryDisk, openFileDisk, openNbd, overlayDisk } = await import('ismio/block');
+  const { readOnly = false, oDirect: direct = false, snapshot = false, snapshotIn: folder, signal } = options;
   const isSnapshot = snapshot || folder !== undefined;
   if (isSnapshot && readOnly) throw usageError('a snapshot is for writes: leave out --read-only or --snapshot');
   const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
@@ -34,7 +41,12 @@ export async function openDisk(target: string, options: DiskOptions): Promise<Bl
       throw usageError(`${isSnapshot ? '--snapshot' : '--o-direct'} is for files and block devices`);
     return memoryDisk({ size: parseSize(size), name: target });
   }
-  const disk = await openFileDisk(target, { readOnly: readOnly || isSnapshot, direct });
+  const opening = { readOnly: readOnly || isSnapshot };
+  const isNbd = isNbdUri(target);
+  if (isNbd && direct) throw usageError('--o-direct is for files and block devices');
+  const disk = isNbd
+    ? await openNbd(target, { ...opening, ...(signal !== undefined && { signal }) })
+    : await openFileDisk(target, { ...opening, direct });
   if (!isSnapshot) return disk;
   try {
     // The command ends with its disk, and the file below with the command.

@@ -60,6 +60,8 @@ export type ErrorCode =
   | 'ERR_ISMIO_BLOCK' // a target that refused an initiator, or a peer that broke the protocol; reason
   | 'ERR_ISMIO_BLOCK_DIGEST' // data of a disk over ISM that were changed on their way; offset, length, expected, computed
   | 'ERR_ISMIO_BLOCK_LOST' // a target that was not there for longer than was allowed, or that lost what was written; errno
+  // disks of NBD servers
+  | 'ERR_ISMIO_NBD' // a server that cannot be reached, refuses, broke the protocol or is gone; reason, errno
   // queue and pool
   | 'ERR_ISMIO_ABORTED' // stopped by an AbortSignal; its reason in cause
   | 'ERR_ISMIO_QUEUE_BUSY' // submit while a drain is in flight

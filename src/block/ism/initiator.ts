@@ -14,6 +14,7 @@ import {
   diskError,
   type Extent,
 } from '../disk.js';
+import { partOf } from '../pieces.js';
 import type { Welcome } from './dialogue.js';
 import { type IsmDiskState, Link } from './link.js';
 import type { Opening } from './options.js';
@@ -262,19 +263,6 @@ function featuresOf(flags: number): DiskFeatures {
   const has = (flag: number): boolean => (flags & flag) !== 0;
   const { trim, zero, fastZero, extents, cache } = diskFlag;
   return { trim: has(trim), zero: has(zero), fastZero: has(fastZero), extents: has(extents), cache: has(cache) };
-}
-
-/** The bytes of several pieces from one place to another. */
-function partOf(pieces: readonly Uint8Array[], from: number, to: number): readonly Uint8Array[] {
-  if (from === 0 && pieces.length === 1 && pieces[0]?.length === to) return pieces;
-  const found: Uint8Array[] = [];
-  let at = 0;
-  for (const piece of pieces) {
-    const [start, end] = [Math.max(from - at, 0), Math.min(to - at, piece.length)];
-    if (start < end) found.push(piece.subarray(start, end));
-    at += piece.length;
-  }
-  return found;
 }
 
 function aborted(signal: AbortSignal): IsmioError {
