@@ -7,6 +7,7 @@ import {
   openSync,
   readFileSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -173,6 +174,17 @@ function begun(target: string, size: number): Promise<void> {
   }, 'the beginning of the copy');
 }
 
+test('a copy that cannot have the length of its source leaves no file', async (t) => {
+  const folder = temporaryFolder(t);
+  const [from, to] = [join(folder, 'from'), join(folder, 'to')];
+  writeFileSync(from, '');
+  truncateSync(from, 64 * mebibyte);
+  const { code, stderr } = await ismio(['block', 'copy', from, to], { fileLimit: 1024 });
+  assert.equal(code, 1);
+  assert.match(stderr, /^ismio: ERR_ISMIO_OPEN: cannot open \S+to: EFBIG/);
+  assert.equal(existsSync(to), false);
+});
+
 test('SIGINT in the middle of a copy: it says so, takes away what it made, and leaves what was there before', async (t) => {
   const folder = temporaryFolder(t);
   const [from, to, old] = ['from', 'to', 'old'].map((name) => join(folder, name)) as [string, string, string];
@@ -193,6 +205,7 @@ test('SIGINT in the middle of a copy: it says so, takes away what it made, and l
     const { code, stdout, stderr } = await over;
     assert.deepEqual([code, stdout], [1, '']);
     assert.match(stderr, /^ismio: ERR_ISMIO_ABORTED: [^\n]*\n$/);
+    assert.equal(stderr.includes('old has a part of it'), target === old);
     assert.equal(existsSync(target), target === old, 'a file that was made is taken away, one that was there stays');
   }
   // It got the length of the source, and data as far as the copy came.

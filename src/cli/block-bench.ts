@@ -11,7 +11,7 @@ import { usageError } from './failure.js';
 import { addPeerChoice, commonOf, opener, type PeerOptions, parseSeconds } from './function-options.js';
 import { signalled } from './lasting.js';
 import { parseCount } from './numbers.js';
-import { note, print, printJson } from './output.js';
+import { note, print, printJson, printPart } from './output.js';
 import { Progress } from './progress.js';
 
 interface Options extends Partial<PeerOptions> {
@@ -106,6 +106,7 @@ async function bench(place: string | undefined, options: Options): Promise<void>
     if (!mayWrite && options.only === undefined)
       print('Writes were left out: --write measures them, and overwrites what is there.');
   }
+  await printPart(''); // what could not be written is told
   process.exit();
 }
 

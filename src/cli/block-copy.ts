@@ -2,11 +2,11 @@
 import { closeSync, ftruncateSync, openSync, rmSync, type Stats, statSync } from 'node:fs';
 import { Command } from 'commander';
 import type { BlockDevice } from 'ismio/block';
-import { IsmioError } from '../support/errors.js';
+import { IsmioError, isIsmioError } from '../support/errors.js';
 import { checkUnused, type DiskOptions, isNbdUri, openDisk } from './disks.js';
 import { usageError } from './failure.js';
 import { signalled } from './lasting.js';
-import { print, printJson } from './output.js';
+import { note, print, printJson } from './output.js';
 import { Progress } from './progress.js';
 
 interface CopyCommandOptions {
@@ -20,6 +20,8 @@ interface Target {
   readonly disk: BlockDevice;
   /** It was made for this copy, or emptied. */
   readonly isZero: boolean;
+  /** What it had is overwritten. */
+  readonly wasThere: boolean;
   /** Takes back what was made. */
   remove(): void;
 }
@@ -57,6 +59,7 @@ async function copy(
   }
   const { copyDisk } = await import('ismio/block');
   const signal = signalled();
+  let left = '';
   if (oDirect && isNbdUri(from) && isNbdUri(to)) throw usageError('--o-direct is for files and block devices');
   const options = (place: string) => ({ signal, oDirect: oDirect && !isNbdUri(place) });
   try {
@@ -72,6 +75,7 @@ async function copy(
         });
         tell(from, to, result, json === true);
       } catch (error) {
+        if (target.wasThere) left = `${to} has a part of it, and what it had before is gone`;
         target.remove();
         throw error;
       } finally {
@@ -82,8 +86,12 @@ async function copy(
     }
   } catch (error) {
     // Of a server that does not answer, the signal closes the disk, which then is what fails.
-    if (!signal.aborted) throw error;
-    throw new IsmioError('ERR_ISMIO_ABORTED', `the copy of ${from} was aborted`, {}, error);
+    if (!signal.aborted) {
+      if (left !== '') note(left);
+      throw error;
+    }
+    const text = `the copy of ${from} was aborted${left === '' ? '' : `; ${left}`}`;
+    throw new IsmioError('ERR_ISMIO_ABORTED', text, {}, error);
   }
 }
 
@@ -107,13 +115,24 @@ async function openTarget(
   if (isNbdUri(path)) return openExport(path, source, force, options);
   const there = statSync(path, { throwIfNoEntry: false });
   if (there !== undefined) checkOverwrite(path, there, isNbdUri(from) ? null : statSync(from), force);
-  if (there === undefined || there.isFile()) resize(path, source.size, there === undefined ? 'wx' : 'w');
   const remove = there === undefined ? () => rmSync(path, { force: true }) : () => undefined;
+  if (there?.isFile() === true) await tryToOpen(path, options);
+  if (there === undefined || there.isFile()) resize(path, source.size, there === undefined ? 'wx' : 'w', remove);
   try {
-    return { disk: await openDisk(path, options), isZero: there?.isFile() !== false, remove };
+    const disk = await openDisk(path, options);
+    return { disk, isZero: there?.isFile() !== false, wasThere: there !== undefined, remove };
   } catch (error) {
     remove();
     throw error;
+  }
+}
+
+/** Whether a file can be opened as it will be, before anything of it is lost. What is wrong with its size will be right. */
+async function tryToOpen(path: string, options: DiskOptions): Promise<void> {
+  try {
+    await (await openDisk(path, options)).close();
+  } catch (error) {
+    if (!isIsmioError(error, 'ERR_ISMIO_OPTION')) throw error;
   }
 }
 
@@ -124,7 +143,7 @@ async function openExport(uri: string, source: BlockDevice, force: boolean, opti
   try {
     if (disk.name === source.name) throw usageError(`${uri} is the source`);
     if (disk.readOnly) throw openError(uri, 'EROFS', '; its server exports it for reads alone');
-    return { disk, isZero: false, remove: () => undefined };
+    return { disk, isZero: false, wasThere: true, remove: () => undefined };
   } catch (error) {
     await disk.close();
     throw error;
@@ -142,12 +161,13 @@ function checkOverwrite(path: string, there: Stats, source: Stats | null, force:
 }
 
 /** An empty file of that length: all of it is a hole. */
-function resize(path: string, size: number, flags: 'wx' | 'w'): void {
+function resize(path: string, size: number, flags: 'wx' | 'w', remove: () => void): void {
   let file: number | undefined;
   try {
     file = openSync(path, flags);
     ftruncateSync(file, size);
   } catch (error) {
+    if (file !== undefined) remove();
     throw openError(path, (error as NodeJS.ErrnoException).code, '', error);
   } finally {
     if (file !== undefined) closeSync(file);

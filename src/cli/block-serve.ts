@@ -55,7 +55,7 @@ async function serveDisk(place: string, options: Options): Promise<void> {
       access: { ...(writers && { write: writers }), ...(readers && { read: readers }) },
       signal: signalled(),
     });
-    await told(target, json === true ? sayInJson : sayInWords);
+    await told(target, readOnly || disk.readOnly, json === true ? sayInJson : sayInWords);
   } finally {
     await disk.close();
   }
@@ -63,9 +63,9 @@ async function serveDisk(place: string, options: Options): Promise<void> {
 }
 
 /** Tells what happens until it is closed. */
-async function told(target: BlockTarget, say: typeof sayInJson): Promise<void> {
+async function told(target: BlockTarget, readOnly: boolean, say: typeof sayInJson): Promise<void> {
   const { disk, port } = target;
-  say('serving', { disk: disk.name, size: disk.size, readOnly: disk.readOnly, port });
+  say('serving', { disk: disk.name, size: disk.size, readOnly, port });
   target.on('open', (gid) => say('open', { gid: word(gid) }));
   target.on('lost', ({ message }) => say('lost', { reason: message }));
   target.on('attach', (gid, writes) => say('attach', { gid: word(gid), writes }));

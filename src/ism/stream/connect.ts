@@ -1,7 +1,7 @@
 // The end that asks for a stream.
 import { randomInt } from 'node:crypto';
 import { checkSignal, onAbort } from '../../support/abort.js';
-import { IsmioError, rangeError } from '../../support/errors.js';
+import { hex, IsmioError, rangeError } from '../../support/errors.js';
 import type { StreamDmb, StreamDriver } from './driver.js';
 import { type Hello, writeHello } from './hello.js';
 import { eventCode, ringOffset } from './layout.js';
@@ -66,7 +66,7 @@ class Attempt {
 
   #opener(): ConstructorParameters<typeof Opening>[3] {
     const { gid, port, settings } = this.#setup;
-    const where = `port ${port} of function ${gid}`;
+    const where = `port ${port} of function ${hex(gid)}`;
     const refused = (text: string, reason: string) =>
       this.#fail(new IsmioError('ERR_ISMIO_ISM_REFUSED', text, { gid, port, reason }));
     return {
@@ -97,7 +97,7 @@ class Attempt {
 
   #open(peer: Hello): Session | null {
     const { station, dmb, gid, port, settings } = this.#setup;
-    const where = `port ${port} of function ${gid}`;
+    const where = `port ${port} of function ${hex(gid)}`;
     const forget = station.claim(peer.token);
     if (forget === null) {
       station.counters.wrong++;
@@ -109,7 +109,7 @@ class Attempt {
     const failure = station.moveHello(peer.token, writeHello(own));
     if (failure !== null) {
       forget();
-      this.#fail(dead(`function ${gid} has gone before the stream was open`, failure));
+      this.#fail(dead(`function ${hex(gid)} has gone before the stream was open`, failure));
       return null;
     }
     this.#end();
@@ -146,7 +146,7 @@ class Attempt {
 /** @throws RangeError ERR_ISMIO_RULE where the function takes blocks of certain lengths alone */
 export function checkAble({ gid, strict }: StreamDriver): void {
   if (strict !== true) return;
-  const text = `function ${gid} takes blocks of multiples of 8 bytes alone: a stream of bytes cannot be made of them`;
+  const text = `function ${hex(gid)} takes blocks of multiples of 8 bytes alone: a stream of bytes cannot be made of them`;
   throw rangeError('ERR_ISMIO_RULE', text, { gid });
 }
 

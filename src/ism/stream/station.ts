@@ -1,6 +1,6 @@
 // All streams of one function: who listens where, what is half open, and the one timer that they share.
 import { clearTimeout, setTimeout } from 'node:timers';
-import { IsmioError } from '../../support/errors.js';
+import { hex, IsmioError } from '../../support/errors.js';
 import type { StreamDriver, StreamEvent } from './driver.js';
 import { writeHello } from './hello.js';
 import { askedBy, helloOffset, version } from './layout.js';
@@ -157,7 +157,7 @@ export class Station implements Clock {
   }
 
   #gone(gid: bigint): void {
-    const error = dead(`function ${gid} has gone`);
+    const error = dead(`function ${hex(gid)} has gone`);
     each(
       [...this.#timed].filter((timed) => timed.gid === gid),
       (timed) => timed.die(error),
