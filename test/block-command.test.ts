@@ -65,6 +65,14 @@ test('--read-only, --port, and the commands that --connect prints', { skip: miss
   assert.deepEqual(await once(child, 'exit'), [0, null]);
 });
 
+test('--connect names a socket whatever its path has in it', { skip: missing('nbdinfo') }, async (t) => {
+  const socket = join(temporaryFolder(t), "a#b & c?d'e.sock");
+  const { heard, lines } = await serving(t, 'memory:3M', '--socket', socket, '--connect');
+  while (heard.every(({ event }) => event !== 'connect')) await once(lines, 'line');
+  const command = heard.find(({ event }) => event === 'connect')?.['command'];
+  assert.match(await saidBy('sh', '-c', String(command)), /export-size: 3145728 /);
+});
+
 test('a snapshot is written, and the file stays as it is', async (t) => {
   const folder = temporaryFolder(t);
   const [path, socket] = [join(folder, 'disk'), join(folder, 'disk.sock')];
@@ -91,7 +99,7 @@ test('with a certificate clients have to use TLS, and are told how', {
   const { port } = first;
   assert.equal(
     heard.find(({ event }) => event === 'connect')?.['command'],
-    `nbdinfo 'nbds://127.0.0.1:${String(port)}/'`,
+    `nbdinfo 'nbds://127.0.0.1:${String(port)}/?tls-certificates=FOLDER'`,
   );
   await saidBy('nbdinfo', `nbds://localhost:${String(port)}/?tls-certificates=${folder}`);
 });
@@ -106,6 +114,8 @@ test('words that make no disk, or no place for it', async (t) => {
     ['block', 'nbd', 'memory:lots', '--socket', socket],
     ['block', 'nbd', 'memory:1M', '--port', '65536'],
     ['block', 'nbd', 'memory:1M', '--socket', socket, '--mode', '9'],
+    ['block', 'nbd', 'memory:1M', '--port', '0', '--mode', '600'],
+    ['block', 'nbd', 'memory:1M', '--socket', socket, '--host', '0.0.0.0'],
     ['block', 'nbd', 'memory:1M', '--socket', socket, '--snapshot'],
     ['block', 'nbd', 'memory:1M', '--socket', socket, '--o-direct'],
     ['block', 'nbd', '/dev/null', '--socket', socket, '--snapshot', '--read-only'],

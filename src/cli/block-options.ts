@@ -38,11 +38,14 @@ export function addExportOptions(command: Command, tcp: string): Command {
 type ExportPlace = { readonly path: string } | { readonly port: number } | { readonly fd: number };
 
 /** @param words the command, and its two options for that */
-export function exportPlace(words: string, port: number | undefined, { socket, connect }: ExportOptions): ExportPlace {
+export function exportPlace(words: string, port: number | undefined, options: ExportOptions): ExportPlace {
+  const { socket, connect, host, mode } = options;
   const fd = givenSocket();
   if ([socket, port, fd].filter((one) => one !== undefined).length !== 1) {
     throw usageError(`${words}, or the socket that it was given (LISTEN_FDS): one of them`);
   }
+  if (host !== undefined && port === undefined) throw usageError('--host is of a port of TCP');
+  if (mode !== undefined && socket === undefined) throw usageError('--mode is of a --socket');
   if (socket !== undefined) return { path: socket };
   if (fd === undefined) return { port: port as number };
   if (connect === true)
@@ -87,16 +90,19 @@ export async function exportDisk(
 }
 
 /** What a person types next. */
-function commandsFor(server: NbdServer, { host = '127.0.0.1', name = '', tlsCert }: ExportOptions): string[] {
+function commandsFor(server: NbdServer, { host: given, name = '', tlsCert, tlsCa }: ExportOptions): string[] {
   const path = server.path;
   const scheme = tlsCert === undefined ? 'nbd' : 'nbds';
+  const host = given === undefined || isEverywhere(given) ? '127.0.0.1' : given;
   const address = host.includes(':') ? `[${host}]:${server.port}` : `${host}:${server.port}`;
-  const uri =
-    path === null
-      ? `${scheme}://${address}/${encodeURIComponent(name)}`
-      : `${scheme}+unix:///${encodeURIComponent(name)}?socket=${encodeURI(path)}`;
+  const query = [
+    ...(path === null ? [] : [`socket=${path.split('/').map(encodeURIComponent).join('/')}`]),
+    ...(tlsCa === undefined ? [] : ['tls-certificates=FOLDER']),
+  ].join('&');
+  const place = path === null ? `://${address}` : '+unix://';
+  const uri = `${scheme}${place}/${encodeURIComponent(name)}${query === '' ? '' : `?${query}`}`;
   const named = name === '' ? '' : ` -N ${quoted(name)}`;
-  const place = path === null ? `${host} ${server.port}` : `-unix ${quoted(path)}`;
+  const end = path === null ? `${host} ${server.port}` : `-unix ${quoted(path)}`;
   const ours = [`nbdinfo ${quoted(uri)}`, `nbdcopy ${quoted(uri)} copy.img`];
   // What the others want for TLS is no part of an address.
   if (tlsCert !== undefined) return ours;
@@ -104,9 +110,14 @@ function commandsFor(server: NbdServer, { host = '127.0.0.1', name = '', tlsCert
     ...ours,
     `qemu-img info ${quoted(uri)}`,
     `qemu-system-x86_64 .. -drive file=${quoted(uri)},format=raw,if=virtio`,
-    `sudo nbd-client ${place}${named} /dev/nbd0`,
+    `sudo nbd-client ${end}${named} /dev/nbd0`,
     `fio --name=try --ioengine=nbd --uri=${quoted(uri)} --rw=randread`,
   ];
+}
+
+/** Whoever is on this machine reaches it by an address of its own. */
+function isEverywhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
 }
 
 /** As a shell takes it. */

@@ -1,6 +1,7 @@
 // TLS of a connection, from STARTTLS on: a server of node:tls for each, which is given the socket that the client came by.
 import type { Socket } from 'node:net';
 import { createSecureContext, createServer, type TLSSocket } from 'node:tls';
+import { crypto } from '../../support/builtins.js';
 import { checkOptions } from '../../support/check.js';
 import { rangeError, typeError } from '../../support/errors.js';
 
@@ -27,6 +28,7 @@ export function checkTls(tls: NbdTls): NbdTls {
   }
   try {
     createSecureContext(tls);
+    if (ca !== undefined) new (crypto().X509Certificate)(ca); // else nobody would be let in
   } catch (error) {
     throw rangeError('ERR_ISMIO_OPTION', `tls cannot be used: ${(error as Error).message}`);
   }
