@@ -57,15 +57,18 @@ test('a write of up to 200 bytes is one move, and its answer another', async () 
   const { near, far, pair } = streams;
   far.on('data', (data) => far.write(data));
   near.resume().write('first');
-  await turns();
-  const before = pair.functions.map((one) => one.stats().moves);
-  near.write('x'.repeat(200));
-  const [answer] = await once(near, 'data');
-  assert.equal(answer.length, 200);
-  assert.deepEqual(
-    pair.functions.map((one, index) => one.stats().moves - (before[index] as number)),
-    [1, 1],
-  );
+  const counts: string[] = [];
+  for (let round = 0; round < 5; round++) {
+    await sleep(5);
+    const before = pair.functions.map((one) => one.stats().moves);
+    near.write('x'.repeat(200));
+    const [answer] = await once(near, 'data');
+    assert.equal(answer.length, 200);
+    counts.push(pair.functions.map((one, index) => one.stats().moves - (before[index] as number)).join(' and '));
+  }
+  // An end that has waited half a millisecond in vain says by a move that it sleeps, which may be between two looks here.
+  assert.ok(counts.includes('1 and 1'), counts.join(', '));
+  for (const moves of counts) assert.match(moves, /^1 and [12]$/);
 });
 
 test('a burst of k blocks is k + 1 moves with one signal, however many writes it is made of', async () => {
