@@ -75,7 +75,7 @@ test('a burst of k blocks is k + 1 moves with one signal, however many writes it
   await using streams = await streamsOn('device.open()');
   const { near, far, pair } = streams;
   const came = collected(far);
-  await turns();
+  await sleep(5);
   const before = { moves: pair.functions[0].stats().moves, signals: pair.functions[1].stats().signals };
   for (let index = 0; index < 1000; index++) near.write(Buffer.alloc(64, index)); // 64,000 bytes: 16 pages
   await turns();
