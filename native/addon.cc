@@ -12,7 +12,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   if (!environment->ready()) return exports;
   ismio::binding::exportInfo(env, exports);
   ismio::binding::exportMemory(env, exports);
-  ismio::binding::exportTerminals(env, exports);
+  ismio::binding::exportDescriptors(env, exports);
   ismio::binding::exportRegions(env, exports);
   ismio::binding::exportGuard(env, exports);
   ismio::binding::exportAccesses(env, exports);

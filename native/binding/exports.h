@@ -12,7 +12,7 @@ void exportInPlace(Napi::Env env, Napi::Object exports);
 void exportShards(Napi::Env env, Napi::Object exports);
 void exportQueues(Napi::Env env, Napi::Object exports);
 void exportMemory(Napi::Env env, Napi::Object exports);
-void exportTerminals(Napi::Env env, Napi::Object exports);
+void exportDescriptors(Napi::Env env, Napi::Object exports);
 void exportInfo(Napi::Env env, Napi::Object exports);
 Napi::Object layoutOf(Napi::Env env);
 void exportSeals(Napi::Env env, Napi::Object exports);

@@ -35,6 +35,8 @@ export interface Binding {
   setBreak(descriptor: number, on: boolean): number;
   /** Programs that are started do not get the descriptor: 0 or an errno. */
   closeOnExec(descriptor: number): number;
+  /** Another descriptor of the same, which programs that are started do not get; or -errno. */
+  duplicate(descriptor: number): number;
   /** CRC32C of what came before, 0 of nothing, with these bytes behind it. */
   crc32c(bytes: Uint8Array, before: number): number;
   /** Other threads that are ready to run on this CPU come first. */

@@ -1,6 +1,7 @@
 // One client's socket: greeting, options, requests, and the end, whoever makes it.
 import type { Socket } from 'node:net';
 import { clearTimeout, setTimeout } from 'node:timers';
+import { Inlet, type Span } from './inlet.js';
 import { Breach, greeting, type NbdExport, Negotiation, type Session } from './negotiation.js';
 import { Outlet } from './outlet.js';
 import { encrypted, type NbdTls } from './tls.js';
@@ -28,6 +29,8 @@ export class NbdConnection {
   readonly #export: NbdExport;
   readonly #shared: Shared;
   readonly #watcher: Watcher;
+  /** Where all that the client sends comes by, in the clear or decrypted. */
+  readonly #inlet = new Inlet((span) => this.#guarded(() => this.#take(span)));
   #outlet: Outlet;
   /** Takes nothing more from where it takes it now. */
   #turnAway: () => void = () => undefined;
@@ -44,7 +47,8 @@ export class NbdConnection {
   /** The client said that it would leave, and need not wait for the answer: what fails from then on is nobody's fault. */
   #isLeaving = false;
 
-  constructor(socket: Socket, exported: NbdExport, shared: Shared, tls: NbdTls | null, watcher: Watcher) {
+  constructor(accepted: Socket, exported: NbdExport, shared: Shared, tls: NbdTls | null, watcher: Watcher) {
+    const socket = tls === null ? this.#inlet.receive(accepted) : accepted;
     this.#plain = socket;
     this.#socket = socket;
     this.#tls = tls;
@@ -79,9 +83,9 @@ export class NbdConnection {
 
   /** What the client sends is taken from there from now on, and replies go there. */
   #listen(socket: Socket): Outlet {
-    const taken = (chunk: Buffer) => this.#guarded(() => this.#take(chunk));
+    const taken = (chunk: Buffer) => this.#inlet.put(chunk);
     const ended = () => this.#ended();
-    socket.on('data', taken).on('end', ended);
+    socket.on('data', taken).on('end', ended).resume();
     this.#turnAway = () => socket.off('data', taken).off('end', ended);
     socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
       if (!this.#isLeaving) this.#reason ??= code;
@@ -116,14 +120,14 @@ export class NbdConnection {
     this.#socket.destroy();
   }
 
-  #take(chunk: Buffer): void {
+  #take(span: Span): void {
     if (this.#isOver) return;
     if (this.#transmission === null) {
-      this.#negotiate(chunk);
+      this.#negotiate(span.slab.bytes.subarray(span.start, span.end));
       return;
     }
     this.#shared.attention.heard();
-    this.#transmission.take(chunk);
+    this.#transmission.take(span);
     if (this.#transmission.isFull) this.#socket.pause();
   }
 
@@ -195,10 +199,10 @@ export class NbdConnection {
 
   #begin(session: Session): void {
     clearTimeout(this.#timer);
-    this.#transmission = new Transmission(session, this.#shared, this.#outlet, () => this.#over());
+    this.#transmission = new Transmission(session, this.#shared, this.#inlet, this.#outlet, () => this.#over());
     this.#watcher.begun(this);
     const early = this.#pending;
     this.#pending = Buffer.alloc(0);
-    if (early.length > 0) this.#take(early);
+    this.#inlet.put(early);
   }
 }

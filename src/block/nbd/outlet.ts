@@ -1,24 +1,12 @@
-// The way of replies to the socket. They are made in slabs, memory that is used again: what a disk reads lies where it is sent
-// from. Replies that lie one behind the other go in one write, those of a turn together.
+// The way of replies to the socket. They are made in slabs, so that what a disk reads lies where it is sent from. Replies that lie
+// one behind the other go in one write, those of a turn together.
 //
 //   slab   | sent | sent | run: reply reply reply | being made | free ..     |
 //                                                              ^ used
 import type { Socket } from 'node:net';
+import { type Slab, Slabs } from './slabs.js';
 
 const slabBytes = 2 ** 20;
-/** Slabs that are kept for later. */
-const mostSpare = 4;
-
-class Slab {
-  readonly bytes: Buffer;
-  used = 0;
-  /** Rooms that were given out and not sent yet. */
-  live = 0;
-
-  constructor(length: number) {
-    this.bytes = Buffer.allocUnsafeSlow(length);
-  }
-}
 
 /** Where a reply is made. */
 export class Room {
@@ -50,8 +38,7 @@ interface Run {
 export class Outlet {
   readonly #socket: Socket;
   readonly #sent: (requests: number, cost: number) => void;
-  readonly #spare: Slab[] = [];
-  #slab = new Slab(slabBytes);
+  readonly #slabs = new Slabs(slabBytes);
   #runs: Run[] = [];
 
   /** @param sent is told what has gone to the kernel: how many requests, and what they were counted with */
@@ -62,7 +49,7 @@ export class Outlet {
 
   /** Room for a reply of at most so many bytes; it is sent, and thereby given back. */
   room(length: number): Room {
-    const slab = this.#slabFor(length);
+    const slab = this.#slabs.having(length);
     const start = slab.used;
     slab.used += length;
     slab.live++;
@@ -104,25 +91,7 @@ export class Outlet {
   }
 
   #gone({ slab, rooms, requests, cost }: Run): void {
-    if (slab !== null) this.#giveBack(slab, rooms);
+    if (slab !== null) this.#slabs.giveBack(slab, rooms);
     if (requests > 0) this.#sent(requests, cost);
-  }
-
-  #giveBack(slab: Slab, rooms: number): void {
-    slab.live -= rooms;
-    if (slab.live === 0 && slab !== this.#slab && this.#spare.length < mostSpare && slab.bytes.length === slabBytes) {
-      this.#spare.push(slab);
-    }
-  }
-
-  /** One that is longer than others is used once. */
-  #slabFor(length: number): Slab {
-    if (length > slabBytes) return new Slab(length);
-    if (this.#slab.live === 0) this.#slab.used = 0;
-    if (this.#slab.used + length > slabBytes) {
-      this.#slab = this.#spare.pop() ?? new Slab(slabBytes);
-      this.#slab.used = 0;
-    }
-    return this.#slab;
   }
 }

@@ -1,8 +1,10 @@
-// Requests as they come: headers and payloads out of the chunks that a socket gives, without a copy where a payload lies in one
-// chunk; and which requests are refused before a disk hears of them.
+// Requests as they come: headers and payloads out of the bytes that a socket gives; and which requests are refused before a disk
+// hears of them.
 import type { BlockDevice } from '../disk.js';
 import type { Errno } from '../errno.js';
+import type { Inlet, Payload, Span } from './inlet.js';
 import { Breach, type Session } from './negotiation.js';
+import type { Slab } from './slabs.js';
 import { bytesOf, command, commandFlag, limits, magic } from './wire.js';
 
 export interface Request {
@@ -19,94 +21,101 @@ export interface Request {
   readonly length: number;
 }
 
-/** Of a write; what came in several chunks is in as many pieces. */
-export type Payload = Buffer | readonly Buffer[] | null;
-
-/** Shorter pieces are joined: each that is kept costs memory of its own. */
-const leastPiece = 16_384;
-
 /** Who answers requests. */
 export interface Takers {
   /** Whether the next request may be begun; else the rest waits for `resume`. */
   hasRoom(): boolean;
   /** A request came. Whether it is served, if it has a payload: one that is not has its payload passed over. */
   begin(request: Request): boolean;
-  /** All of it is there. */
-  serve(request: Request, payload: Payload): void;
+  /** All of it is there. Who serves it lets go of the payload. */
+  serve(request: Request, payload: Payload | null): void;
 }
 
 /** Cuts what one client sends into requests. */
 export class Requests {
   readonly #takers: Takers;
+  readonly #inlet: Inlet;
   readonly #extended: boolean;
   readonly #headerBytes: number;
   /** A header that came in parts. */
   readonly #header = Buffer.alloc(bytesOf.extendedRequest);
   #headerFilled = 0;
   #request: Request | null = null;
-  /** Of a payload that comes in parts: those that are kept as they are, or the memory that short ones are joined in. */
-  #pieces: Buffer[] = [];
-  #joined: Buffer | null = null;
-  #filled = 0;
+  /** Of the request, as far as it has come. */
+  #payload: Payload | null = null;
   /** Bytes of a payload that are passed over. */
   #skip = 0;
-  #rest: Buffer | null = null;
+  /** What came behind the last request for which there was room. */
+  #rest: Span[] = [];
 
-  constructor(session: Session, takers: Takers) {
+  constructor(session: Session, inlet: Inlet, takers: Takers) {
     this.#extended = session.extended;
     this.#headerBytes = session.extended ? bytesOf.extendedRequest : bytesOf.request;
+    this.#inlet = inlet;
     this.#takers = takers;
   }
 
   /** Whether some of what came waits for room. */
   get waits(): boolean {
-    return this.#rest !== null;
+    return this.#rest.length > 0;
   }
 
   /** Whether nothing of a request that is not whole has come. */
   get isBetween(): boolean {
-    return this.#headerFilled === 0 && this.#request === null && this.#skip === 0 && this.#rest === null;
+    return this.#headerFilled === 0 && this.#request === null && this.#skip === 0 && !this.waits;
   }
 
   /** @throws Breach where the client is out of step */
-  take(chunk: Buffer): void {
-    if (this.#rest !== null) {
-      this.#rest = Buffer.concat([this.#rest, chunk]);
-      return;
-    }
-    let at = 0;
-    while (at < chunk.length) {
-      if (this.#skip > 0) {
-        const passed = Math.min(this.#skip, chunk.length - at);
-        this.#skip -= passed;
-        at += passed;
-      } else if (this.#request !== null) at = this.#fill(this.#request, chunk, at);
-      else if (this.#takers.hasRoom()) at = this.#head(chunk, at);
-      else {
-        this.#rest = chunk.subarray(at);
-        return;
-      }
-    }
+  take(span: Span): void {
+    if (this.waits) this.#keep(span);
+    else this.#cut(span);
   }
 
   /** Goes on with what waited. */
   resume(): void {
     const rest = this.#rest;
-    this.#rest = null;
-    if (rest !== null) this.take(rest);
+    this.#rest = [];
+    for (const span of rest) {
+      this.take(span);
+      this.#inlet.letGo(span);
+    }
   }
 
-  #head(chunk: Buffer, at: number): number {
-    const size = this.#headerBytes;
-    if (this.#headerFilled === 0 && chunk.length - at >= size) {
-      return this.#begin(this.#parse(chunk, at), chunk, at + size);
+  #keep(span: Span): void {
+    this.#inlet.hold(span);
+    this.#rest.push(span);
+  }
+
+  #cut({ slab, start, end }: Span): void {
+    let at = start;
+    while (at < end) {
+      if (this.#skip > 0) {
+        const passed = Math.min(this.#skip, end - at);
+        this.#skip -= passed;
+        at += passed;
+      } else if (this.#request !== null) at = this.#fill(this.#request, this.#payload as Payload, slab, at, end);
+      else if (this.#takers.hasRoom()) at = this.#head(slab.bytes, at, end);
+      else {
+        this.#keep({ slab, start: at, end });
+        return;
+      }
     }
-    const taken = Math.min(size - this.#headerFilled, chunk.length - at);
-    chunk.copy(this.#header, this.#headerFilled, at, at + taken);
+  }
+
+  #head(bytes: Buffer, at: number, end: number): number {
+    const size = this.#headerBytes;
+    if (this.#headerFilled === 0 && end - at >= size) {
+      this.#begin(this.#parse(bytes, at));
+      return at + size;
+    }
+    const taken = Math.min(size - this.#headerFilled, end - at);
+    bytes.copy(this.#header, this.#headerFilled, at, at + taken);
     this.#headerFilled += taken;
-    if (this.#headerFilled < size) return at + taken;
-    this.#headerFilled = 0;
-    return this.#begin(this.#parse(this.#header, 0), chunk, at + taken);
+    if (this.#headerFilled === size) {
+      this.#headerFilled = 0;
+      this.#begin(this.#parse(this.#header, 0));
+    }
+    return at + taken;
   }
 
   #parse(bytes: Buffer, at: number): Request {
@@ -128,26 +137,15 @@ export class Requests {
     };
   }
 
-  #begin(request: Request, chunk: Buffer, at: number): number {
+  #begin(request: Request): void {
     const length = this.#payloadOf(request);
     const isServed = this.#takers.begin(request);
     if (length === 0) {
       if (isServed) this.#takers.serve(request, null);
-      return at;
-    }
-    if (!isServed) {
-      this.#skip = length;
-      return at;
-    }
-    if (chunk.length - at >= length) {
-      this.#takers.serve(request, chunk.subarray(at, at + length));
-      return at + length;
-    }
-    this.#request = request;
-    this.#pieces = [];
-    this.#joined = null;
-    this.#filled = 0;
-    return at;
+    } else if (isServed) {
+      this.#request = request;
+      this.#payload = this.#inlet.payload(length);
+    } else this.#skip = length;
   }
 
   #payloadOf({ type, flags, length }: Request): number {
@@ -157,29 +155,15 @@ export class Requests {
     return length;
   }
 
-  #fill(request: Request, chunk: Buffer, at: number): number {
-    const taken = Math.min(request.length - this.#filled, chunk.length - at);
-    const isLast = this.#filled + taken === request.length;
-    if (this.#joined === null && taken < leastPiece && !(isLast && this.#pieces.length > 0)) this.#join(request.length);
-    if (this.#joined === null) this.#pieces.push(chunk.subarray(at, at + taken));
-    else chunk.copy(this.#joined, this.#filled, at, at + taken);
-    this.#filled += taken;
-    if (isLast) {
-      const payload = this.#joined ?? this.#pieces;
+  #fill(request: Request, payload: Payload, slab: Slab, at: number, end: number): number {
+    const next = Math.min(at + request.length - payload.length, end);
+    payload.add(slab, at, next);
+    if (payload.length === request.length) {
       this.#request = null;
-      this.#joined = null;
-      this.#pieces = [];
+      this.#payload = null;
       this.#takers.serve(request, payload);
     }
-    return at + taken;
-  }
-
-  /** From here on what comes is copied, as is what was kept. */
-  #join(length: number): void {
-    this.#joined = Buffer.allocUnsafeSlow(length);
-    let at = 0;
-    for (const piece of this.#pieces) at += piece.copy(this.#joined, at);
-    this.#pieces = [];
+    return next;
   }
 }
 

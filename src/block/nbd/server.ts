@@ -87,6 +87,7 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
   readonly #export: NbdExport;
   readonly #tls: NbdTls | null;
   readonly #connections = new Set<NbdConnection>();
+  readonly #maxConnections: number;
   readonly #grace: number;
   #release: (() => void) | null = null;
   #address: string | AddressInfo | null = null;
@@ -108,8 +109,10 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
       attention: new Attention(),
       failed: (failure) => this.emit('failed', failure),
     };
-    this.#server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => this.#accept(socket));
-    this.#server.maxConnections = maxConnections;
+    this.#server = createServer({ allowHalfOpen: true, noDelay: true, pauseOnConnect: true }, (socket) =>
+      this.#accept(socket),
+    );
+    this.#maxConnections = maxConnections;
   }
 
   /** The path of its unix socket, or null: that of one that it was given is known to whoever made it. */
@@ -173,6 +176,10 @@ export class NbdServer extends EventEmitter<NbdServerEvents> {
   }
 
   #accept(socket: Socket): void {
+    if (this.#connections.size >= this.#maxConnections) {
+      socket.destroy();
+      return;
+    }
     this.#accepted++;
     const connection = new NbdConnection(socket, this.#export, this.#shared, this.#tls, {
       begun: () => this.emit('client', this.sessions),

@@ -4,10 +4,11 @@ import { setImmediate } from 'node:timers';
 import type { BlockDevice, DiskWriteOptions, Done, Extent } from '../disk.js';
 import { type Errno, errnoOf } from '../errno.js';
 import type { Attention } from './attention.js';
+import type { Inlet, Payload, Span } from './inlet.js';
 import type { Session } from './negotiation.js';
 import type { Outlet, Room } from './outlet.js';
 import { Replies } from './replies.js';
-import { type Payload, type Request, Requests, refusalOf, type Takers } from './requests.js';
+import { type Request, Requests, refusalOf, type Takers } from './requests.js';
 import { command, commandFlag, limits } from './wire.js';
 
 /** What a client may have in flight. One request may be begun while there is less. */
@@ -67,12 +68,12 @@ export class Transmission implements Takers {
   #flushes = false;
 
   /** @param over is called when the client wants nothing more and has all replies */
-  constructor(session: Session, shared: Shared, outlet: Outlet, over: () => void) {
+  constructor(session: Session, shared: Shared, inlet: Inlet, outlet: Outlet, over: () => void) {
     this.#session = session;
     this.#shared = shared;
     this.#outlet = outlet;
     this.#replies = new Replies(session, outlet);
-    this.#requests = new Requests(session, this);
+    this.#requests = new Requests(session, inlet, this);
     this.#over = over;
     this.#isHeir = shared.lost.isUnheard;
     this.#told = shared.lost.times - (this.#isHeir ? 1 : 0);
@@ -93,9 +94,9 @@ export class Transmission implements Takers {
   }
 
   /** @throws Breach */
-  take(chunk: Buffer): void {
+  take(span: Span): void {
     if (this.#isEnding) return;
-    this.#requests.take(chunk);
+    this.#requests.take(span);
     this.#outlet.flush();
   }
 
@@ -156,7 +157,7 @@ export class Transmission implements Takers {
     return false;
   }
 
-  serve(request: Request, payload: Payload): void {
+  serve(request: Request, payload: Payload | null): void {
     if (request.type === command.blockStatus) {
       this.#tellExtents(request);
       return;
@@ -165,17 +166,25 @@ export class Transmission implements Takers {
     const room = request.type === command.read ? this.#outlet.room(this.#replies.readBytes(request.length)) : undefined;
     let done: Done;
     try {
-      done = this.#ask(request, payload, room);
+      done = this.#ask(request, payload?.pieces ?? [], room);
     } catch (error) {
+      payload?.letGo();
       this.#failed(request, error, room);
       return;
     }
-    if (done === undefined) this.#done(request, room);
-    else
-      done.then(
-        () => this.#later(() => this.#done(request, room)),
-        (error: unknown) => this.#later(() => this.#failed(request, error, room)),
-      );
+    if (done === undefined) {
+      payload?.letGo();
+      this.#done(request, room);
+      return;
+    }
+    const later = (answer: () => void) => {
+      payload?.letGo();
+      this.#later(answer);
+    };
+    done.then(
+      () => later(() => this.#done(request, room)),
+      (error: unknown) => later(() => this.#failed(request, error, room)),
+    );
   }
 
   /** Sends a read from the disk's own memory, where it has any. */
@@ -192,7 +201,7 @@ export class Transmission implements Takers {
     return true;
   }
 
-  #ask(request: Request, payload: Payload, room: Room | undefined): Done {
+  #ask(request: Request, payload: readonly Buffer[], room: Room | undefined): Done {
     const { disk } = this.#shared;
     const { type, flags, offset, length } = request;
     const fua = (flags & commandFlag.fua) !== 0;
@@ -200,7 +209,7 @@ export class Transmission implements Takers {
       case command.read:
         return disk.read(offset, this.#replies.target(room as Room, length));
       case command.write:
-        return payload === null ? undefined : writeTo(disk, offset, payload, fua ? { fua } : undefined);
+        return length === 0 ? undefined : writeTo(disk, offset, payload, fua ? { fua } : undefined);
       case command.flush:
         this.#mayNotKnow = false;
         return disk.flush();
@@ -296,11 +305,12 @@ export class Transmission implements Takers {
   }
 }
 
-function writeTo(disk: BlockDevice, offset: number, payload: NonNullable<Payload>, options?: DiskWriteOptions): Done {
-  if (Buffer.isBuffer(payload)) return disk.write(offset, payload, options);
+function writeTo(disk: BlockDevice, offset: number, pieces: readonly Buffer[], options?: DiskWriteOptions): Done {
+  const [first] = pieces;
+  if (first !== undefined && pieces.length === 1) return disk.write(offset, first, options);
   return disk.writePieces === undefined
-    ? disk.write(offset, Buffer.concat(payload), options)
-    : disk.writePieces(offset, payload, options);
+    ? disk.write(offset, Buffer.concat(pieces), options)
+    : disk.writePieces(offset, pieces, options);
 }
 
 function placeOf({ type, offset, length }: Request): string {

@@ -1,4 +1,5 @@
-// What Node.js does not have for terminals, as src/console/keys.ts and pty.ts see it.
+// What Node.js does not have for descriptors: of terminals, as src/console/keys.ts and pty.ts see them, and of sockets, as
+// src/block/nbd/inlet.ts does.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -24,11 +25,18 @@ Napi::Value closeOnExec(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), answer == 0 ? 0 : errno);
 }
 
+// duplicate(descriptor) -> another of the same, or -errno (fcntl(2))
+Napi::Value duplicate(const Napi::CallbackInfo& info) {
+  const int answer = fcntl(static_cast<int>(wordAt(info, 0)), F_DUPFD_CLOEXEC, 0);
+  return Napi::Number::New(info.Env(), answer < 0 ? -errno : answer);
+}
+
 }  // namespace
 
-void exportTerminals(Napi::Env env, Napi::Object exports) {
+void exportDescriptors(Napi::Env env, Napi::Object exports) {
   exportFunction<setBreak>(env, exports, "setBreak");
   exportFunction<closeOnExec>(env, exports, "closeOnExec");
+  exportFunction<duplicate>(env, exports, "duplicate");
 }
 
 }  // namespace ismio::binding
