@@ -1,5 +1,5 @@
-// What Node.js does not have for descriptors: of terminals, as src/console/keys.ts and pty.ts see them, and of sockets, as
-// src/block/nbd/inlet.ts does.
+// What Node.js does not have for descriptors: of terminals, as src/console/keys.ts and pty.ts see them, and of sockets,
+// as src/block/nbd/inlet.ts does.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
