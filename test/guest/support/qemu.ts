@@ -57,7 +57,10 @@ function runOnce(options: GuestOptions, isLast: boolean): Promise<GuestRun | nul
   let closing: RegExpExecArray | null = null;
   let ending: NodeJS.Timeout | undefined;
   // timeout, which cannot pass on this signal, leads a group of processes with QEMU in it.
-  const cut = () => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
+  const cut = () => {
+    const isThere = child.exitCode === null && child.signalCode === null;
+    if (isThere && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  };
   options.power?.addEventListener('abort', cut);
   createInterface({ input: child.stdout }).on('line', (raw) => {
     const line = readable(raw);
