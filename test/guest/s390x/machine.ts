@@ -1,5 +1,6 @@
 // The s390x machine: the functions that QEMU gives the guest, served by test doubles but for one, and where the guest finds them.
 import { join } from 'node:path';
+import { s390xWords } from '../support/s390x-machine.js';
 import type { FunctionOptions } from './double/device.js';
 import type { Kernel } from './kernel.js';
 
@@ -59,11 +60,8 @@ const megabytes = 768; // Node.js and the archive it comes in
 export function machineWords({ kernel, initramfs, work }: Machine): string[] {
   const line =
     'console=ttysclp0 rdinit=/init quiet lsm=capability ima_appraise=off nokaslr cryptomgr.notests random.trust_cpu=on';
-  // vfio-user's server may ask for the guest's memory; this is how QEMU can share it.
-  const memory = `memory-backend-memfd,id=memory,size=${megabytes}M,share=on`;
   return [
-    ...['-machine', 's390-ccw-virtio,memory-backend=memory', '-object', memory, '-m', String(megabytes)],
-    ...['-cpu', 'max,zpci=on', '-nographic', '-no-reboot'],
+    ...s390xWords(megabytes),
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', line],
     ...Object.keys(functions).flatMap((name) => functionWords(name as FunctionName, work)),
   ];

@@ -1,6 +1,7 @@
 // The two s390x machines between which SMC-D is to run: each has a function of one fabric, and a network card whose cable is a
 // socket between the two, for the handshake of SMC-D and for the TCP that it is compared with.
 import { join } from 'node:path';
+import { s390xWords } from '../support/s390x-machine.js';
 import type { Kernel } from './kernel.js';
 
 /** What a machine does: the one that listens, and the one that connects and looks. */
@@ -29,15 +30,12 @@ const megabytes = 512;
 export function machineWords(role: Role, kernel: Kernel, initramfs: string, work: string): string[] {
   const { uid, fid, mac } = machines[role];
   const line = 'console=ttysclp0 rdinit=/init quiet lsm=capability ima_appraise=off nokaslr cryptomgr.notests';
-  // The fabric moves straight into the guest's memory: QEMU shares it.
-  const memory = `memory-backend-memfd,id=memory,size=${megabytes}M,share=on`;
   const device = { driver: 'vfio-user-pci', id: 'ism', socket: { type: 'unix', path: socketOf(work, role) } };
-  // Frames as datagrams: over a stream QEMU 11.1 was seen to wait in a write while the other did not read, and its guest with it.
+  // Frames as datagrams: in a write to a stream QEMU 11.1 waits for the other to read, and its guest with it.
   const other = role === 'listener' ? 'connector' : 'listener';
   const endOf = (end: string, of: Role) => `${end}.type=unix,${end}.path=${socketOf(work, `cable-${of}`)}`;
   return [
-    ...['-machine', 's390-ccw-virtio,memory-backend=memory', '-object', memory, '-m', String(megabytes)],
-    ...['-cpu', 'max,zpci=on', '-nographic', '-no-reboot'],
+    ...s390xWords(megabytes),
     ...['-kernel', kernel.image, '-initrd', initramfs, '-append', `${line} random.trust_cpu=on role=${role}`],
     ...['-netdev', `dgram,id=cable,${endOf('local', role)},${endOf('remote', other)}`],
     ...['-device', `virtio-net-ccw,netdev=cable,mac=${mac}`],
