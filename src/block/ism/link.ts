@@ -7,6 +7,7 @@ import { onAbort } from '../../support/abort.js';
 import { crypto } from '../../support/builtins.js';
 import { IsmioError, isIsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
+import { within } from '../../support/within.js';
 import { Dialogue, type Welcome } from './dialogue.js';
 import { Ledger } from './ledger.js';
 import { dataDmbs } from './memory.js';
@@ -380,14 +381,3 @@ function isRefusal(error: Error): boolean {
 }
 
 const passing: ReadonlySet<string> = new Set(['busy', 'closed', 'full', 'idle']);
-
-/** What may not come is waited for so long. */
-function within(milliseconds: number, wait: (came: () => void) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    wait(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}
