@@ -12,7 +12,8 @@ import { Dialogue, type Welcome } from './dialogue.js';
 import { Ledger } from './ledger.js';
 import { dataDmbs } from './memory.js';
 import type { Opening } from './options.js';
-import { type Operation, Slots } from './slots.js';
+import type { Operation } from './operation.js';
+import { Slots } from './slots.js';
 import { changes, command, digest, diskFlag, packTokens, unpackTokens } from './wire.js';
 
 /** How a disk over ISM stands: 'lost' is looked for; 'away' has failed what waited, and is looked for as well. */
