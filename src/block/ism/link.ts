@@ -3,6 +3,7 @@
 // flight may be asked again.
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
+import { KeptDriver } from '../../ism/driver/kept.js';
 import { onAbort } from '../../support/abort.js';
 import { crypto } from '../../support/builtins.js';
 import { IsmioError, isIsmioError } from '../../support/errors.js';
@@ -46,7 +47,7 @@ export class Link {
   readonly #initiator = crypto().randomBytes(8).readBigUInt64BE();
   readonly #retry = new Retry();
   readonly #abandon = new AbortController();
-  #ism: Ism | null = null;
+  readonly #driver: KeptDriver;
   #welcome: Welcome | null = null;
   #current: Current | null = null;
   #state: IsmDiskState = 'connecting';
@@ -67,6 +68,7 @@ export class Link {
 
   constructor(setup: LinkSetup) {
     this.#setup = setup;
+    this.#driver = new KeptDriver(setup.open, setup.reopens);
   }
 
   /** Of the disk at the target, and where that is. */
@@ -148,7 +150,7 @@ export class Link {
   async #close(): Promise<void> {
     for (const timer of [this.#timer, this.#limit]) if (timer !== null) clearTimeout(timer);
     this.#abandon.abort();
-    const { settings, reopens } = this.#setup;
+    const { settings } = this.#setup;
     if (this.#current !== null) await within(settings.grace, (resolve) => this.#whenIdle(resolve));
     const current = this.#current;
     if (current !== null) {
@@ -158,8 +160,7 @@ export class Link {
       });
     }
     this.#drop(this.closedError());
-    if (reopens && this.#ism?.closed === false) this.#ism.close();
-    this.#ism = null;
+    this.#driver.close();
     this.#setState('closed');
   }
 
@@ -193,7 +194,7 @@ export class Link {
   }
 
   async #connect(): Promise<void> {
-    const ism = await this.#driver();
+    const ism = await this.#driver.get();
     const { signal } = this.#abandon;
     if (signal.aborted) return;
     const setup = { ism, gid: this.#setup.gid, initiator: this.#initiator, settings: this.#setup.settings, signal };
@@ -252,18 +253,6 @@ export class Link {
     this.#limit = null;
     this.#setState('open');
     this.#pump();
-  }
-
-  /** One that was lost is of no use: another is opened. */
-  async #driver(): Promise<Ism> {
-    if (this.#ism !== null && !this.#ism.closed) return this.#ism;
-    const ism = await this.#setup.open();
-    this.#ism = ism;
-    if (this.#closing !== null && this.#setup.reopens) ism.close();
-    ism.once('lost', () => {
-      if (this.#setup.reopens && !ism.closed) ism.close();
-    });
-    return ism;
   }
 
   /** What programs were told of the disk stays true, or it is of no use to them. */
@@ -331,7 +320,7 @@ export class Link {
     this.#timer = setTimeout(() => {
       this.#connect().catch((error: Error) => {
         if (this.#closing !== null) return;
-        const isOver = isRefusal(error) || (!this.#setup.reopens && this.#ism?.closed === true);
+        const isOver = isRefusal(error) || this.#driver.isGone;
         if (isOver) this.#giveUp(error);
         else this.#connectLater();
       });
