@@ -23,6 +23,7 @@ import {
 import { openFileDisk } from './file-disk.js';
 import { Held } from './held.js';
 import { memoryDisk } from './memory-disk.js';
+import { Pending } from './pending.js';
 
 /** What lies in the layer, lies there in whole blocks. */
 const blockBytes = 4096;
@@ -48,7 +49,7 @@ export class OverlayDisk implements BlockDevice {
   readonly #written: BlockMap;
   /** The blocks that come to be in the layer. */
   readonly #held = new Held();
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = new Pending();
   #isClosed = false;
 
   /** @internal */
@@ -73,7 +74,7 @@ export class OverlayDisk implements BlockDevice {
       if (done !== undefined) parts.push(done);
     }
     if (parts.length === 0) return undefined;
-    return this.#track(parts.length === 1 ? (parts[0] as Promise<void>) : allOf(parts));
+    return this.#pending.track(parts.length === 1 ? (parts[0] as Promise<void>) : allOf(parts));
   }
 
   write(offset: number, source: Uint8Array, options?: DiskWriteOptions): Done {
@@ -126,7 +127,7 @@ export class OverlayDisk implements BlockDevice {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await Promise.allSettled(this.#pending);
+    await this.#pending.ended();
     await this.#layer.close();
   }
 
@@ -137,13 +138,6 @@ export class OverlayDisk implements BlockDevice {
   #check(offset: number, length: number): void {
     if (this.#isClosed) throw new IsmioError('ERR_ISMIO_CLOSED', `${this.name} was closed`);
     checkOffset(offset, length, this.size, this.name);
-  }
-
-  #track(work: Promise<void>): Promise<void> {
-    this.#pending.add(work);
-    const ended = () => this.#pending.delete(work);
-    work.then(ended, ended);
-    return work;
   }
 
   /** Stretches of the range that lie in one of the two, in order. */
@@ -165,9 +159,9 @@ export class OverlayDisk implements BlockDevice {
     // Blocks that are there are changed in place, which is how most changes go.
     if (this.#written.has(first) && this.#written.endOfRun(first, end) === end) {
       const done = act();
-      return done === undefined ? undefined : this.#track(done);
+      return done === undefined ? undefined : this.#pending.track(done);
     }
-    return this.#track(this.#held.alone(first, end, () => this.#bringUp(offset, length, act)));
+    return this.#pending.track(this.#held.alone(first, end, () => this.#bringUp(offset, length, act)));
   }
 
   async #bringUp(offset: number, length: number, act: () => Done): Promise<void> {

@@ -13,6 +13,7 @@ import {
   diskError,
   type Extent,
 } from './disk.js';
+import { Pending } from './pending.js';
 
 /** Bytes that are moved in one turn of the event loop: a slow device takes some 100 us for them. A multiple of every boundary. */
 const turnBytes = 65_536;
@@ -36,7 +37,7 @@ export class RegionDisk implements BlockDevice {
   readonly blockSize: BlockSizes;
   readonly features: DiskFeatures = { trim: false, zero: true, fastZero: true, extents: false, cache: false };
   readonly #region: RegionLike;
-  readonly #pending = new Set<Promise<void>>();
+  readonly #pending = new Pending();
   #isClosed = false;
 
   /** @internal */
@@ -97,7 +98,7 @@ export class RegionDisk implements BlockDevice {
   /** Waits for what is in flight. The region stays open. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await Promise.allSettled(this.#pending);
+    await this.#pending.ended();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -127,11 +128,7 @@ export class RegionDisk implements BlockDevice {
         act(at, endOf(at));
       }
     };
-    const work = rest();
-    this.#pending.add(work);
-    const ended = () => this.#pending.delete(work);
-    work.then(ended, ended);
-    return work;
+    return this.#pending.track(rest());
   }
 
   #fenced(done: Done, fua: boolean): Done {

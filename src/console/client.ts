@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { constants } from 'node:os';
 import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import type { Ism } from '../ism/driver/ism.js';
+import { KeptDriver } from '../ism/driver/kept.js';
 import { newNonce } from '../ism/talk/key.js';
 import type { ValuesOf } from '../ism/talk/messages.js';
 import { onAbort } from '../support/abort.js';
@@ -10,9 +11,10 @@ import { IsmioError, isIsmioError } from '../support/errors.js';
 import { Retry } from '../support/retry.js';
 import { agreed, Conversation, type Told } from './conversation.js';
 import { type Attaching, type AttachOptions, checkAttach } from './options.js';
+import { Position } from './position.js';
 import { checkSize, sizeOf } from './size.js';
 import type { ConsoleRole, ConsoleView, ConsoleViewEvents, TerminalSize } from './view.js';
-import { beginning, checkWelcome, roleOf, type Welcome } from './welcome.js';
+import { checkWelcome, roleOf, type Welcome } from './welcome.js';
 import {
   broken,
   endings,
@@ -30,22 +32,18 @@ const mostKeys = 65_536;
 
 /** A console of another function, made by `attachConsole`. */
 export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements ConsoleView {
-  readonly #open: () => Promise<Ism>;
-  /** Whether it can open a driver once more. */
-  readonly #reopens: boolean;
+  readonly #driver: KeptDriver;
   readonly #gid: bigint;
   readonly #settings: Attaching;
   readonly #retry = new Retry();
   /** By this a server that has not found the old stream dead yet knows who comes back. */
   readonly #attachment = newNonce();
   #conversation: Conversation | null = null;
-  #ism: Ism | null = null;
   #welcome: Welcome | null = null;
   #size: TerminalSize;
   #window: TerminalSize;
   #role: ConsoleRole = 'view';
-  /** The position of the next byte of output, once it is known. */
-  #position: number | null = null;
+  readonly #position = new Position();
   #state: 'connecting' | 'open' | 'lost' = 'connecting';
   #lostAt = 0;
   #timer: NodeJS.Timeout | null = null;
@@ -60,8 +58,8 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   /** @internal */
   constructor(ism: Ism | (() => Promise<Ism>), gid: bigint, settings: Attaching) {
     super();
-    this.#reopens = typeof ism === 'function';
-    this.#open = typeof ism === 'function' ? ism : () => Promise.resolve(ism);
+    const reopens = typeof ism === 'function';
+    this.#driver = new KeptDriver(reopens ? ism : () => Promise.resolve(ism), reopens);
     this.#gid = gid;
     this.#settings = settings;
     this.#window = settings.size;
@@ -106,8 +104,9 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
 
   /** Where output goes on, and of which life of the console: what `replay` takes. Null before there was any. */
   get position(): { readonly from: bigint; readonly life: bigint } | null {
-    if (this.#position === null || this.#welcome === null) return null;
-    return { from: BigInt(this.#position), life: this.#welcome.life };
+    const { next } = this.#position;
+    if (next === null || this.#welcome === null) return null;
+    return { from: BigInt(next), life: this.#welcome.life };
   }
 
   /** Why the server ended it, where it did. */
@@ -184,16 +183,10 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.#abandon.abort();
     const conversation = this.#conversation;
     this.#conversation = null;
-    conversation?.onClose(() => this.#release());
+    conversation?.onClose(() => this.#driver.close());
     conversation?.close();
-    if (conversation === null) this.#release();
+    if (conversation === null) this.#driver.close();
     this.emit('close');
-  }
-
-  /** A driver that was opened for this client goes with it. */
-  #release(): void {
-    if (this.#reopens && this.#ism?.closed === false) this.#ism.close();
-    this.#ism = null;
   }
 
   [Symbol.dispose](): void {
@@ -201,7 +194,7 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   }
 
   async #attach(): Promise<void> {
-    const ism = await this.#driver();
+    const ism = await this.#driver.get();
     if (this.#isClosed) return;
     const { port, stream, key } = this.#settings;
     const { signal } = this.#abandon;
@@ -225,21 +218,6 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     });
   }
 
-  /** One that was lost is of no use: another is opened. */
-  async #driver(): Promise<Ism> {
-    if (this.#ism !== null && !this.#ism.closed) return this.#ism;
-    const ism = await this.#open();
-    this.#ism = ism;
-    if (this.#isClosed) this.#release();
-    const lost = (): void => {
-      this.#ism = null;
-      if (this.#reopens && !ism.closed) ism.close();
-    };
-    ism.once('lost', lost);
-    this.once('close', () => ism.off('lost', lost));
-    return ism;
-  }
-
   #hello() {
     const { name, role, reason, replay } = this.#settings;
     const how = this.#welcome === null ? replay : (this.position ?? replay);
@@ -255,9 +233,9 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
     this.#conversation = conversation;
     conversation.onClose((error) => this.#lost(conversation, error));
     this.#welcome = welcome;
-    if (!wasAttached) this.#position = beginning(this.#settings.replay, welcome);
+    if (!wasAttached) this.#position.begin(this.#settings.replay, welcome);
     if (isAnother) {
-      if (this.#position !== null) this.#position = 0;
+      this.#position.beginAnew();
       this.emit('notice', 'the console was begun anew: what it said before has gone');
     }
     this.#retry.succeeded();
@@ -291,24 +269,17 @@ export class ConsoleClient extends EventEmitter<ConsoleViewEvents> implements Co
   }
 
   #data(offset: number, bytes: Uint8Array): void {
-    if (offset !== this.#position) {
-      throw broken(`output of position ${offset} came, and that of ${this.#position} was next`, { offset });
-    }
-    this.#position = offset + bytes.length;
+    this.#position.data(offset, bytes.length);
     this.emit('data', bytes, BigInt(offset));
   }
 
   #screen(offset: number, bytes: Uint8Array): void {
-    if (this.#position !== null) throw broken('a screen came that nobody has asked for', { offset });
-    this.#position = offset;
+    this.#position.screen(offset);
     this.emit('screen', bytes, BigInt(offset));
   }
 
   #gap(from: number, bytes: number): void {
-    if (from !== this.#position || bytes === 0 || !Number.isSafeInteger(from + bytes)) {
-      throw broken(`a gap of ${bytes} bytes at ${from} came, and output of ${this.#position} was next`, { from });
-    }
-    this.#position = from + bytes;
+    this.#position.gap(from, bytes);
     this.emit('gap', BigInt(from), BigInt(bytes));
   }
 

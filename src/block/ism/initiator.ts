@@ -17,8 +17,8 @@ import {
 import { partOf } from '../pieces.js';
 import type { Welcome } from './dialogue.js';
 import { type IsmDiskState, Link } from './link.js';
+import type { Operation, Outcome } from './operation.js';
 import type { Opening } from './options.js';
-import type { Operation, Outcome } from './slots.js';
 import { changes, command, commandNames, diskFlag, mostExtents, requestFlag } from './wire.js';
 
 export interface IsmDiskEvents {

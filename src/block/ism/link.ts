@@ -3,16 +3,21 @@
 // flight may be asked again.
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
+import { KeptDriver } from '../../ism/driver/kept.js';
 import { onAbort } from '../../support/abort.js';
 import { crypto } from '../../support/builtins.js';
 import { IsmioError, isIsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
+import { within } from '../../support/within.js';
+import { Backlog } from './backlog.js';
 import { Dialogue, type Welcome } from './dialogue.js';
 import { Ledger } from './ledger.js';
 import { dataDmbs } from './memory.js';
+import type { Operation } from './operation.js';
 import type { Opening } from './options.js';
-import { type Operation, Slots } from './slots.js';
-import { changes, command, digest, diskFlag, packTokens, unpackTokens } from './wire.js';
+import { checkSame } from './same.js';
+import { Slots } from './slots.js';
+import { command, digest, diskFlag, packTokens, unpackTokens } from './wire.js';
 
 /** How a disk over ISM stands: 'lost' is looked for; 'away' has failed what waited, and is looked for as well. */
 export type IsmDiskState = 'connecting' | 'open' | 'lost' | 'away' | 'closed';
@@ -44,13 +49,12 @@ export class Link {
   readonly #initiator = crypto().randomBytes(8).readBigUInt64BE();
   readonly #retry = new Retry();
   readonly #abandon = new AbortController();
-  #ism: Ism | null = null;
+  readonly #driver: KeptDriver;
   #welcome: Welcome | null = null;
   #current: Current | null = null;
   #state: IsmDiskState = 'connecting';
   /** Why everything fails, once it does. */
   #failure: Error | null = null;
-  readonly #waiting: Operation[] = [];
   /** Behind `close`: when nothing is in flight or waits; and when the session has ended. */
   #idle: (() => void) | null = null;
   #left: () => void = () => undefined;
@@ -58,13 +62,13 @@ export class Link {
   #limit: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
   readonly #ledger = new Ledger();
-  /** What was asked in a session that has ended, and may have been done in it. */
-  readonly #perhapsDone = new WeakSet<Operation>();
+  readonly #backlog = new Backlog(this.#ledger);
   #replayed = 0;
   #sessions = 0;
 
   constructor(setup: LinkSetup) {
     this.#setup = setup;
+    this.#driver = new KeptDriver(setup.open, setup.reopens);
   }
 
   /** Of the disk at the target, and where that is. */
@@ -84,7 +88,7 @@ export class Link {
   get counts() {
     const { moves, signals, rescued } = this.#current?.slots.counts ?? { moves: 0, signals: 0, rescued: 0 };
     const inFlight = this.#current?.slots.inFlight ?? 0;
-    const own = { replayed: this.#replayed, sessions: this.#sessions, waiting: this.#waiting.length };
+    const own = { replayed: this.#replayed, sessions: this.#sessions, waiting: this.#backlog.length };
     return { ...own, inFlight, moves, signals, rescued };
   }
 
@@ -101,11 +105,11 @@ export class Link {
   /** Asks, now or when it may. */
   submit(operation: Operation): void {
     const current = this.#current;
-    if (current !== null && !current.isLeaving && current.slots.free > 0 && this.#waiting.length === 0) {
+    if (current !== null && !current.isLeaving && current.slots.free > 0 && this.#backlog.length === 0) {
       this.#issue(current, operation);
     } else if (this.#failure !== null) operation.ended({ error: this.#failure });
     else if (this.#fails) operation.ended({ error: this.#lostError() });
-    else this.#waiting.push(operation);
+    else this.#backlog.push(operation);
   }
 
   /** Whether what comes fails now. */
@@ -117,8 +121,8 @@ export class Link {
   #pump(): void {
     const current = this.#current;
     if (current === null) return;
-    while (this.#waiting.length > 0 && !current.isLeaving && current.slots.free > 0) {
-      this.#issue(current, this.#waiting.shift() as Operation);
+    while (this.#backlog.length > 0 && !current.isLeaving && current.slots.free > 0) {
+      this.#issue(current, this.#backlog.shift());
     }
     this.#leaveWhenIdle(current);
     this.#tellIdle();
@@ -146,7 +150,7 @@ export class Link {
   async #close(): Promise<void> {
     for (const timer of [this.#timer, this.#limit]) if (timer !== null) clearTimeout(timer);
     this.#abandon.abort();
-    const { settings, reopens } = this.#setup;
+    const { settings } = this.#setup;
     if (this.#current !== null) await within(settings.grace, (resolve) => this.#whenIdle(resolve));
     const current = this.#current;
     if (current !== null) {
@@ -156,8 +160,7 @@ export class Link {
       });
     }
     this.#drop(this.closedError());
-    if (reopens && this.#ism?.closed === false) this.#ism.close();
-    this.#ism = null;
+    this.#driver.close();
     this.#setState('closed');
   }
 
@@ -167,7 +170,7 @@ export class Link {
   }
 
   #tellIdle(): void {
-    const isIdle = this.#waiting.length === 0 && (this.#current?.slots.inFlight ?? 0) === 0;
+    const isIdle = this.#backlog.length === 0 && (this.#current?.slots.inFlight ?? 0) === 0;
     if (isIdle) this.#idle?.();
   }
 
@@ -178,20 +181,13 @@ export class Link {
     this.#current = null;
     const left = current?.slots.close() ?? [];
     current?.dialogue.destroy();
-    this.#fail([...left, ...this.#waiting.splice(0)], this.#failure);
+    this.#backlog.failAll(this.#failure, left);
     this.#idle?.();
     this.#left();
   }
 
-  #fail(operations: readonly Operation[], error: Error): void {
-    for (const operation of operations) {
-      if (this.#perhapsDone.has(operation) && changes.has(operation.command)) this.#ledger.wrote();
-      operation.ended({ error });
-    }
-  }
-
   async #connect(): Promise<void> {
-    const ism = await this.#driver();
+    const ism = await this.#driver.get();
     const { signal } = this.#abandon;
     if (signal.aborted) return;
     const setup = { ism, gid: this.#setup.gid, initiator: this.#initiator, settings: this.#setup.settings, signal };
@@ -199,7 +195,7 @@ export class Link {
     const endWaiting = onAbort(signal, () => dialogue.destroy());
     try {
       const welcome = await dialogue.greet();
-      this.#checkSame(welcome);
+      if (this.#welcome !== null) checkSame(this.name, this.#welcome, welcome);
       if ((welcome.flags & diskFlag.othersWrote) !== 0) this.#failDoubtful(); // it is said once
       await this.#begin(ism, dialogue, welcome);
     } catch (error) {
@@ -252,33 +248,6 @@ export class Link {
     this.#pump();
   }
 
-  /** One that was lost is of no use: another is opened. */
-  async #driver(): Promise<Ism> {
-    if (this.#ism !== null && !this.#ism.closed) return this.#ism;
-    const ism = await this.#setup.open();
-    this.#ism = ism;
-    if (this.#closing !== null && this.#setup.reopens) ism.close();
-    ism.once('lost', () => {
-      if (this.#setup.reopens && !ism.closed) ism.close();
-    });
-    return ism;
-  }
-
-  /** What programs were told of the disk stays true, or it is of no use to them. */
-  #checkSame(welcome: Welcome): void {
-    const before = this.#welcome;
-    if (before === null) return;
-    const mayLess = (before.flags & ~welcome.flags & ~diskFlag.readOnly & ~diskFlag.othersWrote) !== 0;
-    const becameReadOnly = (welcome.flags & ~before.flags & diskFlag.readOnly) !== 0;
-    const isGone = (before.flags & diskFlag.lasting) === 0 && before.life !== welcome.life;
-    const isLike = before.size === welcome.size && before.ioBytes <= welcome.ioBytes && !mayLess && !becameReadOnly;
-    const isSame = isLike && !isGone;
-    if (isSame) return;
-    const how = isGone && isLike ? 'its target has ended, and had it in memory' : `it has ${welcome.size} bytes`;
-    const text = `${this.name} is another disk than before: ${how}`;
-    throw new IsmioError('ERR_ISMIO_BLOCK', text, { reason: 'another', size: Number(welcome.size) });
-  }
-
   #targetLeaves(current: Current, reason: string): void {
     current.isLeaving = true;
     this.#setup.told.lost(new IsmioError('ERR_ISMIO_ISM_PEER_DIED', `the target leaves: ${reason}`));
@@ -299,7 +268,7 @@ export class Link {
     if (isFlushed === false) this.#ledger.mayBeLost('its target could not flush it when it ended');
     if (isFlushed === null && current.isLeaving) this.#ledger.mayBeLost('its target ended without a word of a flush');
     if (this.#closing !== null) {
-      this.#fail([...left, ...this.#waiting.splice(0)], this.closedError());
+      this.#backlog.failAll(this.closedError(), left);
       this.#idle?.();
       this.#left();
       return;
@@ -309,18 +278,18 @@ export class Link {
 
   #lose(left: readonly Operation[], error: Error, wasLeaving: boolean): void {
     const { mode, timeout } = this.#setup.settings;
-    for (const operation of left) this.#perhapsDone.add(operation);
+    this.#backlog.lost(left);
     if (mode === 'queue-and-replay') {
       this.#replayed += left.length;
-      this.#waiting.unshift(...left);
-    } else this.#fail(left, this.#lostError(error));
+      this.#backlog.replay(left);
+    } else this.#backlog.fail(left, this.#lostError(error));
     if (!wasLeaving) this.#setup.told.lost(error);
     if (isRefusal(error)) {
       this.#giveUp(error);
       return;
     }
     this.#setState('lost');
-    if (mode === 'fail-all') this.#fail(this.#waiting.splice(0), this.#lostError(error));
+    if (mode === 'fail-all') this.#backlog.failAll(this.#lostError(error));
     else this.#limit = setTimeout(() => this.#expire(error), timeout);
     this.#connectLater();
   }
@@ -329,7 +298,7 @@ export class Link {
     this.#timer = setTimeout(() => {
       this.#connect().catch((error: Error) => {
         if (this.#closing !== null) return;
-        const isOver = isRefusal(error) || (!this.#setup.reopens && this.#ism?.closed === true);
+        const isOver = isRefusal(error) || this.#driver.isGone;
         if (isOver) this.#giveUp(error);
         else this.#connectLater();
       });
@@ -338,24 +307,21 @@ export class Link {
 
   /** To ask again what another has perhaps overwritten since would bring back what was there before. */
   #failDoubtful(): void {
-    const doubtful = this.#waiting.filter((one) => this.#perhapsDone.has(one) && changes.has(one.command));
-    if (doubtful.length === 0) return;
-    for (const operation of doubtful) this.#waiting.splice(this.#waiting.indexOf(operation), 1);
     const text = `${this.name}: the session was lost, and another has written since; whether this was done is unknown`;
-    this.#fail(doubtful, new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'others' }));
+    this.#backlog.failDoubtful(new IsmioError('ERR_ISMIO_BLOCK_LOST', text, { errno: 'EIO', reason: 'others' }));
   }
 
   #expire(error: Error): void {
     this.#limit = null;
     this.#setState('away');
-    this.#fail(this.#waiting.splice(0), this.#lostError(error));
+    this.#backlog.failAll(this.#lostError(error));
   }
 
   #giveUp(error: Error): void {
     this.#failure = error;
     if (this.#limit !== null) clearTimeout(this.#limit);
     this.#setState('away');
-    this.#fail(this.#waiting.splice(0), error);
+    this.#backlog.failAll(error);
     this.#setup.told.failed(error);
   }
 
@@ -380,14 +346,3 @@ function isRefusal(error: Error): boolean {
 }
 
 const passing: ReadonlySet<string> = new Set(['busy', 'closed', 'full', 'idle']);
-
-/** What may not come is waited for so long. */
-function within(milliseconds: number, wait: (came: () => void) => void): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    wait(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
-}

@@ -1,22 +1,16 @@
 // An initiator's slots in one session: what is asked goes into the target's memory, and what is answered comes into this end's.
 // A slot is the credit: it is free again when its answer was taken.
-import { copy } from '../../access/memory.js';
 import type { Ism } from '../../ism/driver/ism.js';
-import { checkOf, get, put } from '../../ism/stream/layout.js';
-import type { Extent } from '../disk.js';
-import { nameOfErrno } from '../errno.js';
-import { digestError, digestOf, digestOfAll } from './digest.js';
+import { checkOf, put } from '../../ism/stream/layout.js';
+import { AnswerReader } from './answer-reader.js';
+import { digestOfAll } from './digest.js';
 import { Lookout, type Sight } from './lookout.js';
 import { type Layout, OwnMemory, PeerMemory } from './memory.js';
+import type { Operation } from './operation.js';
 import {
-  broken,
-  type Command,
   command,
   entry,
   entryBytes,
-  entryReserved,
-  extentBytes,
-  extentFlag,
   headBytes,
   inlineBytes,
   inlineOf,
@@ -24,30 +18,7 @@ import {
   pageBytes,
   request,
   wordsEnd,
-  wrongDigest,
 } from './wire.js';
-
-/** How an operation ended: well, with extents where they were asked for, or with an errno's name; or it could not be asked. */
-export type Outcome =
-  | { readonly extents: readonly Extent[] }
-  | { readonly errno: string }
-  | { readonly error: Error }
-  | null;
-
-/** Something that is asked of the disk: as much as one slot takes. */
-export interface Operation {
-  readonly command: Command;
-  readonly flags: number;
-  readonly offset: number;
-  readonly length: number;
-  /** Of extents. */
-  readonly most: number;
-  /** What a write writes, `length` bytes in all. */
-  readonly pieces: readonly Uint8Array[];
-  /** What a read fills, `length` bytes. */
-  readonly target: Uint8Array | null;
-  readonly ended: (outcome: Outcome) => void;
-}
 
 export interface SlotsSetup extends Layout {
   readonly ism: Ism;
@@ -69,9 +40,6 @@ interface Place {
   readonly at: number;
 }
 
-/** How often an answer whose check is wrong is copied anew before it is left for later: it may be on its way. */
-const copies = 3;
-
 export class Slots {
   readonly #setup: SlotsSetup;
   readonly #own: OwnMemory;
@@ -88,8 +56,7 @@ export class Slots {
   readonly #batch: number[] = [];
   readonly #page = new Uint8Array(pageBytes);
   readonly #pageView = new DataView(this.#page.buffer);
-  readonly #answer = new Uint8Array(pageBytes);
-  readonly #answerView = new DataView(this.#answer.buffer);
+  readonly #answer: AnswerReader;
   #isClosed = false;
 
   constructor(setup: SlotsSetup) {
@@ -101,6 +68,7 @@ export class Slots {
     this.#sequences = new Uint32Array(slots);
     this.#seen = new Uint32Array(2 * slots);
     this.#own = new OwnMemory(ism, gid, setup, () => this.#lookout.signalled());
+    this.#answer = new AnswerReader(this.#own, setup);
     this.#lookout = new Lookout({
       glance: () => this.#glance(),
       look: () => this.#look(),
@@ -223,8 +191,9 @@ export class Slots {
       if (operation === null) continue;
       const place = this.#placeOf(slot, operation);
       if (!this.#hasNews(place)) continue;
-      if (this.#take(slot, place.at, place.isInline ? inlineBytes : 0)) {
-        this.#seen[place.index] = this.#sequences[slot] as number;
+      const sequence = this.#sequences[slot] as number;
+      if (this.#answer.take(slot, sequence, place.at, place.isInline ? inlineBytes : 0)) {
+        this.#seen[place.index] = sequence;
         sight = 'news';
         this.#end(slot, operation, place.isInline);
         if (this.#isClosed) return sight;
@@ -234,104 +203,12 @@ export class Slots {
     return isDoubt ? 'doubt' : sight;
   }
 
-  /** Copies an answer to private memory, where it is checked and used. False where its parts do not belong together (yet). */
-  #take(slot: number, at: number, mostInline: number): boolean {
-    const { heads } = this.#own;
-    const view = this.#answerView;
-    for (let times = 0; times < copies; times++) {
-      this.#answer.set(heads.subarray(at, at + entryBytes));
-      const length = mostInline === 0 ? 0 : get(view, entry.length);
-      if (length > mostInline) continue; // of no whole answer
-      const end = mostInline === 0 ? entryBytes : wordsEnd(headBytes + length);
-      if (end > entryBytes) copy(this.#answer.subarray(entryBytes, end), heads.subarray(at + entryBytes, at + end));
-      if (checkOf(view, end) !== get(view, entry.check)) continue;
-      this.#checkIdentity(slot, mostInline === 0 ? entryBytes : headBytes);
-      return true;
-    }
-    return false;
-  }
-
-  #checkIdentity(slot: number, end: number): void {
-    const view = this.#answerView;
-    const epoch = get(view, entry.epoch);
-    if (epoch !== this.#setup.epoch) throw broken(`an answer of epoch ${epoch} came`, { epoch });
-    const sequence = get(view, entry.sequence);
-    if (sequence !== this.#sequences[slot]) {
-      const text = `an answer to request ${sequence} of slot ${slot} came, and ${this.#sequences[slot]} waits`;
-      throw broken(text, { sequence, slot });
-    }
-    for (let at = entryReserved; at < end; at += 4) {
-      if (view.getUint32(at) !== 0) throw broken('what is reserved in an answer is not 0');
-    }
-  }
-
   /** The answer is whole, and in private memory. */
   #end(slot: number, operation: Operation, isInline: boolean): void {
-    const errno = get(this.#answerView, entry.errno);
-    const length = get(this.#answerView, entry.length);
-    const outcome =
-      errno === 0 ? this.#done(slot, operation, length, isInline) : this.#failedWith(operation, errno, length);
-    this.#checkDigestField(operation, errno);
+    const outcome = this.#answer.outcome(slot, operation, isInline);
     this.#asked[slot] = null;
     this.#free.push(slot);
     operation.ended(outcome);
-  }
-
-  /** Reads that went well have one, where the session has them; nothing else has. */
-  #checkDigestField({ command: asked }: Operation, errno: number): void {
-    const may = this.#setup.hasDigest && asked === command.read && errno === 0;
-    if (!may && this.#came !== 0) throw broken('an answer has a digest, and may not', { digest: this.#came });
-  }
-
-  /** The digest that an answer has. */
-  get #came(): number {
-    return get(this.#answerView, entry.digest);
-  }
-
-  #done(
-    slot: number,
-    { command: asked, offset, length, target, most }: Operation,
-    came: number,
-    isInline: boolean,
-  ): Outcome {
-    if (asked === command.extents) return { extents: this.#extents(came, length, most) };
-    const wanted = asked === command.read ? length : 0;
-    if (came !== wanted) throw broken(`an answer has ${came} bytes, and ${wanted} were asked for`, { length: came });
-    if (target !== null) {
-      copy(target, isInline ? this.#answer.subarray(headBytes, headBytes + length) : this.#own.data(slot, length));
-      if (this.#setup.hasDigest) return this.#compared(target, { offset, length });
-    }
-    return null;
-  }
-
-  /** What is used is what is looked at: the copy. */
-  #compared(target: Uint8Array, place: { offset: number; length: number }): Outcome {
-    const [expected, computed] = [this.#came, digestOf(target)];
-    return computed === expected ? null : { error: digestError('read', place, { expected, computed }) };
-  }
-
-  #failedWith({ command: asked, offset, length: wanted }: Operation, errno: number, length: number): Outcome {
-    if (errno === wrongDigest && length === 0 && asked === command.write && this.#setup.hasDigest) {
-      return { error: digestError('write', { offset, length: wanted }, null) };
-    }
-    const name = nameOfErrno(errno);
-    if (name === undefined || length !== 0) throw broken(`an answer has errno ${errno} and ${length} bytes`, { errno });
-    return { errno: name };
-  }
-
-  #extents(bytes: number, length: number, most: number): Extent[] {
-    const count = bytes / extentBytes;
-    if (!Number.isInteger(count) || count < 1 || count > most) throw broken(`${bytes} bytes of extents came`);
-    let left = length;
-    return Array.from({ length: count }, (_, i) => {
-      const at = headBytes + i * extentBytes;
-      const size = get(this.#answerView, { offset: at, width: 8 });
-      const flags = get(this.#answerView, { offset: at + 8, width: 4 });
-      const reserved = get(this.#answerView, { offset: at + 12, width: 4 });
-      left -= size;
-      if (size === 0 || left < 0 || flags > 3 || reserved !== 0) throw broken('an extent came that cannot be');
-      return { length: size, hole: (flags & extentFlag.hole) !== 0, zero: (flags & extentFlag.zero) !== 0 };
-    });
   }
 
   #fail(error: Error): void {

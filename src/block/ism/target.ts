@@ -8,6 +8,7 @@ import { onAbort } from '../../support/abort.js';
 import { crypto } from '../../support/builtins.js';
 import { IsmioError } from '../../support/errors.js';
 import { Retry } from '../../support/retry.js';
+import { within } from '../../support/within.js';
 import type { BlockDevice } from '../disk.js';
 import { enter, listFor } from './directory.js';
 import { checkServe, type ServeBlockOptions, type Serving } from './options.js';
@@ -131,7 +132,11 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     this.#listener?.close();
     this.#unlist();
     for (const session of this.#sessions) session.leave(reason);
-    if (this.#sessions.size > 0) await this.#emptiedWithin(this.#settings.grace);
+    if (this.#sessions.size > 0) {
+      await within(this.#settings.grace, (came) => {
+        this.#emptied = came;
+      });
+    }
     for (const session of this.#sessions) session.cut(reason);
     const fences = Promise.all(this.#fences);
     if (this.#fences.size > 0) await Promise.race([fences, passed(this.#settings.grace)]);
@@ -139,16 +144,6 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     if (this.#reopens && this.#ism?.closed === false) this.#ism.close();
     this.#ism = null;
     this.emit('close');
-  }
-
-  #emptiedWithin(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, milliseconds);
-      this.#emptied = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
   }
 
   async #reach(): Promise<void> {

@@ -1,5 +1,6 @@
 // Commands as a driver gives them: the payload first, then the header, which starts the command; then the response is loaded.
 import type { RegionLike } from '../../access/region-like.js';
+import { checkBetween } from '../../support/check.js';
 import { hex, IsmioError } from '../../support/errors.js';
 import {
   type AnyCommand,
@@ -7,6 +8,7 @@ import {
   header,
   headerBytes,
   readFields,
+  reservedVlan,
   returnCodes,
   returnCodeText,
   type ValuesOf,
@@ -69,4 +71,17 @@ export class Commander {
 function refusal(command: AnyCommand, code: number): IsmioError {
   const text = `the function refused ${command.name}: ${returnCodeText(code)} (return code ${hex(code)})`;
   return new IsmioError('ERR_ISMIO_ISM', text, { command: command.name, returnCode: code });
+}
+
+/** The fields of commands that are of a VLAN, or of none. */
+export function vlanFields(vlan: number | undefined): { vlan_valid: number; vlan_id: number } {
+  if (vlan === undefined) return { vlan_valid: 0, vlan_id: 0 };
+  return { vlan_valid: 1, vlan_id: checkBetween(vlan, 'vlan', 0, reservedVlan) };
+}
+
+/** A return code of 0xffff is no refusal to take something back: the function is gone [Linux ism_drv.c, unregister_sba]. */
+export function hasGone(error: unknown): boolean {
+  return (
+    error instanceof IsmioError && (error.code === 'ERR_ISMIO_REGION_LOST' || error['returnCode'] === returnCodes.error)
+  );
 }

@@ -1,11 +1,8 @@
 // The driver of an ISM function, on any road to it.
 import { EventEmitter } from 'node:events';
-import { allocBuffer, type SharedBytes } from '../../access/memory.js';
 import type { QueueOptions } from '../../queue/options.js';
-import type { Region } from '../../region/region.js';
 import { type BytesLike, checkBetween, checkFlag, checkOptions, checkWord } from '../../support/check.js';
 import { hex, IsmioError, isIsmioError } from '../../support/errors.js';
-import type { DmaMapping } from '../../vfio/dma.js';
 import type { VfioIrq } from '../../vfio/irq.js';
 import type { PciDevice } from '../../vfio/pci-device.js';
 import { checkGid } from '../gid.js';
@@ -18,25 +15,22 @@ import {
   commandBar,
   commands,
   device as deviceId,
-  dmbSlots,
-  firstDmb,
   gidGone,
-  largestDmb,
-  pageBytes,
-  queue,
   reservedVlan,
-  returnCodes,
   vendor,
   vlanIds,
   vlanIdsAt,
   windowBar,
 } from '../wire.js';
-import { Commander } from './commander.js';
-import { Dmb } from './dmb.js';
+import { Commander, hasGone, vlanFields } from './commander.js';
+import type { Dmb } from './dmb.js';
+import { Dmbs } from './dmbs.js';
+import { hearErrors, hearNews, inError } from './interrupts.js';
 import { type IsmLane, laneOf } from './lane.js';
 import { MoveQueue, Moves } from './moves.js';
 import { Notices } from './notices.js';
 import type { DmbOptions, IsmEvent, IsmInfo, IsmOptions, MoveOptions } from './options.js';
+import { type Attempt, Pages } from './pages.js';
 
 /** What a driver emits. */
 export interface IsmEvents {
@@ -69,14 +63,10 @@ export class Ism extends EventEmitter<IsmEvents> {
   readonly #direct: boolean;
   readonly #lanes = new Set<IsmLane>();
   readonly #commander: Commander;
-  readonly #page: Region;
+  readonly #pages: Pages;
   readonly #notices: Notices;
-  readonly #mapped: DmaMapping[] = [];
   #irq: VfioIrq | null = null;
-  /** What takes back what it has registered, in the order in which that was. */
-  readonly #registered: (typeof commands.unregisterSba | typeof commands.unregisterIeq)[] = [];
-  readonly #dmbs = new Map<number, Dmb>();
-  #nextIndex = firstDmb;
+  readonly #dmbs: Dmbs;
   #closing = false;
   #closed = false;
 
@@ -91,15 +81,16 @@ export class Ism extends EventEmitter<IsmEvents> {
     device.enableBusMaster(true);
     this.#moves = new Moves(device.region(windowBar, { posted: false })); // a move is there when it returns
     this.strict = this.#moves.strict;
-    this.#page = device.region(commandBar);
-    this.#commander = new Commander(this.#page);
-    const [bits, events] = [allocBuffer(pageBytes, { shared: true }), allocBuffer(pageBytes, { shared: true })];
-    this.#notices = new Notices(bits, events);
+    this.#commander = new Commander(device.region(commandBar));
+    this.#pages = new Pages(this.#commander);
+    this.#notices = new Notices(this.#pages.bits, this.#pages.events);
+    this.#dmbs = new Dmbs(device, this.#commander, this.#notices);
     try {
-      for (const page of [bits, events]) this.#mapped.push(device.dmaMap(page));
-      if (!polled) this.#irq = this.#listen();
-      this.gid = this.#start();
-      this.#hearErrors();
+      this.#pages.map(device);
+      if (!polled) this.#irq = hearNews(device, () => this.poll());
+      this.#pages.register();
+      this.gid = this.#commander.run(commands.readGid, {}).values.gid;
+      hearErrors(device, () => this.#tell(() => this.#inError()));
     } catch (error) {
       this.#undo();
       throw error;
@@ -114,7 +105,7 @@ export class Ism extends EventEmitter<IsmEvents> {
 
   /** DMBs that are registered. */
   get dmbs(): readonly Dmb[] {
-    return [...this.#dmbs.values()];
+    return this.#dmbs.all;
   }
 
   /** What the function says of itself now. @throws IsmioError ERR_ISMIO_ISM, ERR_ISMIO_CLOSED */
@@ -172,26 +163,7 @@ export class Ism extends EventEmitter<IsmEvents> {
   registerDmb(options: DmbOptions): Dmb {
     checkOptions(options, ['length', 'peer', 'vlan'], 'ism.registerDmb');
     this.#checkOpen();
-    const length = checkBetween(options.length, 'length', 1, largestDmb);
-    const peer = checkGid(options.peer, 'peer');
-    const index = this.#freeIndex();
-    const memory: SharedBytes = allocBuffer(length, { shared: true });
-    const mapping = this.device.dmaMap(memory, { boundary: BigInt(largestDmb) });
-    try {
-      const { values } = this.#commander.run(commands.registerDmb, {
-        dmb: mapping.iova,
-        dmb_len: length,
-        sba_idx: index,
-        ...vlanFields(options.vlan),
-        rgid: peer,
-      });
-      const dmb = new Dmb(memory, values.dmb_tok, index, peer, () => this.#unregister(dmb, mapping));
-      this.#dmbs.set(index, dmb);
-      return dmb;
-    } catch (error) {
-      mapping.unmap();
-      throw error;
-    }
+    return this.#dmbs.register(options);
   }
 
   /**
@@ -285,7 +257,7 @@ export class Ism extends EventEmitter<IsmEvents> {
     if (this.#closed || !this.#notices.raised) return;
     this.#notices.take({
       signalled: (index, mask) => {
-        if (mask !== 0) this.#tell(() => this.#dmbs.get(index)?.emit('signal', mask));
+        if (mask !== 0) this.#tell(() => this.#dmbs.at(index)?.emit('signal', mask));
       },
       event: (event) => this.#tell(() => this.#told(event)),
       broken: (what) => this.#failed(new IsmioError('ERR_ISMIO_ISM', `${this.device.name}: ${what}`)),
@@ -302,14 +274,15 @@ export class Ism extends EventEmitter<IsmEvents> {
     const errors: unknown[] = [];
     const attempt = attempting(errors);
     for (const dmb of this.dmbs) attempt(() => dmb.unregister());
-    for (const command of this.#registered.reverse()) attempt(() => this.#commander.run(command, {}));
+    this.#pages.unregister(attempt);
     this.#closed = true;
+    this.#dmbs.close();
     attempt(() => this.#irq?.disable());
-    for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+    this.#pages.unmap(attempt);
     for (const lane of this.#lanes) attempt(() => lane.close());
     attempt(() => this.device.close());
     this.emit('close');
-    if (errors.length > 0 && !this.#lost(errors)) throw errors[0];
+    if (errors.length > 0 && !errors.every(hasGone)) throw errors[0];
   }
 
   [Symbol.dispose](): void {
@@ -319,9 +292,9 @@ export class Ism extends EventEmitter<IsmEvents> {
   /** Of a function that could not be opened: what it took is taken back, and the device is its opener's. */
   #undo(): void {
     const attempt = attempting([]); // why it could not be opened is what is told
-    for (const command of this.#registered.reverse()) attempt(() => this.#commander.run(command, {}));
+    this.#pages.unregister(attempt);
     attempt(() => this.#irq?.disable());
-    for (const mapping of this.#mapped) attempt(() => mapping.unmap());
+    this.#pages.unmap(attempt);
   }
 
   #laneOr(token: bigint): IsmLane | null {
@@ -333,42 +306,9 @@ export class Ism extends EventEmitter<IsmEvents> {
     }
   }
 
-  #start(): bigint {
-    const [bits, events] = this.#mapped as [DmaMapping, DmaMapping];
-    this.#commander.run(commands.registerSba, { sba: bits.iova });
-    this.#registered.push(commands.unregisterSba);
-    this.#commander.run(commands.registerIeq, { ieq: events.iova, len: BigInt(queue.bytes) });
-    this.#registered.push(commands.unregisterIeq);
-    return this.#commander.run(commands.readGid, {}).values.gid;
-  }
-
-  #listen(): VfioIrq {
-    const irq = [this.device.irq('msix'), this.device.irq('msi')].find(({ count }) => count > 0);
-    if (irq === undefined) throw new IsmioError('ERR_ISMIO_ISM', `${this.device.name} has neither MSI-X nor MSI`);
-    if (irq.enabled > 0) {
-      throw new IsmioError('ERR_ISMIO_DEVICE_BUSY', `${this.device.name} has a driver, which has enabled ${irq.name}`);
-    }
-    irq.enable(1);
-    irq.on('interrupt', () => this.poll());
-    return irq;
-  }
-
-  /** Of a platform that tells of them. While it has errors, the function answers nothing. */
-  #hearErrors(): void {
-    if (!this.device.info.irqs.some(({ name }) => name === 'err')) return;
-    const errors = this.device.irq('err');
-    // What keeps the process running is the other interrupt.
-    if (errors.enabled === 0) errors.unref().enable(1);
-    errors.on('interrupt', () => this.#tell(() => this.#inError()));
-  }
-
   #inError(): void {
     if (this.#closed) return;
-    const reports = this.device.errorReports();
-    const { name } = this.device;
-    const codes = reports.map(({ eventCode }) => hex(eventCode)).join(', ') || 'none';
-    const text = `${name} is in error, and has lost what was registered; close it and open it again. Event codes: ${codes}`;
-    this.emit('lost', new IsmioError('ERR_ISMIO_REGION_LOST', text, { reason: 'device', reports }));
+    this.emit('lost', inError(this.device));
   }
 
   #told(event: IsmEvent): void {
@@ -390,46 +330,13 @@ export class Ism extends EventEmitter<IsmEvents> {
     else process.nextTick(() => this.emit('error', error)); // what it throws is no part of what is being told
   }
 
-  /** Indices come round: one that was given back is given out again as late as can be. */
-  #freeIndex(): number {
-    for (let tried = firstDmb; tried < dmbSlots; tried++) {
-      const index = this.#nextIndex;
-      this.#nextIndex = index + 1 < dmbSlots ? index + 1 : firstDmb;
-      if (!this.#dmbs.has(index)) return index;
-    }
-    const most = dmbSlots - firstDmb;
-    const text = `${this.device.name} has ${most} DMBs, which is all that a function can have`;
-    throw new IsmioError('ERR_ISMIO_ISM', text, { dmbs: most });
-  }
-
-  /** A function that is lost, or dead, or whose driver was closed, reaches no memory any more. */
-  #unregister(dmb: Dmb, mapping: DmaMapping): void {
-    try {
-      if (!this.#closed) this.#commander.run(commands.unregisterDmb, { dmb_tok: dmb.token });
-    } catch (error) {
-      if (!this.#lost([error])) throw error;
-    }
-    this.#dmbs.delete(dmb.index);
-    this.#notices.clear(dmb.index);
-    if (!this.device.closed) mapping.unmap();
-  }
-
-  /** A return code of 0xffff is no refusal to take something back: the function is gone [Linux ism_drv.c, unregister_sba]. */
-  #lost(errors: readonly unknown[]): boolean {
-    return errors.every(
-      (error) =>
-        error instanceof IsmioError &&
-        (error.code === 'ERR_ISMIO_REGION_LOST' || error['returnCode'] === returnCodes.error),
-    );
-  }
-
   #checkOpen(): void {
     if (this.#closed) throw new IsmioError('ERR_ISMIO_CLOSED', `the driver of ${this.device.name} is closed`);
   }
 }
 
 /** Does things that may fail, and goes on: `errors` has what they threw. */
-function attempting(errors: unknown[]): (act: () => void) => void {
+function attempting(errors: unknown[]): Attempt {
   return (act) => {
     try {
       act();
@@ -437,11 +344,6 @@ function attempting(errors: unknown[]): (act: () => void) => void {
       errors.push(error);
     }
   };
-}
-
-function vlanFields(vlan: number | undefined): { vlan_valid: number; vlan_id: number } {
-  if (vlan === undefined) return { vlan_valid: 0, vlan_id: 0 };
-  return { vlan_valid: 1, vlan_id: checkBetween(vlan, 'vlan', 0, reservedVlan) };
 }
 
 /**

@@ -1,8 +1,8 @@
 // Requests on their way: each has a number, and waits until the server has replied to it. Whatever ends the connection ends all
 // that wait.
 import type { Socket } from 'node:net';
-import { clearTimeout, setTimeout } from 'node:timers';
 import type { IsmioError } from '../../../support/errors.js';
+import { within } from '../../../support/within.js';
 import { Breach, writeWide } from '../negotiation.js';
 import { bytesOf, command, magic } from '../wire.js';
 import { Coverage } from './coverage.js';
@@ -110,12 +110,9 @@ export class Transmission {
   /** Waits for what is in flight, and says goodbye; each for so many milliseconds at most. */
   async leave(grace: number, error: IsmioError): Promise<void> {
     if (this.#error === null && this.#waiting.size > 0) {
-      await within(
-        grace,
-        new Promise<void>((resolve) => {
-          this.#idle = resolve;
-        }),
-      );
+      await within(grace, (came) => {
+        this.#idle = came;
+      });
     }
     const isWhole = [...this.#waiting.values()].every(({ isSent }) => isSent);
     if (this.#error === null && isWhole) {
@@ -123,7 +120,7 @@ export class Transmission {
       this.#socket.end(header({ command: command.disconnect, flags: 0, offset: 0, length: 0 }, ++this.#cookie));
     } else this.#socket.destroy();
     this.#end(error);
-    await within(grace, this.#closed);
+    await within(grace, (came) => void this.#closed.then(came));
     this.#socket.destroy();
   }
 
@@ -192,13 +189,4 @@ function header({ command: type, flags, offset, length }: Wanted, cookie: number
   writeWide(bytes, 16, offset);
   bytes.writeUInt32BE(length, 24);
   return bytes;
-}
-
-async function within(milliseconds: number, done: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const over = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, milliseconds);
-  });
-  await Promise.race([done, over]);
-  clearTimeout(timer);
 }
