@@ -1,5 +1,5 @@
-// What Node.js does not do with files: holes, zeros, extents, what is to be read ahead. As src/block/file-disk.ts sees
-// it; on libuv's threads, because each may wait for a disk.
+// What Node.js does not do with files: holes, zeros, extents, what is to be read ahead, locks. As
+// src/block/file-disk.ts sees it; on libuv's threads, because each may wait for a disk or a file server.
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <unistd.h>
@@ -29,20 +29,29 @@ Range rangeAt(const Napi::CallbackInfo& info) {
 // One call that answers 0, or -1 and errno. Calls done(null, errno).
 class SpaceCall final : public Napi::AsyncWorker {
  public:
-  enum class Kind : uint32_t { punch, zero, allocate, readAhead };
+  enum class Kind : uint32_t { punch, zero, allocate, readAhead, lockShared, testLock };
 
   SpaceCall(Kind kind, const Range& range, const Napi::Function& done)
       : AsyncWorker(done, "ismio.space"), kind_(kind), range_(range) {}
 
   void Execute() override {
     do {
-      errno_ = kind_ == Kind::readAhead ? advise() : allocate();
+      errno_ = once();
     } while (errno_ == EINTR);
   }
 
   std::vector<napi_value> GetResult(Napi::Env env) override { return {env.Null(), Napi::Number::New(env, errno_)}; }
 
  private:
+  int once() const {
+    switch (kind_) {
+      case Kind::readAhead: return advise();
+      case Kind::lockShared: return lockShared();
+      case Kind::testLock: return testLock();
+      default: return allocate();
+    }
+  }
+
   int advise() const {
     return posix_fadvise(range_.file, static_cast<off_t>(range_.offset), static_cast<off_t>(range_.length),
                          POSIX_FADV_WILLNEED);
@@ -54,6 +63,29 @@ class SpaceCall final : public Napi::AsyncWorker {
                                            : FALLOC_FL_KEEP_SIZE;
     const int done = fallocate(range_.file, mode, static_cast<off_t>(range_.offset), static_cast<off_t>(range_.length));
     return done == 0 ? 0 : errno;
+  }
+
+  // A lock of the open file description: it goes when that is closed for the last time, at the end of its process at
+  // the latest, and not when another descriptor of the same file is closed, as one of a process would.
+  int lockShared() const {
+    struct flock lock = lockOf(F_RDLCK);
+    return fcntl(range_.file, F_OFD_SETLK, &lock) == 0 ? 0 : errno;
+  }
+
+  // Whether another description has a lock there, of any kind: EAGAIN where it has.
+  int testLock() const {
+    struct flock lock = lockOf(F_WRLCK);
+    if (fcntl(range_.file, F_OFD_GETLK, &lock) != 0) return errno;
+    return lock.l_type == F_UNLCK ? 0 : EAGAIN;
+  }
+
+  struct flock lockOf(short type) const {
+    struct flock lock = {};  // l_pid has to be 0
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = static_cast<off_t>(range_.offset);
+    lock.l_len = static_cast<off_t>(range_.length);
+    return lock;
   }
 
   const Kind kind_;
@@ -123,6 +155,8 @@ void exportSpace(Napi::Env env, Napi::Object exports) {
   exportFunction<call<SpaceCall::Kind::zero>>(env, space, "zero");
   exportFunction<call<SpaceCall::Kind::allocate>>(env, space, "allocate");
   exportFunction<call<SpaceCall::Kind::readAhead>>(env, space, "readAhead");
+  exportFunction<call<SpaceCall::Kind::lockShared>>(env, space, "lockShared");
+  exportFunction<call<SpaceCall::Kind::testLock>>(env, space, "testLock");
   exportFunction<extents>(env, space, "extents");
   exports.Set("space", space);
 }

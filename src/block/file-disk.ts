@@ -18,6 +18,7 @@ import {
   openError,
 } from './disk.js';
 import { alignmentOf, blockBytes, canPunch, lifeOf, nameOf, noDirect, sizeOf } from './file-facts.js';
+import { lockFile } from './file-lock.js';
 
 /** Zeros that are written where the filesystem has no better way. */
 const zeros = new Uint8Array(2 ** 20);
@@ -39,6 +40,7 @@ interface Opened {
   readonly handle: FileHandle;
   readonly size: number;
   readonly readOnly: boolean;
+  readonly locked: boolean;
   readonly punches: boolean;
   readonly life: string;
   /** Null: by the page cache. */
@@ -53,6 +55,11 @@ export class FileDisk implements BlockDevice {
   readonly blockSize: BlockSizes = { minimum: 1, preferred: blockBytes, maximum: 2 ** 25 };
   readonly features: DiskFeatures;
   readonly life: string;
+  /**
+   * Nobody else who locks files, as QEMU does, can write it meanwhile, or read what is written. False where the file system has
+   * no locks: to keep others away is the caller's then.
+   */
+  readonly locked: boolean;
   readonly #handle: FileHandle;
   readonly #aligned: Aligned | null;
   /** What has to end before the file may be closed. */
@@ -65,10 +72,11 @@ export class FileDisk implements BlockDevice {
   #isClosed = false;
 
   /** @internal */
-  constructor({ path, handle, size, readOnly, punches, life, alignment }: Opened) {
+  constructor({ path, handle, size, readOnly, locked, punches, life, alignment }: Opened) {
     this.name = path;
     this.size = size;
     this.readOnly = readOnly;
+    this.locked = locked;
     this.#handle = handle;
     this.life = life;
     const medium = {
@@ -303,7 +311,8 @@ export class FileDisk implements BlockDevice {
 
 /**
  * Opens a file or a block device as a disk. Its size is the file's from then on.
- * @throws IsmioError ERR_ISMIO_OPEN, with the errno
+ * @throws IsmioError ERR_ISMIO_OPEN, with the errno; ERR_ISMIO_IN_USE where another writes it, or, of one that is to be written,
+ * has it open as a disk at all
  */
 export async function openFileDisk(path: string | URL, options: FileDiskOptions = {}): Promise<FileDisk> {
   checkOptions(options, ['readOnly', 'direct'], 'openFileDisk');
@@ -317,11 +326,13 @@ export async function openFileDisk(path: string | URL, options: FileDiskOptions 
     throw isDirect && code === 'EINVAL' ? noDirect(name, error) : openError(name, code, error);
   });
   try {
+    // Before its length is asked for: who has it locked may give it another.
+    const locked = await lockFile({ fd: handle.fd, path: name, writes: !readOnly });
     const size = await sizeOf(handle, name);
     const punches = !readOnly && (await canPunch(handle, size));
     const alignment = isDirect ? await alignmentOf(handle, name, size) : null;
     const life = await lifeOf(handle);
-    return new FileDisk({ path: name, handle, size, readOnly, punches, life, alignment });
+    return new FileDisk({ path: name, handle, size, readOnly, locked, punches, life, alignment });
   } catch (error) {
     await handle.close();
     throw error;

@@ -1,10 +1,11 @@
 // A disk, as the command line names it: a file, a block device, memory, or what an NBD server exports.
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import type { BlockDevice, NbdTls } from 'ismio/block';
+import type { BlockDevice, FileDisk, NbdTls } from 'ismio/block';
 import { IsmioError } from '../support/errors.js';
 import { fileError, usageError } from './failure.js';
 import { parseWhole } from './numbers.js';
+import { note } from './output.js';
 
 export interface DiskOptions {
   readonly readOnly?: boolean;
@@ -46,7 +47,7 @@ export async function openDisk(target: string, options: DiskOptions): Promise<Bl
   if (isNbd && direct) throw usageError('--o-direct is for files and block devices');
   const disk = isNbd
     ? await openNbd(target, { ...opening, ...(signal !== undefined && { signal }) })
-    : await openFileDisk(target, { ...opening, direct });
+    : told(await openFileDisk(target, { ...opening, direct }));
   if (!isSnapshot) return disk;
   try {
     // The command ends with its disk, and the file below with the command.
@@ -55,6 +56,12 @@ export async function openDisk(target: string, options: DiskOptions): Promise<Bl
     await disk.close();
     throw error;
   }
+}
+
+/** A file that nobody else is kept from writing is served all the same, as QEMU does, but not without a word. */
+function told(disk: FileDisk): FileDisk {
+  if (!disk.locked) note(`${disk.name} is not locked, for its file system has no locks: let nobody else write it`);
+  return disk;
 }
 
 /** @throws IsmioError ERR_ISMIO_OPEN where somebody has the block device for itself: EBUSY where it is mounted */
