@@ -1,46 +1,26 @@
 // The submission queue: operations wait in a ring that the addon shares, and cross into native code all at once.
 import { closedWith, disposedWith, type Ending, nothingLeft } from '../access/ending.js';
-import { impossible, thrown } from '../access/failure.js';
 import { noSharedMemory } from '../access/memory.js';
 import type { RegionLike } from '../access/region-like.js';
-import { blocksOnly, possible } from '../access/rules.js';
 import { native } from '../addon/binding.js';
 import type { QueueHandle, RegionHandle } from '../addon/handles.js';
 import { type Fence, fenceNumber, Opcode } from '../addon/wire.js';
-import {
-  type BytesLike,
-  bytesOf,
-  checkAligned,
-  checkOffset,
-  checkValue,
-  checkValue64,
-  type Whole,
-} from '../support/check.js';
-import { type ErrorValues, IsmioError, rangeError } from '../support/errors.js';
+import { type BytesLike, bytesOf, checkOffset, checkValue, checkValue64, type Whole } from '../support/check.js';
+import { IsmioError } from '../support/errors.js';
 import { type DrainOptions, isPart, notANumber, partOutOfRange, signalOf } from './arguments.js';
 import { Batches } from './batches.js';
-import {
-  checkStores,
-  checkStride,
-  checkWrites,
-  holdStores,
-  holdWrites,
-  isOffsets,
-  type Lengths,
-  lengthAt,
-  type Offsets,
-  type Stride,
-  type Values,
-  wordsOf,
-} from './bulk.js';
+import { Bounds } from './bounds.js';
+import { checkWrites, holdWrites, type Lengths, lengthAt, type Offsets, type Stride, type Values } from './bulk.js';
 import type { Completion } from './completion.js';
-import { fillStores, fillStoresEvery, fillWrites } from './fill.js';
+import { fillWrites } from './fill.js';
 import { Flusher } from './flusher.js';
+import { Intake } from './intake.js';
 import { mergeModes, type QueueSettings } from './options.js';
 import { Reservation, type Reserving } from './reservation.js';
 import { entriesFor, Ring, seldom } from './ring.js';
 import type { Sources } from './sources.js';
 import { Staging } from './staging.js';
+import { Stores } from './stores.js';
 import type { QueueTap } from './tap.js';
 
 export type { DrainOptions } from './arguments.js';
@@ -72,8 +52,10 @@ export class Queue {
   /** Whether writes between two fences may be issued in another order. */
   readonly order: 'strict' | 'relaxed';
 
-  readonly #handle: QueueHandle;
   readonly #ring: Ring;
+  readonly #intake: Intake;
+  readonly #bounds: Bounds;
+  // What each call looks at is at hand here: of the bounds, one look further away, a write takes longer.
   readonly #size: number;
   readonly #last: number; // the last offset of an 8-byte store; -1 where some are impossible
   readonly #lastPlain: number; // the same; -1 also where each is told to the flusher
@@ -82,6 +64,7 @@ export class Queue {
   readonly #sources: Sources;
   readonly #batches: Batches;
   readonly #flusher: Flusher | null;
+  readonly #stores: Stores;
 
   readonly #reserving: Reserving = {
     claim: () => this.#claimed(),
@@ -93,9 +76,8 @@ export class Queue {
     cancel: ({ held }) => this.#batches.giveBack(held),
   };
 
-  #closed = false;
-
-  // The source of the last write that was taken into the batch, so that a run of writes from it looks it up once.
+  // The source of the last write that was taken into the batch, so that a run of writes from it looks it up once. It is here, and
+  // not in an object of its own, which each write would have to look at: that took a write from memory 7 % more instructions.
   #lastSource: Uint8Array = noSource;
   #lastSlot = unheld;
   #lastStart = 0;
@@ -115,8 +97,9 @@ export class Queue {
     this.merge = settings.merge;
     this.order = settings.order;
     this.#size = region.size;
-    this.#looksAtWrites = settings.merge === 'none' && blocksOnly(region.rules);
-    this.#last = this.#looksAtWrites ? -1 : region.size - 8;
+    this.#bounds = new Bounds(region, settings.merge);
+    this.#looksAtWrites = this.#bounds.looksAtWrites;
+    this.#last = this.#bounds.last;
     this.#lastPlain = settings.flush === null ? this.#last : -1;
     const entries = entriesFor(settings.depth);
     // The addon keeps this function; through a weak reference, so that it does not keep the queue.
@@ -136,19 +119,20 @@ export class Queue {
       const what = `a queue of ${entries} entries and ${settings.bytes} bytes`;
       throw noSharedMemory(made, what, { depth: entries, bytes: settings.bytes });
     }
-    this.#handle = made.queue;
     this.#ring = new Ring(made.ring, settings.depth);
     this.#staging = new Staging(made.staging, this.#ring.copied);
     this.#batches = new Batches(this, region, made.queue, this.#ring, this.#staging);
     this.#sources = this.#batches.sources;
     this.#flusher = settings.flush === null ? null : this.#makeFlusher(settings.flush, settings.onFlush);
     this.#batches.flusher = this.#flusher;
+    this.#intake = new Intake(region, made.queue, this.#ring, this.#flusher);
+    this.#stores = new Stores(this.#intake, this.#bounds, this.#ring, this.#flusher);
     abandoned.register(this, made.queue, this);
   }
 
   /** Whether the queue was closed: it takes nothing more. */
   get closed(): boolean {
-    return this.#closed;
+    return this.#intake.closed;
   }
 
   /** Operations queued and not yet submitted. */
@@ -202,37 +186,12 @@ export class Queue {
    * @throws as storeWords does, with the `index` of the offset; the stores before it are queued
    */
   storeMany(offsets: Offsets | Stride, values: Values, start = 0, count?: number): number {
-    const { from, wanted } = checkStores(offsets, values, start, count);
-    const { words, low } = wordsOf(values);
-    const places = isOffsets(offsets) ? offsets : null;
-    const stride = isOffsets(offsets) ? 0 : checkStride(offsets);
-    const first = isOffsets(offsets) || wanted === 0 ? 0 : this.#checkEnds(offsets.first, stride, from, wanted);
-    this.#checkUsable();
-    const end = from + wanted;
-    let done = 0;
-    while (done < wanted) {
-      const ring = this.#ring;
-      if (ring.at === ring.stop && !this.#claim()) return done;
-      const most = Math.min(wanted - done, this.#flusher === null ? (ring.stop - ring.at) >> 2 : 1);
-      const index = from + done;
-      if (places === null) {
-        fillStoresEvery(ring, first + index * stride, stride, words, low, index, most);
-        done += most;
-      } else {
-        const filled = fillStores(ring, places, words, low, index, most, this.#last);
-        done += filled;
-        if (filled < most) throw this.#badStore(places[from + done] as number, from + done);
-      }
-      if (this.#flusher === null) continue;
-      this.#flusher.queued(8);
-      if (this.#interrupted || !holdStores(places, words, end)) return done;
-    }
-    return done;
+    return this.#stores.queue(offsets, values, start, count);
   }
 
   /** Queues an 8-byte store, least significant byte first, at a multiple of 8. False when full. */
   store64(offset: Whole, value: bigint): boolean {
-    const place = this.#checkPlace(offset, 8);
+    const place = this.#bounds.checkPlace(offset, 8);
     checkValue64(value);
     if (!this.#claimed()) return false;
     this.#ring.store64(place, value);
@@ -265,9 +224,9 @@ export class Queue {
     const count = length === undefined && typeof start === 'number' ? available - start : length;
     if (!isPart(start, count, available)) throw partOutOfRange(start, count, available);
     const place = checkOffset(offset, count, this.#size, this.region.name);
-    if (this.#looksAtWrites) this.#checkPossible('write', place, count);
+    if (this.#looksAtWrites) this.#bounds.checkPossible('write', place, count);
     const ring = this.#ring;
-    if (ring.at === ring.stop && !this.#claim()) return false;
+    if (ring.at === ring.stop && !this.#intake.claim()) return false;
     const position = this.#lastSlot > 0 ? this.#lastStart + start : this.#copyOrHold(source, start, count);
     if (position < 0) return false; // full
     ring.bytes(Opcode.write, place, this.#lastSlot, position, count);
@@ -283,8 +242,8 @@ export class Queue {
   reserve(offset: Whole, length: number): Reservation | null {
     if (!isPart(0, length, Number.MAX_SAFE_INTEGER)) throw partOutOfRange(0, length, this.#size);
     const place = checkOffset(offset, length, this.#size, this.region.name);
-    if (this.#looksAtWrites) this.#checkPossible('write', place, length);
-    this.#checkFitsStaging(length);
+    if (this.#looksAtWrites) this.#bounds.checkPossible('write', place, length);
+    this.#staging.checkFits(length);
     if (!this.#claimed()) return null;
     const held = this.#staging.hold();
     const position = this.#staging.reserve(length);
@@ -305,7 +264,7 @@ export class Queue {
    */
   writeMany(offsets: Offsets, lengths: Lengths, source: BytesLike, start = 0): number {
     checkWrites(offsets, lengths);
-    this.#checkUsable();
+    this.#intake.checkUsable();
     const known = this.#lastSource;
     if (source !== known || known.length !== this.#lastLength) this.#lookUp(source);
     if (typeof start !== 'number') throw notANumber('start', start);
@@ -314,7 +273,7 @@ export class Queue {
     // The first by itself: from then on the source is known, and held.
     const total = offsets.length;
     let done = this.#writeEach(offsets, lengths, source, start, 0, Math.min(1, total));
-    if (done === 0 || done === total || this.#interrupted || !holdWrites(offsets, lengths, total)) return done;
+    if (done === 0 || done === total || this.#intake.interrupted || !holdWrites(offsets, lengths, total)) return done;
     const second = start + lengthAt(lengths, 0);
     const slot = this.#lastSlot;
     if (slot <= 0 || this.#flusher !== null || this.#looksAtWrites) {
@@ -324,7 +283,7 @@ export class Queue {
     const left = { slot, position: from + second, end: from + this.#lastLength };
     const ring = this.#ring;
     while (done < offsets.length) {
-      if (ring.at === ring.stop && !this.#claim()) break;
+      if (ring.at === ring.stop && !this.#intake.claim()) break;
       const most = Math.min(offsets.length - done, (ring.stop - ring.at) >> 2);
       const filled = fillWrites(ring, offsets, lengths, done, most, left, this.#size);
       done += filled;
@@ -345,7 +304,7 @@ export class Queue {
     const slot = this.#sources.slotOf(bytes.buffer);
     let position = bytes.byteOffset;
     if (slot === 0) {
-      this.#checkFitsStaging(count);
+      this.#staging.checkFits(count);
       position = this.#staging.reserve(count);
       if (position < 0) return false; // full
       this.#batches.loads.push({ index: this.#ring.tail, target: bytes, position });
@@ -370,7 +329,7 @@ export class Queue {
    * @throws BatchError when an operation failed; IsmioError ERR_ISMIO_QUEUE_BUSY while a drain is in flight
    */
   submit(): Completion {
-    this.#checkUsable();
+    this.#intake.checkUsable();
     if (this.#batches.draining > 0) {
       throw new IsmioError(
         'ERR_ISMIO_QUEUE_BUSY',
@@ -384,7 +343,7 @@ export class Queue {
   /** Executes everything queued on the queue's own thread. The event loop stays free; more may be queued meanwhile. */
   drain(options: DrainOptions = {}): Promise<Completion> {
     try {
-      this.#checkUsable();
+      this.#intake.checkUsable();
       this.#lastSource = noSource;
       return this.#batches.drain(signalOf(options));
     } catch (error) {
@@ -410,13 +369,12 @@ export class Queue {
   }
 
   #close(): Ending {
-    if (this.#closed) return nothingLeft;
+    if (this.#intake.closed) return nothingLeft;
     const dropped = this.queued;
-    this.#closed = true;
-    this.#ring.halt();
+    this.#intake.close();
     this.#lastSource = noSource;
     const error = this.#flusher?.take() ?? null;
-    this.#flusher?.close(dropped === 0 ? null : this.#closedError({ dropped }));
+    this.#flusher?.close(dropped === 0 ? null : this.#intake.closedError({ dropped }));
     abandoned.unregister(this);
     this.#batches.close();
     return { dropped, error };
@@ -428,45 +386,14 @@ export class Queue {
     return this.#batches.submit();
   }
 
-  #checkPlace(offset: Whole, width: number): number {
-    const place = checkAligned(offset, width, this.#size, this.region.name);
-    if (this.#looksAtWrites) this.#checkPossible('store', place, width);
-    return place;
-  }
-
-  /** Where the region takes store blocks alone and nothing is merged, what cannot be carried is known when it is queued. */
-  #checkPossible(what: 'store' | 'write', offset: number, length: number): void {
-    const { rules, name } = this.region;
-    if (!possible(rules, offset, length)) throw thrown(impossible({ what, offset, length, region: name, rules }));
-  }
-
-  /** Checks the first and the last of the stores: then all between them are legal as well. */
-  #checkEnds(first: number, stride: number, start: number, count: number): number {
-    if (typeof first !== 'number') throw notANumber('first', first);
-    this.#checkPlace(first + start * stride, 8);
-    this.#checkPlace(first + (start + count - 1) * stride, 8);
-    return first;
-  }
-
-  #badStore(offset: number, index: number): unknown {
-    try {
-      this.#checkPlace(offset, 8);
-    } catch (error) {
-      return Object.assign(error as Error, { index });
-    }
-    return this.#closedError();
-  }
-
   /** Room for one more: the whole of a claim, where a comparison more does not matter. */
   #claimed(): boolean {
-    return this.#ring.at !== this.#ring.stop || this.#claim();
+    return this.#ring.at !== this.#ring.stop || this.#intake.claim();
   }
 
-  /** The part of a claim that looks. */
-  #claim(): boolean {
-    this.#checkUsable();
-    if (this.#ring.timed && this.queued === 0) native.enqueueBegins(this.#handle);
-    return this.#ring.claim();
+  #queued(bytes: number): true {
+    if (this.#flusher !== null) this.#flusher.queued(bytes);
+    return true;
   }
 
   /** The writes [from, to), one after the other: how many there are with those before them. */
@@ -486,25 +413,15 @@ export class Queue {
       } catch (error) {
         throw Object.assign(error as Error, { index });
       }
-      if (this.#interrupted || !holdWrites(offsets, lengths, to)) return index + 1;
+      if (this.#intake.interrupted || !holdWrites(offsets, lengths, to)) return index + 1;
       at += length;
     }
     return to;
   }
 
-  /** Whether an automatic flush has left something to throw, or a callback has closed the queue: what was taken is taken. */
-  get #interrupted(): boolean {
-    return this.#closed || this.#flusher?.holds === true;
-  }
-
-  #queued(bytes: number): true {
-    if (this.#flusher !== null) this.#flusher.queued(bytes);
-    return true;
-  }
-
   /** storeWords, where there is more to look at. */
   #storeWord(offset: Whole, low: number, high: number): boolean {
-    const place = this.#checkPlace(offset, 8);
+    const place = this.#bounds.checkPlace(offset, 8);
     checkValue(low, 0xffff_ffff);
     checkValue(high, 0xffff_ffff);
     if (!this.#claimed()) return false;
@@ -516,7 +433,7 @@ export class Queue {
   }
 
   #storeNarrow(offset: Whole, value: number, width: number, largest: number): boolean {
-    const place = this.#checkPlace(offset, width);
+    const place = this.#bounds.checkPlace(offset, width);
     checkValue(value, largest);
     if (!this.#claimed()) return false;
     this.#ring.store(Opcode.store | (width << 8), place, value, 0);
@@ -550,18 +467,8 @@ export class Queue {
   }
 
   #stage(source: BytesLike, start: number, count: number): number {
-    this.#checkFitsStaging(count);
+    this.#staging.checkFits(count);
     return this.#staging.copy(bytesOf(source, 'source'), start, count);
-  }
-
-  #checkFitsStaging(count: number): void {
-    if (count <= this.#staging.size) return;
-    throw rangeError(
-      'ERR_ISMIO_TOO_LONG',
-      `${count} bytes never fit the queue's ${this.#staging.size} bytes for copies; use memory from allocBuffer, which is ` +
-        'not copied, or a queue with more { bytes }',
-      { length: count, bytes: this.#staging.size },
-    );
   }
 
   #makeFlusher(policy: NonNullable<QueueSettings['flush']>, onFlush: QueueSettings['onFlush']): Flusher {
@@ -578,16 +485,5 @@ export class Queue {
       holding: () => queue.#ring.halt(),
     };
     return new Flusher(flushed, policy, onFlush);
-  }
-
-  #checkUsable(): void {
-    if (this.#closed) throw this.#closedError();
-    const error = this.#flusher?.take() ?? null;
-    if (error !== null) throw error;
-  }
-
-  #closedError(values: ErrorValues = {}): IsmioError {
-    const region = this.region.name;
-    return new IsmioError('ERR_ISMIO_CLOSED', `the queue on ${region} is closed`, { region, ...values });
   }
 }

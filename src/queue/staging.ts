@@ -5,6 +5,7 @@
 //
 // A piece is never split at the wrap: what is left of the end is passed over. Batches give their pieces back in order.
 // (`at` could be worked out as tail modulo size; past 2^31 that is a division of doubles, which takes as long as a copy.)
+import { rangeError } from '../support/errors.js';
 
 /** What does not fit now. A value, not an exception: the caller hands it on as a full queue. */
 const full = -1;
@@ -50,6 +51,17 @@ export class Staging {
     // Mostly the last: a splice makes an array of what it takes out.
     if (open[open.length - 1] === held) open.pop();
     else open.splice(open.indexOf(held), 1);
+  }
+
+  /** @throws RangeError ERR_ISMIO_TOO_LONG where so many bytes would not fit if it were empty */
+  checkFits(length: number): void {
+    if (length <= this.size) return;
+    throw rangeError(
+      'ERR_ISMIO_TOO_LONG',
+      `${length} bytes never fit the queue's ${this.size} bytes for copies; use memory from allocBuffer, which is ` +
+        'not copied, or a queue with more { bytes }',
+      { length, bytes: this.size },
+    );
   }
 
   /** Position of `length` bytes, at a multiple of 8 because a strict store block wants its source there; or -1 when there is no room now. */
