@@ -137,3 +137,12 @@ test('words that name no disk or two, and sizes that it does not have', async (t
     assert.deepEqual([code, reason.test(stderr)], [2, true], stderr);
   }
 });
+
+test('a standard output that is full is told, as a table and as JSON', async () => {
+  const words = ['block', 'bench', 'memory:1M', '--seconds', '0.01', '--rounds', '1'];
+  for (const own of [[], ['--json']]) {
+    const { code, stderr } = await ismio([...words, ...own], { stdoutTo: '/dev/full' });
+    assert.match(stderr, /^ismio: ERR_ISMIO_WRITE_FILE: cannot write to the standard output: ENOSPC\n$/);
+    assert.equal(code, 1);
+  }
+});

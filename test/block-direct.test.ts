@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { IsmioError } from 'ismio';
 import { openFileDisk } from 'ismio/block';
 import { Aligned } from '../src/block/aligned.js';
+import { alignmentOf } from '../src/block/file-facts.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
 import { sequence } from './support/random.js';
@@ -99,6 +100,16 @@ test('where the file system refuses, the error says what to leave out', async ()
   const refused = openFileDisk('/proc/self/status', { readOnly: true, direct: true });
   await rejectsCode(refused, IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EINVAL' });
   await assert.rejects(openFileDisk('/proc/self/status', { readOnly: true, direct: true }), /direct.*leave it out/);
+});
+
+test('where a file is opened but its reads are refused, as on a medium of longer blocks, the error says what to leave out', async () => {
+  const refusing = { read: () => Promise.reject(Object.assign(new Error('refused'), { code: 'EINVAL' })) };
+  await assert.rejects(alignmentOf(refusing, '/own', 512), {
+    code: 'ERR_ISMIO_OPEN',
+    path: '/own',
+    errno: 'EINVAL',
+    message: /^cannot open \/own direct: EINVAL: .*leave it out$/,
+  });
 });
 
 /** Takes whole blocks alone, as the kernel does, one after the other, and fails where told to. */

@@ -217,6 +217,42 @@ test('the disks of a function, for a person and as JSON; where nobody serves one
   assert.deepEqual([nobody.code, gone.code, (await asked(...on(2))).code], [1, 1, 2]);
 });
 
+test('block serve --read-only: whoever attaches is told so, reads, and writes nothing', async (t) => {
+  const [path, socket] = [join(folder, 'reads'), join(folder, 'r.sock')];
+  const before = Buffer.alloc(65_536, 3);
+  writeFileSync(path, before);
+  const target = await lasting(t, 'serving', 'block', 'serve', path, ...on(0), '--read-only');
+  assert.equal(target.heard[0]?.['readOnly'], true);
+  const attach = ['block', 'attach', ...on(1), '--peer', '0x11', '--socket', socket];
+  const initiator = await lasting(t, 'serving', ...attach);
+  assert.equal(initiator.heard.find(({ event }) => event === 'serving')?.['readOnly'], true);
+  const client = await NbdClient.open(socket);
+  assert.equal(await client.write(0, Buffer.from('no')), 1, 'EPERM');
+  assert.ok((await client.read(0, 65_536)).equals(before));
+  client.socket.end();
+  await ended(initiator.child);
+  assert.equal(target.heard.find(({ event }) => event === 'attach')?.['writes'], false);
+  await ended(target.child);
+  assert.ok(readFileSync(path).equals(before));
+});
+
+test('block serve: GIDs of --writers and --readers are hexadecimal where they are typed so, and nobody else gets in', async (t) => {
+  const access = ['--writers', '0x22', '--readers', '0x44'];
+  const target = await lasting(t, 'serving', 'block', 'serve', 'memory:1M', ...on(0), ...access);
+  const socket = join(folder, 'g.sock');
+  const attach = (index: number) => ['block', 'attach', ...on(index), '--peer', '0x11', '--socket', socket];
+  const writer = await lasting(t, 'serving', ...attach(1));
+  const attached = target.heard.find(({ event }) => event === 'attach');
+  assert.deepEqual(attached, { event: 'attach', gid: '0x22', writes: true });
+  await ended(writer.child);
+  const { code, stderr } = await ismio(attach(2));
+  assert.match(stderr, /^ismio: ERR_ISMIO_BLOCK: .*function 0x33 may not have this disk/);
+  assert.equal(code, 1);
+  await ended(target.child);
+  const { gid, code: why } = target.heard.find(({ event }) => event === 'refused') as Said;
+  assert.deepEqual([gid, why], ['0x33', 'denied']);
+});
+
 test('words that name no disk, no function or no place for it', async () => {
   const socket = join(folder, 'z.sock');
   const device = ['--device', `vfio-user:${socket}`];

@@ -82,10 +82,12 @@ test('of writers that open a file at a time no two get it', async (t) => {
 test('a file that another process serves is served by nobody else, nor copied, nor overwritten; a kill leaves no lock', async (t) => {
   const path = file(t);
   const child = await serving(t, path);
+  // Where there is no folder for a socket: a command that got the file would end there.
+  const nbd = ['nbd', path, '--socket', `${path}.none/2.sock`];
   for (const words of [
-    ['nbd', path, '--socket', `${path}.2`],
-    ['nbd', path, '--socket', `${path}.2`, '--read-only'],
-    ['nbd', path, '--socket', `${path}.2`, '--snapshot'],
+    nbd,
+    [...nbd, '--read-only'],
+    [...nbd, '--snapshot'],
     ['copy', path, `${path}.copy`],
     ['bench', path],
   ]) {

@@ -152,7 +152,7 @@ describe('TLS', { skip: missing('openssl') }, () => {
   test('certificates that are none are refused before anything is opened', async () => {
     const disk = memoryDisk({ size: 512 });
     const tried = (tls: object) => serveNbd(disk, { port: 0, tls: tls as NbdTls });
-    await rejectsCode(tried({ cert: 'x', key: 'y' }), RangeError, 'ERR_ISMIO_OPTION');
+    await rejectsCode(tried({ cert: 'x', key: 'y' }), RangeError, 'ERR_ISMIO_OPTION', { option: 'cert' });
     await rejectsCode(tried({ cert: read('server-cert'), key: read('client-key') }), RangeError, 'ERR_ISMIO_OPTION');
     await rejectsCode(tried({ ...tlsOf(), ca: read('server-key') }), RangeError, 'ERR_ISMIO_OPTION');
     await rejectsCode(tried({ cert: read('server-cert') }), TypeError, 'ERR_ISMIO_ARGUMENT_TYPE');

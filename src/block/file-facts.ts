@@ -16,7 +16,7 @@ export function nameOf(errno: number): string {
 }
 
 /** What reads and writes have to be multiples of, found out by one. */
-export async function alignmentOf(handle: FileHandle, path: string, size: number): Promise<number> {
+export async function alignmentOf(handle: Pick<FileHandle, 'read'>, path: string, size: number): Promise<number> {
   const alignment = [blockBytes, sectorBytes].find((bytes) => size % bytes === 0);
   if (alignment === undefined) {
     const text = `${path} cannot be opened direct: its ${size} bytes are no multiple of ${sectorBytes}`;

@@ -79,6 +79,8 @@ async function bench(place: string | undefined, options: Options): Promise<void>
   const disk = await opened(place, options, writes, signal);
   let report: DiskReport;
   try {
+    if (writes && disk.readOnly)
+      throw new IsmioError('ERR_ISMIO_READ_ONLY', `${disk.name} is for reads alone: leave out --write`);
     checkSizes(disk, options, chosen, isMemory);
     const { measureDisk } = await import('../../bench/disks/measure.js');
     const isIsm = place === undefined;
@@ -138,7 +140,10 @@ async function opened(
       ...{ readOnly: !writes, dataDigest },
     });
   }
-  if (dataDigest) throw usageError('--data-digest is for disks of another function');
+  const { direct, port, keyFile } = options;
+  const ofFunctions = { peer, direct, port, 'key-file': keyFile, 'data-digest': dataDigest };
+  for (const [name, value] of Object.entries(ofFunctions))
+    if (value !== undefined && value !== false) throw usageError(`--${name} is for disks of another function`);
   const isFile = !isNbdUri(place);
   if (writes && isFile && statSync(place, { throwIfNoEntry: false })?.isBlockDevice() === true) checkUnused(place);
   return await openDisk(place, { readOnly: !writes && !place.startsWith('memory:'), oDirect, signal });

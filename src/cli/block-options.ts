@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { BlockDevice, NbdServer } from 'ismio/block';
 import { givenSocket } from './activation.js';
-import { addTlsOptions, readTls, type TlsOptions } from './disks.js';
+import { addTlsOptions, readTls, type TlsOptions, withTlsFile } from './disks.js';
 import { usageError } from './failure.js';
 import { parseCount } from './numbers.js';
 import { print } from './output.js';
@@ -72,6 +72,8 @@ export async function exportDisk(
     description: disk.name,
     readOnly: readOnly || disk.readOnly,
     signal,
+  }).catch((error: unknown) => {
+    throw withTlsFile(error, options);
   });
   server.on('client', (sessions) => say('client', { sessions }));
   server.on('gone', (sessions, reason) => say('gone', reason === null ? { sessions } : { sessions, reason }));

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { BlockTarget } from 'ismio/block';
 import { addDiskOptions, type DiskOptions, openDisk } from './disks.js';
+import { usageError } from './failure.js';
 import { addFunctionOptions, addGid, commonOf, type FunctionOptions, opener } from './function-options.js';
 import { sayInJson, sayInWords, signalled } from './lasting.js';
 import { parseCount } from './numbers.js';
@@ -46,6 +47,8 @@ async function serveDisk(place: string, options: Options): Promise<void> {
   const { serveBlock } = await import('ismio/block');
   const disk = await openDisk(place, options);
   try {
+    if (writers !== undefined && (readOnly || disk.readOnly))
+      throw usageError(`nobody writes ${disk.name}, which is read-only: leave out --writers`);
     const target = await serveBlock(await opener(options), disk, {
       ...commonOf(options),
       ...(slots !== undefined && { slots }),

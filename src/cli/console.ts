@@ -7,6 +7,7 @@ import { ConsoleOutput } from './console-output.js';
 import { consoleServeCommand } from './console-serve.js';
 import { webCommand } from './console-web.js';
 import { usageError } from './failure.js';
+import { refuseOthers } from './family.js';
 import { addPeerOptions, commonOf, opener, type PeerOptions } from './function-options.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
@@ -18,20 +19,18 @@ Without hardware, in two terminals:
   ismio console attach --device vfio-user:/tmp/fabric/1.sock --peer 1`;
 
 export function consoleCommand(): Command {
-  return new Command('console')
-    .summary('serve a terminal to another ISM function, and attach to one')
-    .description('a remote console over ISM: one writes, any number look on, and what was said meanwhile is there')
-    .helpCommand(false)
-    .addCommand(consoleServeCommand())
-    .addCommand(attachCommand())
-    .addCommand(listCommand())
-    .addCommand(sendCommand())
-    .addCommand(logCommand())
-    .addCommand(webCommand())
-    .addHelpText('after', notes)
-    .action(() => {
-      throw usageError('say what to do: ismio console serve, attach, list, send, log or web');
-    });
+  return refuseOthers(
+    new Command('console')
+      .summary('serve a terminal to another ISM function, and attach to one')
+      .description('a remote console over ISM: one writes, any number look on, and what was said meanwhile is there')
+      .addCommand(consoleServeCommand())
+      .addCommand(attachCommand())
+      .addCommand(listCommand())
+      .addCommand(sendCommand())
+      .addCommand(logCommand())
+      .addCommand(webCommand())
+      .addHelpText('after', notes),
+  );
 }
 
 function listCommand(): Command {

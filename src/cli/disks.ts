@@ -2,7 +2,7 @@
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { BlockDevice, FileDisk, NbdTls } from 'ismio/block';
-import { IsmioError } from '../support/errors.js';
+import { IsmioError, isIsmioError } from '../support/errors.js';
 import { fileError, usageError } from './failure.js';
 import { parseWhole } from './numbers.js';
 import { note } from './output.js';
@@ -35,6 +35,9 @@ export async function openDisk(target: string, options: DiskOptions): Promise<Bl
   const { memoryDisk, openFileDisk, openNbd, overlayDisk } = await import('ismio/block');
   const { readOnly = false, oDirect: direct = false, snapshot = false, snapshotIn: folder, signal } = options;
   const isSnapshot = snapshot || folder !== undefined;
+  if (snapshot && folder !== undefined) {
+    throw usageError(`--snapshot keeps what is written in memory, and --snapshot-in in ${folder}: one of them`);
+  }
   if (isSnapshot && readOnly) throw usageError('a snapshot is for writes: leave out --read-only or --snapshot');
   const [, size] = /^memory:(.*)$/s.exec(target) ?? [];
   if (size !== undefined) {
@@ -78,7 +81,7 @@ function parseSize(text: string): bigint {
   try {
     return parseWhole(text);
   } catch (error) {
-    throw usageError(`memory:SIZE: ${(error as Error).message}`);
+    throw usageError(`memory:SIZE takes a size, not '${text}': ${(error as Error).message}`);
   }
 }
 
@@ -93,6 +96,13 @@ export function addTlsOptions(command: Command): Command {
     .option('--tls-cert <file>', 'a certificate (PEM): clients have to use TLS')
     .option('--tls-key <file>', 'its key')
     .option('--tls-ca <file>', 'clients need a certificate that one of these has signed');
+}
+
+/** Of an option that a server was given, the file that it is from; other errors as they are. */
+export function withTlsFile(error: unknown, { tlsCert: cert, tlsKey: key, tlsCa: ca }: TlsOptions): unknown {
+  if (!isIsmioError(error, 'ERR_ISMIO_OPTION')) return error;
+  const path = { cert, key, ca }[String(error['option'])];
+  return path === undefined ? error : usageError(`${path}: ${error.message}`);
 }
 
 /** Undefined where no TLS is asked for. */

@@ -71,10 +71,14 @@ function keyIn(path: string): Uint8Array {
   }
 }
 
+/** Of milliseconds, a timer takes 31 bits. */
+const mostSeconds = 2_000_000;
+
 export function parseSeconds(text: string): number {
-  const seconds = Number(text);
-  if (/^[0-9.]+$/.test(text) && seconds <= 2_000_000) return seconds;
-  throw new InvalidArgumentError('It has to be a number of seconds, such as 60 or 0.5.');
+  const seconds = /^[0-9.]+$/.test(text) ? Number(text) : Number.NaN;
+  if (seconds <= mostSeconds) return seconds;
+  const most = seconds > mostSeconds ? `at most ${mostSeconds} seconds` : 'a number of seconds, such as 60 or 0.5';
+  throw new InvalidArgumentError(`It has to be ${most}.`);
 }
 
 /** One more of several GIDs. */

@@ -1,6 +1,7 @@
 // ismio history: results over time, and which of them are out of the ordinary.
 import { Command } from 'commander';
 import { exitCodes, usageError } from './failure.js';
+import { refuseOthers } from './family.js';
 import { count, print, printJson } from './output.js';
 import { parsePattern } from './pattern.js';
 import { parseTolerance } from './shares.js';
@@ -21,16 +22,14 @@ Examples:
   ismio history show --filter '^queue/' --report history`;
 
 export function historyCommand(): Command {
-  return new Command('history')
-    .summary('keep results over time, and see what is out of the ordinary')
-    .description('keep the results of ismio bench in a file of JSON lines, and show the trend of each benchmark')
-    .helpCommand(false)
-    .addHelpText('after', examples)
-    .addCommand(addCommand())
-    .addCommand(showCommand())
-    .action(() => {
-      throw usageError('say what to do: ismio history add or ismio history show');
-    });
+  return refuseOthers(
+    new Command('history')
+      .summary('keep results over time, and see what is out of the ordinary')
+      .description('keep the results of ismio bench in a file of JSON lines, and show the trend of each benchmark')
+      .addHelpText('after', examples)
+      .addCommand(addCommand())
+      .addCommand(showCommand()),
+  );
 }
 
 function addCommand(): Command {

@@ -7,6 +7,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { AdversaryOptions, Fabric } from 'ismio/ism';
 import { answerStatus, askStatus, type FabricStatus, socketName, statusOf, statusSocket } from './fabric-status.js';
 import { usageError } from './failure.js';
+import { refuseOthers } from './family.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 
@@ -40,15 +41,13 @@ Examples:
   ismio ism serve --dir /tmp/fabric --adversary 7,delay=200,fail=1`;
 
 export function ismCommand(): Command {
-  return new Command('ism')
-    .summary('serve a fabric of ISM functions, and see how it is')
-    .description('ISM functions that reach each other, as a process: for drivers of other processes, and of guests')
-    .helpCommand(false)
-    .addCommand(serveCommand())
-    .addCommand(statusCommand())
-    .action(() => {
-      throw usageError('say what to do: ismio ism serve or ismio ism status');
-    });
+  return refuseOthers(
+    new Command('ism')
+      .summary('serve a fabric of ISM functions, and see how it is')
+      .description('ISM functions that reach each other, as a process: for drivers of other processes, and of guests')
+      .addCommand(serveCommand())
+      .addCommand(statusCommand()),
+  );
 }
 
 function serveCommand(): Command {

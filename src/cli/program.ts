@@ -81,7 +81,7 @@ export function createProgram(): Command {
   for (const command of [program, hidden, ...commands, ...commands.flatMap(({ commands }) => commands)]) {
     // Thrown instead of printed: failure.ts gives every error the same form.
     command.exitOverride().configureOutput({ outputError: () => undefined });
-    command.allowExcessArguments(false);
+    command.allowExcessArguments(command.commands.length > 0); // of which it says itself what it has
   }
   return program;
 }

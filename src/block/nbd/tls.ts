@@ -26,13 +26,21 @@ export function checkTls(tls: NbdTls): NbdTls {
     if (typeof value === 'string' || Buffer.isBuffer(value)) continue;
     throw typeError('ERR_ISMIO_ARGUMENT_TYPE', `tls.${name} must be PEM, as a string or a Buffer`, { option: name });
   }
-  try {
-    createSecureContext(tls);
-    if (ca !== undefined) new (crypto().X509Certificate)(ca); // else nobody would be let in
-  } catch (error) {
-    throw rangeError('ERR_ISMIO_OPTION', `tls cannot be used: ${(error as Error).message}`);
-  }
+  checkUse('cert', 'is no certificate that can be used', () => createSecureContext({ cert }));
+  checkUse('key', 'is no key that can be used', () => createSecureContext({ key }));
+  checkUse('key', 'is not the key of tls.cert', () => createSecureContext({ cert, key }));
+  // Of what is no certificate nothing would be taken, and nobody let in.
+  if (ca !== undefined) checkUse('ca', 'is no certificate that can be used', () => new (crypto().X509Certificate)(ca));
   return tls;
+}
+
+function checkUse(option: keyof NbdTls, otherwise: string, use: () => unknown): void {
+  try {
+    use();
+  } catch (error) {
+    const text = `tls.${option} ${otherwise}: ${(error as Error).message}`;
+    throw rangeError('ERR_ISMIO_OPTION', text, { option });
+  }
 }
 
 /** Who is told how it went. */
