@@ -367,7 +367,7 @@ test('a signal closes it; the socket has its rights, and its name is free then',
   const disk = memoryDisk({ size: mebibyte });
   const server = await serveNbd(disk, { path, signal: ending.signal });
   assert.equal(statSync(path).mode & 0o777, 0o600);
-  await rejectsCode(serveNbd(disk, { path }), IsmioError, 'ERR_ISMIO_IN_USE');
+  await rejectsCode(serveNbd(disk, { path }), IsmioError, 'ERR_ISMIO_IN_USE', { path, errno: 'EADDRINUSE' });
   const closed = new Promise<void>((resolve) => server.on('close', resolve));
   ending.abort();
   await closed;
@@ -378,6 +378,9 @@ test('a signal closes it; the socket has its rights, and its name is free then',
   await rejectsCode(serveNbd(disk, { path }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EEXIST' });
   const far = await serveNbd(disk, { port: 0 });
   assert.ok((far.port ?? 0) > 0 && far.path === null);
+  const port = far.port as number;
+  const taken = { path: `127.0.0.1:${port}`, errno: 'EADDRINUSE' };
+  await rejectsCode(serveNbd(disk, { port }), IsmioError, 'ERR_ISMIO_IN_USE', taken);
   await far.close();
 });
 

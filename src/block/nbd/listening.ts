@@ -79,9 +79,7 @@ async function checkFree(path: string): Promise<void> {
     });
     socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => resolve(code));
   });
-  if (code === 'EADDRINUSE') {
-    throw new IsmioError('ERR_ISMIO_IN_USE', `somebody listens at ${path}`, { path, errno: code });
-  }
+  if (code === 'EADDRINUSE') throw inUse(path);
   if (code !== 'ECONNREFUSED' && code !== 'ENOENT') throw openError(path, { code });
 }
 
@@ -100,5 +98,10 @@ function listening(server: Server, options: ListenOptions | { readonly fd: numbe
 
 function openError(where: string, cause: unknown): IsmioError {
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
+  if (code === 'EADDRINUSE') return inUse(where, cause);
   return new IsmioError('ERR_ISMIO_OPEN', `cannot listen at ${where}: ${code}`, { path: where, errno: code }, cause);
+}
+
+function inUse(path: string, cause?: unknown): IsmioError {
+  return new IsmioError('ERR_ISMIO_IN_USE', `somebody listens at ${path}`, { path, errno: 'EADDRINUSE' }, cause);
 }
