@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { native } from '../src/addon/binding.js';
@@ -166,4 +166,37 @@ test('a lock that another has for itself alone is in use, and what else goes wro
   await rejectsCode(lockFile({ fd: 0, path: 'x', writes: false }), IsmioError, 'ERR_ISMIO_IN_USE', { path: 'x' });
   answering(t, 'lockShared', EIO);
   await rejectsCode(lockFile({ fd: 0, path: 'x', writes: false }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EIO' });
+});
+
+test('a file that a copy overwrites is locked when it is emptied', async (t) => {
+  const target = file(t);
+  const source = file(t);
+  const hook = join(temporaryFolder(t), 'hook.mjs');
+  const opening = `import { openFileDisk } from 'ismio/block'; await openFileDisk(${JSON.stringify(target)});`;
+  writeFileSync(
+    hook,
+    `import { spawnSync } from 'node:child_process';
+    import fs from 'node:fs';
+    import { syncBuiltinESMExports } from 'node:module';
+    const { openSync } = fs;
+    fs.openSync = (path, flags, ...rest) => {
+      if (path === ${JSON.stringify(target)} && flags === 'w') {
+        const words = ['--input-type=module', '--eval', ${JSON.stringify(opening)}];
+        const { stderr } = spawnSync(process.execPath, words, { env: { ...process.env, NODE_OPTIONS: '' }, encoding: 'utf8' });
+        console.log('another:', /ERR_\\w+/.exec(stderr)?.[0]);
+      }
+      return openSync(path, flags, ...rest);
+    };
+    syncBuiltinESMExports();`,
+  );
+  for (const [length, words] of [
+    [size, []],
+    [size + 1, ['--o-direct']],
+  ] as const) {
+    truncateSync(target, length);
+    const env = { NODE_OPTIONS: `--import=${hook}` };
+    const { code, stdout, stderr } = await ismio(['block', 'copy', source, target, '--force', ...words], { env });
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /^another: ERR_ISMIO_IN_USE\n/, words.join());
+  }
 });

@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises';
 import { type BlockDevice, memoryDisk } from 'ismio/block';
 import { Inlet } from '../src/block/nbd/inlet.js';
 import { command } from '../src/block/nbd/wire.js';
+import { runModule } from './support/child.js';
 import { temporaryFolder } from './support/files.js';
 import { NbdClient, served } from './support/nbd.js';
 import { sequence } from './support/random.js';
@@ -159,4 +160,22 @@ test('a socket that was accepted is opened anew, so that nothing is copied on th
   assert.equal(String((await heard)[0]), 'and what it hears');
   await closed;
   server.close();
+});
+
+test('what a listener throws is an uncaught exception, and what its client sends next is taken as it came', async (t) => {
+  const { code, stdout, stderr } = await runModule(`
+    import { memoryDisk, openNbd, serveNbd } from 'ismio/block';
+    process.on('uncaughtException', ({ message }) => console.log('uncaught', message));
+    const path = ${JSON.stringify(join(temporaryFolder(t), 'nbd.sock'))};
+    const server = await serveNbd(memoryDisk({ size: 2 ** 20 }), { path });
+    server.once('client', () => { throw new Error('out of the listener'); });
+    const disk = await openNbd('nbd+unix:///?socket=' + path);
+    await disk.write(4096, Buffer.from('what was written'));
+    const target = Buffer.alloc(16);
+    await disk.read(4096, target);
+    console.log(target.toString());
+    await disk.close();
+    await server.close();
+  `);
+  assert.deepEqual([code, stdout], [0, 'uncaught out of the listener\nwhat was written\n'], stderr);
 });

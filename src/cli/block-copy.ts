@@ -116,8 +116,13 @@ async function openTarget(
   const there = statSync(path, { throwIfNoEntry: false });
   if (there !== undefined) checkOverwrite(path, there, isNbdUri(from) ? null : statSync(from), force);
   const remove = there === undefined ? () => rmSync(path, { force: true }) : () => undefined;
-  if (there?.isFile() === true) await tryToOpen(path, options);
-  if (there === undefined || there.isFile()) resize(path, source.size, there === undefined ? 'wx' : 'w', remove);
+  // Its lock is held until it is emptied: a disk that somebody opens meanwhile is none that gets shorter.
+  const before = there?.isFile() === true ? await openAsItIs(path, options) : null;
+  try {
+    if (there === undefined || there.isFile()) resize(path, source.size, there === undefined ? 'wx' : 'w', remove);
+  } finally {
+    await before?.close();
+  }
   try {
     const disk = await openDisk(path, options);
     return { disk, isZero: there?.isFile() !== false, wasThere: there !== undefined, remove };
@@ -128,11 +133,12 @@ async function openTarget(
 }
 
 /** Whether a file can be opened as it will be, before anything of it is lost. What is wrong with its size will be right. */
-async function tryToOpen(path: string, options: DiskOptions): Promise<void> {
+async function openAsItIs(path: string, options: DiskOptions): Promise<BlockDevice> {
   try {
-    await (await openDisk(path, options)).close();
+    return await openDisk(path, options);
   } catch (error) {
     if (!isIsmioError(error, 'ERR_ISMIO_OPTION')) throw error;
+    return await openDisk(path, { ...options, oDirect: false });
   }
 }
 

@@ -126,7 +126,14 @@ export class Inlet {
     const slab = this.#slab as Slab;
     const start = slab.used;
     slab.used += length;
-    this.#taken({ slab, start, end: slab.used });
+    try {
+      this.#taken({ slab, start, end: slab.used });
+    } catch (error) {
+      // Out of here the socket would not ask for the next memory, and receive into this once more, which is in use.
+      process.nextTick(() => {
+        throw error;
+      });
+    }
     return true;
   }
 }
