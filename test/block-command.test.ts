@@ -55,6 +55,26 @@ test('a terminal that closes ends it as a signal does', async (t) => {
   assert.equal(existsSync(socket), false);
 });
 
+test('whoever reads what happens may go, and the disk stays, which says so once', async (t) => {
+  const socket = join(temporaryFolder(t), 'disk.sock');
+  const { child } = await serving(t, 'memory:1M', '--socket', socket);
+  let stderr = '';
+  child.stderr.on('data', (text) => {
+    stderr += String(text);
+  });
+  child.stdout.destroy();
+  for (let i = 0; i < 3; i++) {
+    const client = await NbdClient.open(socket, {});
+    assert.equal(await client.write(0, Buffer.from('kept')), 0);
+    client.socket.end();
+    await once(client.socket, 'close');
+  }
+  child.kill('SIGTERM');
+  assert.deepEqual(await once(child, 'close'), [0, null]);
+  assert.equal(existsSync(socket), false);
+  assert.match(stderr, /^ismio: what happens is told no more, and the rest goes on: [^\n]+EPIPE\n$/);
+});
+
 test('--read-only, --port, and the commands that --connect prints', { skip: missing('nbdinfo') }, async (t) => {
   const { child, heard, lines, first } = await serving(t, 'memory:1M', '--port', '0', '--read-only', '--connect');
   while (heard.filter(({ event }) => event === 'connect').length < 6) await once(lines, 'line');

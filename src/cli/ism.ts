@@ -8,6 +8,7 @@ import type { AdversaryOptions, Fabric } from 'ismio/ism';
 import { answerStatus, askStatus, type FabricStatus, socketName, statusOf, statusSocket } from './fabric-status.js';
 import { usageError } from './failure.js';
 import { refuseOthers } from './family.js';
+import { sayInJson } from './lasting.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 
@@ -191,10 +192,6 @@ function ended(): Promise<void> {
 function sayInWords(what: string, values: Readonly<Record<string, unknown>>): void {
   const told = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
   process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${[what, ...told].join('  ')}\n`);
-}
-
-function sayInJson(event: string, values: Readonly<Record<string, unknown>>): void {
-  print(JSON.stringify({ event, ...values }));
 }
 
 function parseFunctions(text: string): number {

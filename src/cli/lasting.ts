@@ -1,6 +1,6 @@
 // Commands that last until they are told to end, and say meanwhile what happens.
 import { harmless } from '../support/text.js';
-import { print } from './output.js';
+import { outliveReader, print } from './output.js';
 
 /** Aborted by SIGINT, SIGTERM and SIGHUP, which Node.js hears even where nohup had it ignored. */
 export function signalled(): AbortSignal {
@@ -15,7 +15,8 @@ export function sayInWords(what: string, values: Readonly<Record<string, unknown
   process.stderr.write(`${harmless([what, ...told].join('  '))}\n`);
 }
 
-/** A line of JSON on the standard output. */
+/** A line of JSON on the standard output. A disk does not go from under its clients when whoever reads this goes. */
 export function sayInJson(event: string, values: Readonly<Record<string, unknown>>): void {
+  outliveReader();
   print(JSON.stringify({ event, ...values }));
 }

@@ -5,18 +5,32 @@ import { IsmioError } from '../support/errors.js';
 import { harmlessLines } from '../support/text.js';
 import { reportFailure } from './failure.js';
 
+/** Whether a reader that goes ends the command. */
+let endsWithReader = true;
+
 /**
  * Where a reader has seen enough and goes (`ismio dump .. | head`), there is nothing left to do and nothing to report: the exit
  * code is the one that was set before. What cannot be written for another reason, such as a full disk, is an error.
  * @param command the first word of the command line
  */
 export function endWithoutReader(command: string | undefined): void {
+  let isLost = false;
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (!endsWithReader) {
+      if (!isLost) note(`what happens is told no more, and the rest goes on: ${outputError(error).message}`);
+      isLost = true;
+      return;
+    }
     if (error.code !== 'EPIPE') process.exitCode = reportFailure(outputError(error), command);
     process.exit();
   });
   // What stderr says goes with the work, and is not the work: that is done to its end, and its exit code tells how it went.
   process.stderr.on('error', () => undefined);
+}
+
+/** What is told on stdout is not the work of this command, which others rely on: whoever reads may go, and it goes on. */
+export function outliveReader(): void {
+  endsWithReader = false;
 }
 
 function outputError(cause: NodeJS.ErrnoException): IsmioError {
