@@ -161,6 +161,14 @@ test('ismio block copy makes a file with the holes of the source, and overwrites
   const refused = await ismio(['block', 'copy', from, to]);
   assert.deepEqual([refused.code, /ERR_ISMIO_OPEN: .*EEXIST.*--force/.test(refused.stderr)], [1, true], refused.stderr);
   assert.equal(statSync(to).size, 30 * mebibyte);
+  for (const [other, why] of [
+    [folder, /EISDIR/],
+    ['/dev/full', /ENOTBLK: it is neither a file nor a block device/],
+  ] as const) {
+    const { code, stderr } = await ismio(['block', 'copy', from, other]);
+    assert.match(stderr, why);
+    assert.deepEqual([code, stderr.includes('--force')], [1, false], stderr);
+  }
   const forced = await ismio(['block', 'copy', from, to, '--force']);
   assert.match(forced.stdout, /^copied 20971597 bytes of /);
   assert.ok(readFileSync(to).equals(bytes));

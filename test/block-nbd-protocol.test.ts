@@ -1,9 +1,11 @@
 // The NBD server as doc/proto.md has it, by a client of our own: every option, every command, every form of a reply.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import { IsmioError } from 'ismio';
 import { type BlockDevice, memoryDisk, serveNbd } from 'ismio/block';
 import { chunk, command, commandFlag, exportFlag, info, option, optionReply } from '../src/block/nbd/wire.js';
@@ -375,7 +377,8 @@ test('a signal closes it; the socket has its rights, and its name is free then',
   assert.equal(statSync(path).mode & 0o777, 0o660);
   await shared.close();
   writeFileSync(path, 'a file');
-  await rejectsCode(serveNbd(disk, { path }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EEXIST' });
+  const noSocket = await rejectsCode(serveNbd(disk, { path }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'EEXIST' });
+  assert.match(noSocket.message, /EEXIST: what is there is no socket; take another path$/);
   const far = await serveNbd(disk, { port: 0 });
   assert.ok((far.port ?? 0) > 0 && far.path === null);
   const port = far.port as number;
@@ -396,4 +399,19 @@ test('options of serveNbd that are wrong are refused by name', async () => {
   await rejectsCode(serveNbd(disk, { port: 0, name: 'x'.repeat(5000) }), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { path: `/tmp/${'x'.repeat(200)}` }), RangeError, 'ERR_ISMIO_OPTION');
   await rejectsCode(serveNbd(disk, { path: '/nowhere/at/all' }), IsmioError, 'ERR_ISMIO_OPEN', { errno: 'ENOENT' });
+});
+
+test('who connects and goes at once, as one that looks whether somebody is there, has broken nothing', async (t) => {
+  const { server, path } = await served(t, memoryDisk({ size: mebibyte }));
+  const refused: string[] = [];
+  server.on('refused', (reason) => refused.push(reason));
+  for (let i = 0; i < 20; i++) {
+    const socket = connect({ path });
+    await once(socket, 'connect');
+    socket.destroy();
+    await once(socket, 'close');
+  }
+  await NbdClient.open(path); // behind all of them
+  while (server.stats().open > 1) await setImmediate();
+  assert.deepEqual([server.stats().accepted, server.stats().broken, refused], [21, 0, []]);
 });

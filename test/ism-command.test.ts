@@ -127,7 +127,7 @@ test('an adversary is asked for by its seed, and its kinds by their rates; the s
   assert.match((await run('ism', 'status', dir)).out, /\nadversary: busy \d+\n/);
   a.close();
   b.close();
-  child.kill('SIGTERM');
+  child.kill('SIGHUP');
   assert.deepEqual(await once(child, 'exit'), [0, null]);
   for (const [text, code] of [
     ['x', 'ERR_ISMIO_USAGE'],

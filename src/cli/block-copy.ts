@@ -162,6 +162,10 @@ function checkOverwrite(path: string, there: Stats, source: Stats | null, force:
     ? there.rdev === source?.rdev && source.isBlockDevice()
     : there.ino === source?.ino && there.dev === source.dev;
   if (isSame) throw usageError(`${path} is the source`);
+  if (there.isDirectory()) throw openError(path, 'EISDIR', ': it is a folder');
+  if (!there.isFile() && !there.isBlockDevice()) {
+    throw openError(path, 'ENOTBLK', ': it is neither a file nor a block device');
+  }
   if (!force) throw openError(path, 'EEXIST', '; --force overwrites it');
   if (there.isBlockDevice()) checkUnused(path);
 }

@@ -8,7 +8,7 @@ import type { AdversaryOptions, Fabric } from 'ismio/ism';
 import { answerStatus, askStatus, type FabricStatus, socketName, statusOf, statusSocket } from './fabric-status.js';
 import { usageError } from './failure.js';
 import { refuseOthers } from './family.js';
-import { sayInJson } from './lasting.js';
+import { sayInJson, sayInWords, signalled } from './lasting.js';
 import { parseCount, parseWhole } from './numbers.js';
 import { count, print, printJson } from './output.js';
 
@@ -27,7 +27,7 @@ const defaultChid = 1;
 
 const serveNotes = `
 Each function is a socket of vfio-user in DIR: 0.sock, 1.sock, and so on. Who opens one is that function's driver, until it
-goes; then the next may come. DIR is made where it is not there, for its owner alone. SIGINT and SIGTERM end the fabric.
+goes; then the next may come. DIR is made where it is not there, for its owner alone. SIGINT, SIGTERM and SIGHUP end it.
 
 Drivers:
   openIsm(openVfioUser('DIR/0.sock'))     from a program (ismio/ism)
@@ -93,7 +93,7 @@ async function serveFabric(options: ServeOptions): Promise<void> {
   const { createFabric } = await import('ismio/ism');
   const { dir, json, chid = defaultChid, direct = false, adversary } = options;
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  const say = json === true ? sayInJson : sayInWords;
+  const say = json === true ? sayInJson : sayInPlaceOfStatus;
   const fabric = createFabric({ chid, direct, ...(adversary !== undefined && { adversary }) });
   const status = await served(fabric, { ...options, functions }, say).catch((error: unknown) => {
     fabric.close(); // no half of a fabric
@@ -184,14 +184,13 @@ function listed(counts: Readonly<Record<string, number>>): string {
 }
 
 function ended(): Promise<void> {
-  return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve());
-  });
+  return new Promise((resolve) => signalled().addEventListener('abort', () => resolve()));
 }
 
-function sayInWords(what: string, values: Readonly<Record<string, unknown>>): void {
-  const told = Object.entries(values).map(([name, value]) => `${name} ${String(value)}`);
-  process.stderr.write(`${process.stderr.isTTY ? '\r\x1b[K' : ''}${[what, ...told].join('  ')}\n`);
+/** The status line comes again behind it. */
+function sayInPlaceOfStatus(what: string, values: Readonly<Record<string, unknown>>): void {
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K');
+  sayInWords(what, values);
 }
 
 function parseFunctions(text: string): number {

@@ -88,7 +88,9 @@ export class NbdConnection {
     socket.on('data', taken).on('end', ended).resume();
     this.#turnAway = () => socket.off('data', taken).off('end', ended);
     socket.on('error', ({ code = 'unknown' }: NodeJS.ErrnoException) => {
-      if (!this.#isLeaving) this.#reason ??= code;
+      // As one that says nothing at all before it goes: it has looked whether somebody is there.
+      const hasLeft = this.#transmission === null && (code === 'EPIPE' || code === 'ECONNRESET');
+      if (!this.#isLeaving && !hasLeft) this.#reason ??= `the connection broke: ${code}`;
     });
     return new Outlet(socket, (requests, cost) => this.#sent(requests, cost));
   }

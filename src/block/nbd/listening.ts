@@ -70,7 +70,8 @@ function folderBeside(path: string): string {
 /** A socket that nobody listens to is in nobody's way; anything else is. */
 async function checkFree(path: string): Promise<void> {
   if (!existsSync(path)) return;
-  if (!lstatSync(path).isSocket()) throw openError(path, { code: 'EEXIST' });
+  if (!lstatSync(path).isSocket())
+    throw openError(path, { code: 'EEXIST' }, ': what is there is no socket; take another path');
   const code = await new Promise<string>((resolve) => {
     const socket = connect({ path });
     socket.on('connect', () => {
@@ -96,10 +97,15 @@ function listening(server: Server, options: ListenOptions | { readonly fd: numbe
   });
 }
 
-function openError(where: string, cause: unknown): IsmioError {
+function openError(where: string, cause: unknown, advice = ''): IsmioError {
   const { code = 'unknown error' } = cause as NodeJS.ErrnoException;
   if (code === 'EADDRINUSE') return inUse(where, cause);
-  return new IsmioError('ERR_ISMIO_OPEN', `cannot listen at ${where}: ${code}`, { path: where, errno: code }, cause);
+  return new IsmioError(
+    'ERR_ISMIO_OPEN',
+    `cannot listen at ${where}: ${code}${advice}`,
+    { path: where, errno: code },
+    cause,
+  );
 }
 
 function inUse(path: string, cause?: unknown): IsmioError {
