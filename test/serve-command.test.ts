@@ -150,12 +150,14 @@ describe('ismio serve', { concurrency: 2 }, () => {
     assert.deepEqual([(await server.ended).code, existsSync(socket)], [5, false]);
   });
 
-  test('ends, and leaves no socket, where nobody reads any more what it tells', async (t) => {
+  test('goes on where nobody reads any more what it tells, and says so once', async (t) => {
     const { file, socket } = written(t, `${counter} export default device;`);
     const server = await serving(t, [file, '--socket', socket]);
     server.child.stdout.destroy();
-    await ismio(['info', `vfio-user:${socket}`]);
-    assert.deepEqual([(await server.ended).code, existsSync(socket)], [0, false]);
+    for (let i = 0; i < 2; i++) outputOf(await ismio(['info', `vfio-user:${socket}`]));
+    const { code, stderr } = await server.endedBy('SIGTERM');
+    assert.deepEqual([code, existsSync(socket)], [0, false]);
+    assert.match(stderr, /^ismio: what happens is told no more, and the rest goes on: [^\n]+EPIPE\n$/);
   });
 
   test('says what is wrong about a module, and makes no socket for it', async (t) => {
