@@ -3,11 +3,13 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { IsmioError, openVfioUser } from 'ismio';
 import { type IsmDisk, type LossMode, memoryDisk, openBlock, serveBlock } from 'ismio/block';
 import { serve } from 'ismio/device';
 import { createFabric, type Ism, openIsm } from 'ismio/ism';
 import { SlowDisk, served } from './support/block.js';
+import { HandInitiator, ioBytes, slots } from './support/block-hand.js';
 import { until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
 import { temporaryFolder } from './support/files.js';
@@ -365,6 +367,22 @@ test('both ends outlive their fabric: another one is found, and the disk goes on
   await disk.close();
   await target.close();
   await end();
+});
+
+test('a target closes its driver when an initiator has read what was said last, and not before', async () => {
+  await using pair = await pairOn('device.open()');
+  const target = await serveBlock(() => Promise.resolve(pair.a), memoryDisk({ size }), { slots, ioBytes });
+  const hand = await (await HandInitiator.open(pair.b, pair.a.gid, target.port)).begin();
+  hand.say('bye', { reason: 'done' });
+  const farewell = hand.hear('bye');
+  hand.stream.pause();
+  await until(() => target.stats().open === 0, 'an initiator that has left');
+  const closed = target.close();
+  await sleep(300); // it is busy with something else
+  hand.stream.resume();
+  assert.equal((await farewell).flushed, 1);
+  await closed;
+  assert.equal(pair.a.closed, true);
 });
 
 describe('close never hangs', () => {

@@ -3,12 +3,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { IsmioError } from 'ismio';
 import type { ConsoleOptions, OpenLine, ServeConsolesOptions } from 'ismio/console';
 import { type AttachOptions, attachConsole, type ConsoleAudit, listConsoles, serveConsoles } from 'ismio/console';
 import { fromClient } from '../src/console/wire.js';
+import { farewell } from '../src/ism/talk/farewell.js';
 import { encode } from '../src/ism/talk/messages.js';
 import { heardOf, TestLine, until } from './support/console-line.js';
 import { rejectsCode } from './support/errors.js';
@@ -182,16 +184,19 @@ test('policy close: the last words arrive, then the exit, then the end; the serv
   await over;
 });
 
-test('policy close: one who does not read is told how much it misses, and how the command ended', async () => {
+test('policy close: one who reads late is told what it misses, and the exit; one who never reads is not waited for', async () => {
   await using house = await served({ onExit: 'close' });
   const { client, output, events } = await house.attach({ replay: 'none' });
+  const deaf = await house.attach({ replay: 'none' });
   client.pause();
+  deaf.client.pause();
   const over = once(house.server, 'close');
+  const closed = once(client, 'close');
   house.line.say(Buffer.alloc(3_000_000, 'o'));
   house.line.end(7);
-  await over;
+  await sleep(1.5 * farewell); // what it had not taken by then was given up
   client.resume();
-  await once(client, 'close');
+  await closed;
   const gaps = events.filter(([name]) => name === 'gap').map(([, , bytes]) => Number(bytes));
   assert.equal(
     gaps.reduce((sum, bytes) => sum + bytes, output().length),
@@ -199,6 +204,30 @@ test('policy close: one who does not read is told how much it misses, and how th
   );
   assert.deepEqual(events.at(-1), ['exit', { status: 7, signal: null }]);
   assert.equal(client.closedBy, 'its command has ended');
+  await over;
+  assert.equal(deaf.output(), '');
+});
+
+test('a server that has its own driver closes it when its clients have read how the command ended, and not before', async () => {
+  await using pair = await pairOn('device.open()');
+  const line = new TestLine();
+  const consoles = [{ line: line.open, onExit: 'close' as const }];
+  const server = await serveConsoles(() => Promise.resolve(pair.a), { consoles });
+  const client = await attachConsole(pair.b, pair.a.gid, { replay: 'none', reconnect: 0 });
+  const { output, events } = heardOf(client);
+  const over = once(server, 'close');
+  const closed = once(client, 'close');
+  client.pause();
+  line.say('last words');
+  line.end(7);
+  await sleep(100); // it is busy with something else
+  client.resume();
+  await closed;
+  assert.equal(output(), 'last words');
+  assert.deepEqual(events.at(-1), ['exit', { status: 7, signal: null }]);
+  assert.equal(client.closedBy, 'its command has ended');
+  await over;
+  assert.equal(pair.a.closed, true);
 });
 
 test('a command that is over before its server is reached closes the server, and that is told', async () => {

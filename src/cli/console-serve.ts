@@ -64,12 +64,8 @@ async function serveThem(command: string[], options: Options): Promise<void> {
   tell(server, options.json === true);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => server.close());
   await new Promise<void>((resolve) => server.once('close', resolve));
-  await new Promise((resolve) => setTimeout(resolve, farewell)); // what was said last is on its way
   process.exit();
 }
-
-/** Milliseconds. */
-const farewell = 200;
 
 function tell(server: ConsoleServer, inJson: boolean): void {
   const say = (event: string, values: Record<string, unknown>): void => {

@@ -67,6 +67,8 @@ export class Session implements Guest {
   #permission: Permission = 'none';
   #timer: NodeJS.Timeout;
   #isOver = false;
+  /** Why it leaves the room, where nothing else is said. */
+  #reason = 'its stream has ended';
 
   constructor(house: House, stream: IsmStream) {
     this.#house = house;
@@ -76,10 +78,10 @@ export class Session implements Guest {
     stream.on('data', (record: Uint8Array) => this.#came(record));
     stream.on('error', () => undefined); // 'close' follows
     stream.on('end', () => {
-      this.#left('its stream has ended');
+      if (!this.#isOver) this.#left(this.#reason);
       hangUp(this.#stream);
     });
-    stream.on('close', () => this.#left('its stream has ended'));
+    stream.on('close', () => this.#left(this.#reason));
   }
 
   get outbox(): Outbox {
@@ -99,7 +101,9 @@ export class Session implements Guest {
     this.#stream.destroy();
   }
 
+  /** It is in the room until its client, which has read all of it then, has ended the stream. */
   dismiss(reason: string): void {
+    this.#reason = reason;
     this.#timer = setTimeout(() => {
       this.outbox.giveUp();
       this.#shut('closed', reason);
@@ -262,13 +266,15 @@ export class Session implements Guest {
     if (this.#isOver) return;
     this.#house.happened('refuse', this.#room?.name ?? null, this.gid, { code, reason });
     this.#shut(code, reason);
+    this.#left(reason);
   }
 
   /** Says why, and ends: a peer that does not read is not waited for. */
   #shut(code: Refusal, reason: string): void {
     if (this.#isOver) return;
     this.#send('refused', { code: refusals.indexOf(code), reason });
-    this.#left(reason);
+    this.#isOver = true;
+    clearTimeout(this.#timer);
     hangUp(this.#stream);
   }
 

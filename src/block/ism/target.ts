@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { clearTimeout, setTimeout } from 'node:timers';
 import type { Ism } from '../../ism/driver/ism.js';
 import type { IsmListener } from '../../ism/stream/listen.js';
+import { farewell } from '../../ism/talk/farewell.js';
 import { onAbort } from '../../support/abort.js';
 import { crypto } from '../../support/builtins.js';
 import { IsmioError } from '../../support/errors.js';
@@ -58,6 +59,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   readonly #reopens: boolean;
   readonly #life: bigint;
   readonly #sessions = new Set<Session>();
+  /** Until the initiator, which has read what was said last then, has ended its stream as well. */
+  readonly #streams = new Set<Promise<void>>();
   /** Of sessions that have ended: until nothing of them can reach the medium. */
   readonly #fences = new Set<Promise<void>>();
   readonly #counts: BlockCounts = { requests: 0, bytesRead: 0, bytesWritten: 0, failed: 0, corrupt: 0 };
@@ -140,7 +143,7 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     for (const session of this.#sessions) session.cut(reason);
     const fences = Promise.all(this.#fences);
     if (this.#fences.size > 0) await Promise.race([fences, passed(this.#settings.grace)]);
-    if (this.#reopens) await passed(farewell); // what was said last is on its way
+    await Promise.race([Promise.all(this.#streams), passed(farewell)]);
     if (this.#reopens && this.#ism?.closed === false) this.#ism.close();
     this.#ism = null;
     this.emit('close');
@@ -156,6 +159,9 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     try {
       const options = { mode: 'messages', recordLimit: longestRecord, ...stream } as const;
       this.#listener = ism.listen(port, options, (opened) => {
+        const closed = new Promise<void>((resolve) => opened.once('close', resolve));
+        const over = closed.then(() => void this.#streams.delete(over));
+        this.#streams.add(over);
         this.#sessions.add(new Session(this.#house(ism), opened));
       });
     } catch (error) {
@@ -270,9 +276,6 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
     if (this.#sessions.size === 0) this.#emptied();
   }
 }
-
-/** Milliseconds. */
-const farewell = 100;
 
 function passed(milliseconds: number): Promise<void> {
   return new Promise((resolve) => void setTimeout(resolve, milliseconds));
