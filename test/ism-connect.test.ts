@@ -147,17 +147,17 @@ test('the death of a function ends its streams at once', async () => {
   assert.equal((await failure).code, 'ERR_ISMIO_ISM_PEER_DIED');
 });
 
-test('a port that nobody listens at refuses, a full one too, and another mode', async () => {
+test('a port that nobody listens at refuses, a full one too, and another mode, and says it in words', async () => {
   await using pair = await pairOn('device.open()');
   const code = 'ERR_ISMIO_ISM_REFUSED';
   const refusal = async (at: number, options: ConnectOptions = {}) =>
-    (await rejectsCode(pair.a.connect(pair.b.gid, at, options), IsmioError, code)).reason;
+    (await rejectsCode(pair.a.connect(pair.b.gid, at, options), IsmioError, code)).message;
   using _bytes = pair.b.listen(2, { maxStreams: 1 }, (stream) => stream.on('error', () => undefined));
-  assert.equal(await refusal(1), 'noListener');
-  assert.equal(await refusal(2, { mode: 'messages' }), 'mode');
+  assert.equal(await refusal(1), 'port 1 of function 0x22 refused the stream (noListener): nobody listens there');
+  assert.match(await refusal(2, { mode: 'messages' }), /\(mode\): one end wants bytes, and the other messages$/);
   await sleep(20);
   (await pair.a.connect(pair.b.gid, 2)).on('error', () => undefined);
-  assert.equal(await refusal(2), 'full');
+  assert.match(await refusal(2), /\(full\): it has as many streams as it takes; ask again later$/);
   assert.throws(() => pair.b.listen(2), { code: 'ERR_ISMIO_IN_USE' });
 });
 

@@ -7,7 +7,7 @@ import { type Hello, writeHello } from './hello.js';
 import { eventCode, ringOffset } from './layout.js';
 import { Opening } from './opening.js';
 import { checkPort, checkStreamOptions, type StreamOptions, type StreamSettings } from './options.js';
-import { dead, reasonOf } from './reasons.js';
+import { dead, inWords, reasonOf, saidInWords } from './reasons.js';
 import { Session } from './session.js';
 import { Station } from './station.js';
 import { IsmStream } from './stream.js';
@@ -71,11 +71,11 @@ class Attempt {
       this.#fail(new IsmioError('ERR_ISMIO_ISM_REFUSED', text, { gid, port, reason }));
     return {
       hello: (hello) => this.#open(hello),
-      refused: ({ reason }) => refused(`${where} refused the stream: ${reasonOf(reason)}`, reasonOf(reason)),
+      refused: ({ reason }) => refused(`${where} refused the stream ${saidInWords(reason)}`, reasonOf(reason)),
       wrong: ({ wrong, token }) => {
         this.#setup.station.counters.wrong++;
         this.#setup.station.refuse(token, port, wrong);
-        refused(`what ${where} says of the stream does not fit: ${wrong}`, wrong);
+        refused(`what ${where} says of the stream does not fit ${inWords(wrong)}`, wrong);
       },
       expired: () =>
         refused(`${where} did not answer for ${settings.timeout} ms: does it run this package?`, 'timeout'),

@@ -52,22 +52,35 @@ export function breach(reason: Reason, text: string, values: Record<string, unkn
   return new IsmioError('ERR_ISMIO_ISM_STREAM', message, { reason, ...values });
 }
 
+const meanings: Partial<Record<Reason, string>> = {
+  destroyed: 'its program destroyed it before both directions had ended',
+  failed: 'its program destroyed it with an error, which stays there',
+  silent: 'it heard nothing from here for two heartbeats',
+  unread: 'both directions had ended, and nothing of the rest was read here for a minute',
+  noListener: 'nobody listens there',
+  full: 'it has as many streams as it takes; ask again later',
+  peerFull: 'it has as many streams of this function as it takes; close some, or ask again later',
+  version: 'it speaks another version of the protocol',
+  mode: 'one end wants bytes, and the other messages',
+  timeout: 'it waited in vain for this end',
+};
+
+/** A reason as its word of the wire, and what that means. */
+export function inWords(reason: string): string {
+  const text = meanings[reason as Reason];
+  return `(${reason})${text === undefined ? '' : `: ${text}`}`;
+}
+
+/** The same of a number that a peer gave for a stream which it ends or refuses. */
+export function saidInWords(number: number): string {
+  const isRule = number >= reasons.check && number <= reasons.record;
+  return `${inWords(reasonOf(number))}${isRule ? ': it says that this end broke the protocol' : ''}`;
+}
+
 /** The peer gave the stream up. */
 export function aborted(number: number): IsmioError {
   const reason = reasonOf(number);
-  return new IsmioError('ERR_ISMIO_ISM_ABORTED', `the peer gave the stream up (${reason})${meaning(number)}`, {
-    reason,
-  });
-}
-
-function meaning(number: number): string {
-  if (number === reasons.destroyed) return ': its program destroyed it before both directions had ended';
-  if (number === reasons.failed) return ': its program destroyed it with an error, which stays there';
-  if (number === reasons.silent) return ': it heard nothing from here for two heartbeats';
-  if (number === reasons.unread)
-    return ': both directions had ended, and nothing of the rest was read here for a minute';
-  if (number >= reasons.check && number <= reasons.record) return ': it says that this end broke the protocol';
-  return '';
+  return new IsmioError('ERR_ISMIO_ISM_ABORTED', `the peer gave the stream up ${saidInWords(number)}`, { reason });
 }
 
 /** The peer is gone. */
