@@ -385,6 +385,15 @@ test('a target closes its driver when an initiator has read what was said last, 
   assert.equal(pair.a.closed, true);
 });
 
+test('a target that is closed keeps no process', async () => {
+  await using pair = await pairOn('device.open()');
+  const timers = () => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
+  const before = timers();
+  const target = await serveBlock(pair.a, memoryDisk({ size }));
+  await target.close();
+  assert.equal(timers(), before);
+});
+
 describe('close never hangs', () => {
   test('of a disk whose medium does: what was asked fails', async () => {
     await using it = await cuttable();

@@ -141,9 +141,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
       });
     }
     for (const session of this.#sessions) session.cut(reason);
-    const fences = Promise.all(this.#fences);
-    if (this.#fences.size > 0) await Promise.race([fences, passed(this.#settings.grace)]);
-    await Promise.race([Promise.all(this.#streams), passed(farewell)]);
+    await allWithin(this.#settings.grace, this.#fences);
+    await allWithin(farewell, this.#streams);
     if (this.#reopens && this.#ism?.closed === false) this.#ism.close();
     this.#ism = null;
     this.emit('close');
@@ -277,8 +276,8 @@ export class BlockTarget extends EventEmitter<BlockTargetEvents> {
   }
 }
 
-function passed(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => void setTimeout(resolve, milliseconds));
+function allWithin(milliseconds: number, promises: Iterable<Promise<void>>): Promise<void> {
+  return within(milliseconds, (came) => void Promise.all(promises).then(came));
 }
 
 /** Which initiator it is, in whichever of its sessions. */
